@@ -1,0 +1,122 @@
+"""Streams of one row type to and from files.
+
+Sealed datasets are parquet (zstd, written in groups of GROUP rows: the same rows give the same bytes). Growing files are jsonl,
+one flushed line per row, so that a killed writer loses at most the line it was writing. Memory stays flat: nothing here
+holds more than one group. Does not know what the rows mean.
+"""
+
+import json
+import os
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from components.core.errors import UserError
+from components.core.types import Row
+
+R = TypeVar("R", bound=Row)
+GROUP = 4096
+
+
+def read(path: Path, kind: type[R]) -> Iterator[R]:
+    """The rows of a sealed (.parquet) or growing (.jsonl) file, in order. Raises UserError naming the file, the row and the field."""
+    records = _parquet(path) if path.suffix == ".parquet" else _jsonl(path)
+    for number, record in records:
+        try:
+            yield kind.model_validate_json(record) if isinstance(record, str) else kind.model_validate(record, strict=False)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "the row"
+            raise UserError(f"{path}, row {number}: {field}: {first['msg']} (wanted: {kind.__name__})") from None
+
+
+def write(path: Path, rows: Iterable[R], kind: type[R]) -> int:
+    """Seals the rows into a parquet file at `path`, atomically, and returns how many there were."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    shape, count, group = schema(kind), 0, []
+    partial = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with pq.ParquetWriter(partial, shape, compression="zstd") as writer:
+            for row in rows:
+                group.append(row.model_dump())
+                count += 1
+                if len(group) == GROUP:
+                    writer.write_table(pa.Table.from_pylist(group, shape))
+                    group = []
+            writer.write_table(pa.Table.from_pylist(group, shape))
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+class Growing:
+    """A jsonl file that rows are appended to, one flushed line each; a half-written last line is cut off on opening."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            whole = path.read_bytes()
+            os.truncate(path, whole.rfind(b"\n") + 1)
+        self._file = path.open("a", encoding="utf-8")
+
+    def append(self, row: Row) -> None:
+        self._file.write(row.model_dump_json() + "\n")
+        self._file.flush()
+
+    def __enter__(self) -> "Growing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def schema(kind: type[Row]) -> Any:
+    """The arrow schema of a row type."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field(name, _arrow(field.annotation)) for name, field in kind.model_fields.items()])
+
+
+def _arrow(hint: Any) -> Any:
+    import pyarrow as pa
+
+    plain = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    if hint in plain:
+        return plain[hint]
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _arrow(next(arg for arg in args if arg is not type(None)))
+    if origin is typing.Literal:
+        return pa.string()
+    if origin is tuple:
+        return pa.list_(_arrow(args[0]))
+    return pa.struct([pa.field(name, _arrow(field.annotation)) for name, field in hint.model_fields.items()])
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow.parquet as pq
+
+    number = 0
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(GROUP):
+            for record in batch.to_pylist():
+                number += 1
+                yield number, record
+
+
+def _jsonl(path: Path) -> Iterator[tuple[int, str]]:
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                json.loads(line)
+            except ValueError as error:
+                raise UserError(f"{path}, line {number}: not JSON ({error}); mend or remove the line") from None
+            yield number, line

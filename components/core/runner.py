@@ -1,0 +1,166 @@
+"""From a function's signature to the command that DVC runs; thin, over typer.
+
+A stage is one function. Its positional parameters are sections of params.yaml (Config types); its keyword-only parameters are
+paths: `In` (must exist), `Out` (written aside and moved into place on success), `Work` (a folder outside DVC's sight, named by a hash of
+configuration and inputs: what a killed run left there, the next run goes on from). It returns its metrics, which `--metrics` names
+a file for. The runner knows nothing of any stage.
+"""
+
+import functools
+import hashlib
+import inspect
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from components.core.errors import UserError
+from components.core.params import Config
+
+In = Annotated[Path, "in"]
+Out = Annotated[Path, "out"]
+Work = Annotated[Path, "work"]
+Metrics = dict[str, Any]
+HOME = Path(".aimo")
+
+
+class Contract(typing.NamedTuple):
+    """What a signature says: `sections` by parameter name, `paths` by role ("in", "out", "work") and flag."""
+
+    sections: dict[str, type[Config]]
+    paths: dict[str, str]
+    keyed: bool
+
+
+def contract(stage: Callable[..., Metrics]) -> Contract:
+    """Reads a stage function's signature."""
+    hints = typing.get_type_hints(stage, include_extras=True)
+    sections, paths = {}, {}
+    for name, parameter in inspect.signature(stage).parameters.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            paths[name] = typing.get_args(hints[name])[1]
+        else:
+            sections[name] = hints[name]
+    return Contract(sections, paths, any(section.keyed for section in sections.values()))
+
+
+def main(stage: Callable[..., Metrics]) -> None:
+    """Runs a stage as a command: `python -m components.<stage> [KEY] --flag path ... --metrics file`."""
+    import typer
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(help=inspect.getdoc(stage))(_command(stage))
+    try:
+        app()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+def _command(stage: Callable[..., Metrics]) -> Callable[..., None]:
+    import typer
+
+    shape = contract(stage)
+
+    @functools.wraps(stage)
+    def command(**given: Any) -> None:
+        _run(stage, shape, given.pop("key", None), given.pop("metrics"), given)
+
+    parameters, annotations = [], {}
+
+    def add(name: str, hint: Any) -> None:
+        annotations[name] = hint
+        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hint))
+
+    if shape.keyed:
+        add("key", Annotated[str, typer.Argument(help="which entry of the section in params.yaml")])
+    for name, role in shape.paths.items():
+        if role != "work":
+            add(name, Annotated[Path, typer.Option(f"--{name}", help={"in": "input path", "out": "output path"}[role])])
+    add("metrics", Annotated[Path, typer.Option("--metrics", help="where the metrics go, as JSON")])
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = annotations
+    del command.__wrapped__  # type: ignore[attr-defined]
+    return command
+
+
+def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metrics: Path, paths: dict[str, Path]) -> None:
+    started = time.time()
+    sections = {name: kind.load(key=key if kind.keyed else None) for name, kind in shape.sections.items()}
+    for name, role in shape.paths.items():
+        if role == "in" and not paths[name].exists():
+            raise UserError(f"--{name} {paths[name]}: no such file or folder; `dvc repro` makes what a stage reads, `dvc status` says what is missing")
+    given, finals = dict(paths), {}
+    for name, role in shape.paths.items():
+        if role == "out":
+            finals[name] = paths[name]
+            given[name] = _aside(paths[name])
+        if role == "work":
+            inputs = {n: paths[n] for n, r in shape.paths.items() if r == "in"}
+            given[name] = HOME / "work" / f"{stage.__module__.split('.')[-2]}-{_digest(sections, inputs)}"
+            given[name].mkdir(parents=True, exist_ok=True)
+    measured = stage(*sections.values(), **given)
+    for name, final in finals.items():
+        _move(given[name], final)
+    write_json(metrics, measured)
+    for name, role in shape.paths.items():
+        if role == "work":
+            shutil.rmtree(given[name])
+    _record(os.environ.get("DVC_STAGE") or metrics.stem, time.time() - started)
+
+
+def _aside(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".partial-{path.name}")
+    _remove(aside)
+    return aside
+
+
+def _move(aside: Path, final: Path) -> None:
+    _remove(final)
+    os.replace(aside, final)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Writes JSON atomically: sorted keys, floats to 6 digits, so that equal results are equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = _aside(path)
+    aside.write_text(json.dumps(_rounded(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+
+
+def _rounded(data: Any) -> Any:
+    if isinstance(data, float):
+        return round(data, 6)
+    if isinstance(data, dict):
+        return {str(key): _rounded(value) for key, value in data.items()}
+    return [_rounded(value) for value in data] if isinstance(data, list | tuple) else data
+
+
+def _digest(sections: dict[str, Config], inputs: dict[str, Path]) -> str:
+    """A hash of all sections and the bytes of all inputs."""
+    digest = hashlib.sha256(json.dumps({n: s.model_dump(mode="json") for n, s in sections.items()}, sort_keys=True).encode())
+    for name, path in sorted(inputs.items()):
+        files = sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts) if path.is_dir() else [path]
+        for file in files:
+            with file.open("rb") as data:
+                digest.update(f"{name}/{file.relative_to(path)}".encode() + hashlib.file_digest(data, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def _record(stage: str, seconds: float) -> None:
+    """Keeps how long a stage really ran beside the graph: time is recorded, never part of a result."""
+    write_json(HOME / "ran" / f"{stage}.json", {"stage": stage, "ended": time.time(), "seconds": seconds})

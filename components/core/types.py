@@ -1,0 +1,139 @@
+"""The rows that travel between stages, as frozen pydantic models.
+
+Covered: what a row holds and what each field means. Not covered: how rows lie on disk (rows.py) and what stages do with them.
+Every id is stable: the same inputs give the same ids, so that a row can be traced through all later stages.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Row(BaseModel):
+    """One record of a dataset: immutable, no unknown fields, types taken literally ("3" is not 3)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Topic(Row):
+    """One forum topic as it was dumped: the posts in order, the first one is the question."""
+
+    id: str
+    posts: tuple[str, ...]
+    source: str
+    licence: str
+
+
+class Problem(Row):
+    """A problem that asks for one integer."""
+
+    id: str
+    statement: str
+    answer: int | None
+    """The final answer, or None where no one wrote it down."""
+    source: str
+    licence: str
+    group: str
+    """Problems of one group (for generated ones: family and numbers) never sit on two sides of a split."""
+    difficulty: float | None = None
+    """0 (easy) to 1 (hard), where the source says so."""
+
+
+class Dropped(Row):
+    """A row that a stage left out, and why. `other` names the row it collided with."""
+
+    id: str
+    statement: str
+    reason: str
+    detail: str
+    other: str | None = None
+
+
+class CodeRun(Row):
+    """One code block that really ran in the sandbox."""
+
+    code: str
+    output: str
+    """What the model was shown, after truncation."""
+    status: Literal["ok", "error", "timeout-kept", "timeout-lost", "crashed"]
+
+
+class Candidate(Row):
+    """One attempt at a problem. `answer is None` means it abstains, and `abstained` says why."""
+
+    problem: str
+    index: int
+    mode: str
+    """The prompt it was asked with: the name of a file in lib/prompts (cot, tir)."""
+    text: str
+    """All that follows the prompt: thought, code, outputs, answer."""
+    answer: int | None
+    abstained: str | None
+    runs: tuple[CodeRun, ...]
+    num_tokens: int
+    """Generated tokens; code output is not counted."""
+    seconds: float
+    """On the engine's clock since the question was opened (wall seconds, or decode steps times engine.step_s)."""
+    ended: Literal["stop", "length", "tokens", "time", "cancelled"]
+    seed: int
+    rank: int | None
+    """Order of finishing among the candidates of its problem, from 0; None where cancelled."""
+    isolation: str
+    """What the sandbox promised while this ran: strong, confined or weak."""
+
+
+class Judgement(Row):
+    """One GenSelect reading: some candidates were shown in some order and one was chosen."""
+
+    problem: str
+    index: int
+    shown: tuple[int, ...]
+    """Candidate indices in the order of the prompt."""
+    seed: int
+    text: str
+    """The raw verdict."""
+    parsed: int | None
+    """Position in `shown` that the verdict names, or None where it names none."""
+    chosen: int
+    """The chosen candidate's index; a seeded random one of `shown` where `parsed` is None."""
+    answer: int | None
+
+
+class Support(Row):
+    """What one answer gathered in a vote."""
+
+    answer: int
+    weight: float
+    candidates: tuple[int, ...]
+
+
+class Vote(Row):
+    """The outcome of one strategy on one problem; `answer is None` means that nobody voted."""
+
+    problem: str
+    strategy: str
+    answer: int | None
+    gold: int
+    correct: bool
+    support: tuple[Support, ...]
+    """Strongest first; ties stand in the order in which they were broken."""
+
+
+class Message(Row):
+    """One piece of a chat. Pieces after the last user message are one assistant turn, tool output included, as raw text."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    loss: bool
+    """Whether its tokens are trained on. Never true for user, system or tool."""
+
+
+class Example(Row):
+    """One training row."""
+
+    id: str
+    problem: str
+    candidate: int | None
+    """The candidate it was made from."""
+    kind: Literal["cot", "tir", "genselect"]
+    messages: tuple[Message, ...]

@@ -1,0 +1,67 @@
+"""What an engine is: something that continues prompts and can be told to stop.
+
+An engine is opened as an async context (`async with engine:`); inside, any number of `complete` calls run at once. Cancelling the
+task that awaits a completion frees the engine's slot; what was generated so far reaches `progress`. An engine's own failure (a dead
+server, no memory) is an EngineError that names it, never an empty text.
+
+Time is the engine's (`now`), because it alone knows what a second is worth: wall seconds, or decode steps times `engine.step_s`
+where a run must give the same bytes twice.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, Self
+
+from components.core.types import Message
+
+
+class EngineError(RuntimeError):
+    """The engine failed, not the model: says which engine, what it was doing and what to look at."""
+
+
+class Sampling(NamedTuple):
+    """How tokens are drawn. `temperature` 0 is greedy; `top_k` 0, `top_p` 1 and `min_p` 0 switch the filters off."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    max_tokens: int
+    stop: tuple[str, ...]
+
+
+class Completion(NamedTuple):
+    """What came back: `text` ends with the stop string where one ended it."""
+
+    text: str
+    num_tokens: int
+    ended: str
+    """"stop" (a stop string or the end of the turn) or "length"."""
+    stop: str | None
+    """The stop string that ended it, or None for the end of the turn."""
+
+
+Progress = Callable[[str, int], None]
+"""Called with all text so far and its number of tokens, as they arrive."""
+
+
+class Engine(Protocol):
+    """Continues prompts."""
+
+    name: str
+    """What it is, for the record: kind, version, model."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt text of a chat, through the model's own chat template, ready for the assistant's turn."""
+        ...
+
+    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+        """Continues `prompt`. `key` names the request ("problem/3/0"): it orders a batch, and scripted engines look replies up by it."""
+        ...
+
+    def now(self) -> float:
+        """Seconds on this engine's clock."""
+        ...

@@ -1,0 +1,1 @@
+"""Where model-written code runs, and the trials that any sandbox must pass."""

@@ -1,0 +1,38 @@
+"""What a sandbox is: sessions that run model-written code, which is hostile, and keep variables between cells.
+
+Failure of the code is data (a CodeRun); failure of the sandbox is a SandboxError.
+"""
+
+from typing import Literal, Protocol, Self
+
+from components.core.types import CodeRun
+
+Isolation = Literal["strong", "confined", "weak"]
+
+
+class SandboxError(RuntimeError):
+    """The sandbox itself failed or cannot keep its promises: names the promise, the missing layer and the cure."""
+
+
+class Session(Protocol):
+    """One candidate's interpreter: variables live from cell to cell."""
+
+    async def run(self, code: str) -> CodeRun:
+        """Runs one cell within the limits. Cancelling kills the session."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Sandbox(Protocol):
+    """Opened as an async context; probes its promises by attack on entry and refuses where one fails."""
+
+    isolation: Isolation
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def session(self, seed: int) -> Session:
+        """A fresh session whose random generators are seeded with `seed`."""
+        ...
