@@ -9,6 +9,7 @@ where a run must give the same bytes twice.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, Self
 
 from components.core.types import Message
@@ -49,10 +50,16 @@ class Engine(Protocol):
 
     name: str
     """What it is, for the record: kind, version, model."""
+    step_s: float | None
+    """Seconds that one generated token takes at least on `now`'s clock; None where that is the wall clock."""
 
     async def __aenter__(self) -> Self: ...
 
     async def __aexit__(self, *_: object) -> None: ...
+
+    def attempt(self) -> AbstractContextManager[None]:
+        """Announces one caller that will ask again and again: an engine that batches waits until all announced ones wait for it."""
+        ...
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt text of a chat, through the model's own chat template, ready for the assistant's turn."""

@@ -1,0 +1,4 @@
+from components.core.runner import main
+from components.solve.stage import solve
+
+main(solve)
