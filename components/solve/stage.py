@@ -17,6 +17,7 @@ from components.core.params import Config, Settings
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Candidate, Problem, Row
 from components.lib.answers import Contest
+from components.lib.checkpoint import format_of
 from components.lib.engine.config import Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
@@ -44,7 +45,7 @@ class Solve(Config, section="solve", keyed=True):
     engine: str
     engine_by_format: dict[str, str]
     """Another engine for a quantized model: {fp8: server}."""
-    model: str = ""
+    model: str | None
     """Named only where dvc.yaml takes the model's path from here (teacher)."""
     plan: dict[str, int]
     """Candidates per prompt: {cot: 7, tir: 8}."""
@@ -87,7 +88,7 @@ async def _sit(
 ) -> Metrics:
     sampling = Sampling(config.temperature, config.top_p, config.top_k, config.min_p, config.max_tokens, (CODE_END,))
     rules = Rules(config.plan, sampling, config.max_executions, config.stop, contest, config.seed)
-    engine = open_engine(config.engine, config.engine_by_format, engines, model)
+    engine = open_engine(config.engine_by_format.get(format_of(model) or "", config.engine), engines, model)
     async with engine, open_sandbox(sandbox) as box:
         with rows.Growing(kept) as growing:
             await _sheets(config, rules, engine, box, asked, kept, growing)

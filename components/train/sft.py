@@ -1,0 +1,124 @@
+"""Supervised fine-tuning with TRL: tokens in, a trained model out, going on from the last complete checkpoint.
+
+Does not know where rows come from. Checkpoints lie in a folder that belongs to this configuration and these inputs alone, so a
+change starts afresh and a kill does not. On a CPU one thread and fp32: the same seed gives the same bytes.
+"""
+
+import csv
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.train.chat import Tokens
+
+log = logging.getLogger(__name__)
+DONE = "complete"
+FIELDS = ("step", "loss", "learning_rate", "grad_norm")
+
+
+class Fit(NamedTuple):
+    """What a training run measured."""
+
+    steps: int
+    curve: list[dict[str, float]]
+    """One entry per logged step: FIELDS."""
+
+
+def fit(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, checkpoints: Path, live: Path) -> Fit:
+    """Trains `model` in place. `config` is a Train section; `live` is a csv that grows with the loss while training runs."""
+    from datasets import Dataset
+    from trl import SFTTrainer
+
+    data = Dataset.from_list([row._asdict() for row in rows])
+    trainer = SFTTrainer(
+        model=model,
+        args=_arguments(config, len(rows), checkpoints),
+        train_dataset=data,
+        processing_class=tokenizer,
+        callbacks=[_follower(live), _marker()],
+    )
+    last = _last(checkpoints)
+    if last is not None:
+        log.info("going on from %s", last.name)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    curve = [{field: entry[field] for field in FIELDS} for entry in trainer.state.log_history if "loss" in entry]
+    return Fit(trainer.state.global_step, curve)
+
+
+def _arguments(config: Any, num_rows: int, folder: Path) -> Any:
+    from trl import SFTConfig
+
+    steps = -(-num_rows // (config.batch * config.accumulation)) * config.epochs
+    every = max(1, steps // max(1, config.checkpoints))
+    cpu = config.device == "cpu"
+    return SFTConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=config.batch,
+        gradient_accumulation_steps=config.accumulation,
+        num_train_epochs=config.epochs,
+        learning_rate=config.lr,
+        lr_scheduler_type=config.schedule,
+        warmup_steps=config.warmup,
+        weight_decay=config.weight_decay,
+        adam_beta2=config.beta2,
+        max_grad_norm=config.max_grad_norm,
+        max_length=config.max_length,
+        packing=config.packing,
+        bf16=config.dtype == "bfloat16",
+        gradient_checkpointing=config.gradient_checkpointing,
+        use_cpu=cpu,
+        dataloader_pin_memory=not cpu,
+        train_sampling_strategy="group_by_length",
+        save_strategy="steps" if config.checkpoints else "no",
+        save_steps=every,
+        save_total_limit=2,
+        logging_steps=max(1, steps // 100),
+        disable_tqdm=True,
+        report_to="none",
+        seed=config.seed,
+        data_seed=config.seed,
+    )
+
+
+def _last(checkpoints: Path) -> Path | None:
+    """The newest checkpoint that was written to its end."""
+    whole = [folder.parent for folder in checkpoints.glob(f"checkpoint-*/{DONE}")]
+    return max(whole, key=lambda folder: int(folder.name.rsplit("-", 1)[1]), default=None)
+
+
+def _marker() -> Any:
+    """Marks a checkpoint when all of it is on disk: a kill in the middle of writing leaves an unmarked one."""
+    from transformers import TrainerCallback
+
+    class Marker(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / DONE).touch()
+
+    return Marker()
+
+
+def _follower(live: Path) -> Any:
+    """Writes the loss down while training runs."""
+    from transformers import TrainerCallback
+
+    live.parent.mkdir(parents=True, exist_ok=True)
+    live.unlink(missing_ok=True)
+
+    class Follower(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if logs and "loss" in logs:
+                write_curve(live, [{field: entry[field] for field in FIELDS} for entry in state.log_history if "loss" in entry])
+                log.info("step %d of %d: loss %.4f", state.global_step, state.max_steps, logs["loss"])
+
+    return Follower()
+
+
+def write_curve(path: Path, curve: Sequence[dict[str, float]]) -> None:
+    """The loss curve as csv, replaced whole."""
+    aside = path.with_name(f".partial-{path.name}")
+    with aside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "loss", "lr", "grad_norm"])
+        writer.writerows([entry[field] for field in FIELDS] for entry in curve)
+    aside.replace(path)
