@@ -9,12 +9,9 @@ import asyncio
 import hashlib
 
 from components.core.types import Candidate, CodeRun, Problem
-from components.lib import answers
+from components.lib import answers, tool_syntax
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.sandbox.protocol import Sandbox, Session
-
-CODE_BEGIN, CODE_END = "<tool_call>", "</tool_call>"
-"""The openmath tags (nemo_skills/prompt/code_tags/openmath.yaml)."""
 
 
 class Attempt:
@@ -39,7 +36,7 @@ class Attempt:
                 session = session or await box.session(seed=_seed(self.seed, self.problem.id, self.index))
                 run = await session.run(code)
                 self.runs.append(run)
-                self.text += output_block(run.output)
+                self.text += tool_syntax.output_block(run.output)
         except asyncio.CancelledError:
             self._keep_partial()
             raise
@@ -76,7 +73,7 @@ class Attempt:
             self.ended = "length" if affordable == budget else "time"
             return None
         self.ended = "stop"
-        return last_code(completion.text) if completion.stop == CODE_END else None
+        return tool_syntax.last_code(completion.text) if completion.stop == tool_syntax.END else None
 
     def _progress(self, text: str, num_tokens: int) -> None:
         self._partial = (text, num_tokens)
@@ -108,17 +105,6 @@ class Attempt:
             rank=rank,
             isolation=isolation,
         )
-
-
-def last_code(text: str) -> str | None:
-    """The code of the block that `text` ends with, or None where no block was opened."""
-    begin = text.rfind(CODE_BEGIN)
-    return text[begin + len(CODE_BEGIN) : -len(CODE_END)].strip("\n") if begin >= 0 else None
-
-
-def output_block(output: str) -> str:
-    """What the model reads after its code (format: openmath)."""
-    return f"\n```output\n{output.rstrip(chr(10))}\n```\n"
 
 
 def _seed(*parts: object) -> int:

@@ -16,13 +16,13 @@ from components.core.errors import UserError
 from components.core.params import Config, Settings
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Candidate, Problem, Row
+from components.lib import tool_syntax
 from components.lib.answers import Contest
 from components.lib.checkpoint import format_of
 from components.lib.engine.config import Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox
-from components.solve.attempt import CODE_END
 from components.solve.question import Rules, question
 from components.solve.stopping import Stop
 
@@ -86,7 +86,7 @@ def solve(config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Cont
 async def _sit(
     config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest, asked: Sequence[Problem], model: Path, kept: Path
 ) -> Metrics:
-    sampling = Sampling(config.temperature, config.top_p, config.top_k, config.min_p, config.max_tokens, (CODE_END,))
+    sampling = Sampling(config.temperature, config.top_p, config.top_k, config.min_p, config.max_tokens, (tool_syntax.END,))
     rules = Rules(config.plan, sampling, config.max_executions, config.stop, contest, config.seed)
     engine = open_engine(config.engine_by_format.get(format_of(model) or "", config.engine), engines, model)
     async with engine, open_sandbox(sandbox) as box:

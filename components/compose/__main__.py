@@ -1,0 +1,4 @@
+from components.compose.stage import compose
+from components.core.runner import main
+
+main(compose)

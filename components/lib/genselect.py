@@ -1,0 +1,39 @@
+"""GenSelect's reading: what a judge is shown of each candidate, how it is asked, and how its verdict is understood.
+
+Source: NVIDIA's paper (arXiv 2504.16891, section 4) and nemo_skills' genselect prompt. Training rows and exam readings go
+through the same functions. Does not draw candidates and asks no engine.
+"""
+
+import re
+from collections.abc import Sequence
+
+from components.core.types import Candidate
+from components.lib import prompts
+
+SUMMARY_CHARS = 3000
+"""A longer summary is cut to its last so many characters, then from its first blank line on (paper's data code)."""
+VERDICT = re.compile(r"[Jj]udge?ment:\s*\[?(\d+)\]?")
+"""Both spellings and the bracketed form that the original's own prompt shows but its parser refused."""
+
+
+def summary(candidate: Candidate) -> str | None:
+    """What the judge sees: the text after the thought. None where that has no single boxed answer, or none that counts."""
+    text = candidate.text.rsplit("</think>", 1)[-1].strip()
+    if candidate.answer is None or text.count("\\boxed") != 1:
+        return None
+    if len(text) > SUMMARY_CHARS:
+        text = text[-SUMMARY_CHARS:]
+        text = text.split("\n\n", 1)[-1]
+    return text
+
+
+def ask(prompt: str, statement: str, summaries: Sequence[str]) -> str:
+    """The user message: the problem and the solutions, numbered from 0 by position (equal texts keep numbers of their own)."""
+    solutions = "\n".join(f"#{index}: {text}" for index, text in enumerate(summaries))
+    return prompts.render(prompt, statement=statement, solutions=solutions, last=str(len(summaries) - 1))
+
+
+def parse(verdict: str, shown: int) -> int | None:
+    """The position that the last judgment names, or None where it names none of those shown."""
+    found = VERDICT.findall(verdict.rsplit("</think>", 1)[-1])
+    return int(found[-1]) if found and int(found[-1]) < shown else None
