@@ -10,8 +10,8 @@ from pathlib import Path
 from components.core.errors import UserError
 
 FOLDER = Path(__file__).parent
-FIELD = re.compile(r"(?<![\\\w}])\{([a-z_]+)\}")
-"""A word in braces that no letter, backslash or brace precedes: `\\boxed{answer}` and `\\frac{a}{b}` are LaTeX."""
+FIELD = re.compile(r"(?<![\\\w}^])\{([a-z_]+)\}")
+"""A word in braces that no letter, backslash, brace or caret precedes: `\\boxed{answer}` and `\\frac{a}{b}` are LaTeX."""
 
 
 def path(name: str) -> Path:
