@@ -1,0 +1,130 @@
+"""The stage: for each problem on which the candidates disagree, several readings with draws of their own."""
+
+import asyncio
+import itertools
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from components.core import rows
+from components.core.params import Config
+from components.core.runner import In, Metrics, Out
+from components.core.types import Candidate, Judgement, Message, Problem
+from components.judge.drawing import clusters, draw
+from components.lib import genselect
+from components.lib.checkpoint import format_of
+from components.lib.engine.config import Engines, open_engine
+from components.lib.engine.protocol import Engine, Sampling
+
+log = logging.getLogger(__name__)
+
+
+class Judge(Config, section="judge"):
+    """How candidates are read."""
+
+    seed: int
+    prompt: str
+    """The prompt file's name."""
+    engine: str
+    engine_by_format: dict[str, str]
+    readings: int
+    """Per problem, each with its own draw and order (the paper: 64)."""
+    max_shown: int
+    """Candidates in one prompt (the paper: at most 16)."""
+    max_tokens: int
+    temperature: float
+    questions_at_once: int
+
+
+class Reading(NamedTuple):
+    """A reading that is to be made."""
+
+    problem: Problem
+    index: int
+    shown: Sequence[Candidate]
+    seed: int
+
+
+def judge(config: Judge, engines: Engines, *, candidates: In, problems: In, model: In, out: Out) -> Metrics:
+    """Lets a model read and choose."""
+    wanted, alone = _readings(config, candidates, problems)
+    made = asyncio.run(_read(config, engines, model, wanted))
+    rows.write(out, made, Judgement)
+    golds = {problem.id: problem.answer for problem in rows.read(problems, Problem)}
+    return {
+        "problems_read": len({judgement.problem for judgement in made}),
+        "problems_of_one_answer": alone,
+        "readings": len(made),
+        "unparsed": sum(judgement.parsed is None for judgement in made),
+        "right": sum(judgement.answer == golds[judgement.problem] for judgement in made),
+        "right_by_chance": sum(sum(c.answer == golds[r.problem.id] for c in r.shown) / len(r.shown) for r in wanted),
+        "chosen_by_position": _positions(made),
+    }
+
+
+def _readings(config: Judge, candidates: Path, problems: Path) -> tuple[list[Reading], int]:
+    """All readings to make, and how many problems need none since they have one answer."""
+    known = {problem.id: problem for problem in rows.read(problems, Problem)}
+    wanted, alone = [], 0
+    for name, group in itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem):
+        groups = clusters(list(group))
+        alone += len(groups) == 1
+        if len(groups) > 1:
+            for index in range(config.readings):
+                seed = random.Random(f"{config.seed}/{name}/{index}").getrandbits(62)
+                wanted.append(Reading(known[name], index, draw(groups, config.max_shown, seed), seed))
+    return wanted, alone
+
+
+async def _read(config: Judge, engines: Engines, model: Path, wanted: Sequence[Reading]) -> list[Judgement]:
+    if not wanted:
+        return []
+    engine = open_engine(config.engine_by_format.get(format_of(model) or "", config.engine), engines, model)
+    at_once, made = config.questions_at_once * config.readings, []
+    async with engine:
+        for begin in range(0, len(wanted), at_once):
+            made += await _together(config, engine, wanted[begin : begin + at_once])
+            log.info("%d of %d readings", len(made), len(wanted))
+    return made
+
+
+async def _together(config: Judge, engine: Engine, readings: Sequence[Reading]) -> Iterable[Judgement]:
+    async with asyncio.TaskGroup() as group:
+        tasks = []
+        holds = [ExitStack() for _ in readings]
+        for hold in holds:
+            hold.enter_context(engine.attempt())
+        for reading, hold in zip(readings, holds, strict=True):
+            tasks.append(group.create_task(_one(config, engine, reading)))
+            tasks[-1].add_done_callback(lambda _, hold=hold: hold.close())
+    return [task.result() for task in tasks]
+
+
+async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
+    texts = [genselect.summary(candidate) or "" for candidate in reading.shown]
+    asked = Message(role="user", content=genselect.ask(config.prompt, reading.problem.statement, texts), loss=False)
+    sampling = Sampling(config.temperature, 1.0, 0, 0.0, config.max_tokens, ())
+    key = f"{reading.problem.id}/judge/{reading.index}"
+    verdict = await engine.complete(engine.render([asked]), sampling, key=key, seed=reading.seed)
+    parsed = genselect.parse(verdict.text, len(reading.shown))
+    position = random.Random(reading.seed).randrange(len(reading.shown)) if parsed is None else parsed
+    chosen = reading.shown[position]
+    return Judgement(
+        problem=reading.problem.id,
+        index=reading.index,
+        shown=tuple(candidate.index for candidate in reading.shown),
+        seed=reading.seed,
+        text=verdict.text,
+        parsed=parsed,
+        chosen=chosen.index,
+        answer=chosen.answer,
+    )
+
+
+def _positions(made: Sequence[Judgement]) -> dict[str, int]:
+    """How often each place in the prompt was chosen: a judge that always takes the first has learnt nothing."""
+    places = [judgement.parsed for judgement in made if judgement.parsed is not None]
+    return {str(place): places.count(place) for place in sorted(set(places))}

@@ -1,0 +1,4 @@
+from components.core.runner import main
+from components.vote.stage import vote
+
+main(vote)
