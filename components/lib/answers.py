@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from components.core.params import Config
-from components.lib import closed_form
+from components.lib import closed_form, tool_syntax
 
 MAX_BOX_CHARS = 200
 
@@ -85,18 +85,16 @@ def gold(text: str | int | float, contest: Contest) -> int:
 
 _BOX = re.compile(r"\\(?:boxed|fbox)")
 _BOX_TOKEN = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<bare>-?\d+(?:\.\d+)?)|\\.|(?P<brace>[{}])", re.DOTALL)
-_CODE = ("<tool_call>", "</tool_call>")
 _OUTPUT = re.compile(r"\s*```output\n.*?\n```", re.DOTALL)
 
 
 def _said(text: str) -> str:
-    """The text without code blocks and their outputs (the openmath tags and fences)."""
-    begin, end = _CODE
-    pieces = text.split(end)
+    """The text without code blocks and their outputs."""
+    pieces = text.split(tool_syntax.END)
     for at, piece in enumerate(pieces):
         output = _OUTPUT.match(piece) if at else None
         piece = piece[output.end() :] if output else piece
-        pieces[at] = piece[: piece.rindex(begin)] if at + 1 < len(pieces) and begin in piece else piece
+        pieces[at] = piece.rpartition(tool_syntax.BEGIN)[0] if at + 1 < len(pieces) and tool_syntax.BEGIN in piece else piece
     return "\n".join(pieces)
 
 
