@@ -70,7 +70,7 @@ def _entry(data: Mapping[str, Any], name: str, where: str) -> Any:
 
 
 def nearest(name: str, names: Mapping[str, Any] | list[str]) -> str:
-    """", did you mean 'x'?" or nothing."""
+    """ ", did you mean 'x'?" or nothing."""
     close = difflib.get_close_matches(name, [str(n) for n in names], 1, 0.5)
     return f", did you mean '{close[0]}'?" if close else ""
 

@@ -51,7 +51,7 @@ def write(path: Path, rows: Iterable[R], kind: type[R]) -> int:
                     writer.write_table(pa.Table.from_pylist(group, shape))
                     group = []
             writer.write_table(pa.Table.from_pylist(group, shape))
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     return count

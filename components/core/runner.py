@@ -84,7 +84,7 @@ def _command(stage: Callable[..., Metrics]) -> Callable[..., None]:
         if role != "work":
             add(name, Annotated[Path, typer.Option(f"--{name}", help={"in": "input path", "out": "output path"}[role])])
     add("metrics", Annotated[Path, typer.Option("--metrics", help="where the metrics go, as JSON")])
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature(parameters)
     command.__annotations__ = annotations
     del command.__wrapped__  # type: ignore[attr-defined]
     return command
@@ -95,7 +95,9 @@ def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metric
     sections = {name: kind.load(key=key if kind.keyed else None) for name, kind in shape.sections.items()}
     for name, role in shape.paths.items():
         if role == "in" and not paths[name].exists():
-            raise UserError(f"--{name} {paths[name]}: no such file or folder; `dvc repro` makes what a stage reads, `dvc status` says what is missing")
+            raise UserError(
+                f"--{name} {paths[name]}: no such file or folder; `dvc repro` makes what a stage reads, `dvc status` says what is missing"
+            )
     given, finals = dict(paths), {}
     for name, role in shape.paths.items():
         if role == "out":
@@ -124,7 +126,7 @@ def _aside(path: Path) -> Path:
 
 def _move(aside: Path, final: Path) -> None:
     _remove(final)
-    os.replace(aside, final)
+    aside.replace(final)
 
 
 def _remove(path: Path) -> None:
@@ -139,7 +141,7 @@ def write_json(path: Path, data: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(path)
     aside.write_text(json.dumps(_rounded(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def _rounded(data: Any) -> Any:

@@ -4,8 +4,7 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from components.core.types import Candidate, Judgement, Message, Problem
 from components.judge.drawing import clusters, draw
 from components.lib import genselect
 from components.lib.checkpoint import format_of
+from components.lib.engine.callers import start
 from components.lib.engine.config import Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 
@@ -43,7 +43,7 @@ class Reading(NamedTuple):
     """A reading that is to be made."""
 
     problem: Problem
-    index: int
+    number: int
     shown: Sequence[Candidate]
     seed: int
 
@@ -83,7 +83,8 @@ async def _read(config: Judge, engines: Engines, model: Path, wanted: Sequence[R
     if not wanted:
         return []
     engine = open_engine(config.engine_by_format.get(format_of(model) or "", config.engine), engines, model)
-    at_once, made = config.questions_at_once * config.readings, []
+    at_once = config.questions_at_once * config.readings
+    made: list[Judgement] = []
     async with engine:
         for begin in range(0, len(wanted), at_once):
             made += await _together(config, engine, wanted[begin : begin + at_once])
@@ -91,15 +92,9 @@ async def _read(config: Judge, engines: Engines, model: Path, wanted: Sequence[R
     return made
 
 
-async def _together(config: Judge, engine: Engine, readings: Sequence[Reading]) -> Iterable[Judgement]:
+async def _together(config: Judge, engine: Engine, readings: Sequence[Reading]) -> list[Judgement]:
     async with asyncio.TaskGroup() as group:
-        tasks = []
-        holds = [ExitStack() for _ in readings]
-        for hold in holds:
-            hold.enter_context(engine.attempt())
-        for reading, hold in zip(readings, holds, strict=True):
-            tasks.append(group.create_task(_one(config, engine, reading)))
-            tasks[-1].add_done_callback(lambda _, hold=hold: hold.close())
+        tasks = start(group, engine, [_one(config, engine, reading) for reading in readings])
     return [task.result() for task in tasks]
 
 
@@ -107,14 +102,14 @@ async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
     texts = [genselect.summary(candidate) or "" for candidate in reading.shown]
     asked = Message(role="user", content=genselect.ask(config.prompt, reading.problem.statement, texts), loss=False)
     sampling = Sampling(config.temperature, 1.0, 0, 0.0, config.max_tokens, ())
-    key = f"{reading.problem.id}/judge/{reading.index}"
+    key = f"{reading.problem.id}/judge/{reading.number}"
     verdict = await engine.complete(engine.render([asked]), sampling, key=key, seed=reading.seed)
     parsed = genselect.parse(verdict.text, len(reading.shown))
     position = random.Random(reading.seed).randrange(len(reading.shown)) if parsed is None else parsed
     chosen = reading.shown[position]
     return Judgement(
         problem=reading.problem.id,
-        index=reading.index,
+        index=reading.number,
         shown=tuple(candidate.index for candidate in reading.shown),
         seed=reading.seed,
         text=verdict.text,

@@ -31,7 +31,7 @@ def output_block(output: str) -> str:
 
 
 def pieces(text: str, runs: Sequence[CodeRun]) -> Iterator[Piece]:
-    """Cuts an attempt's text at its code outputs, in order. An output that the text does not hold (a cancelled attempt's) ends the cutting."""
+    """Cuts an attempt's text at its code outputs, in order; an output that the text does not hold (a cancelled attempt's) ends it."""
     at = 0
     for run in runs:
         block = output_block(run.output)

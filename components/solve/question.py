@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import NamedTuple
 
 from components.core.types import Candidate, Message, Problem
 from components.lib.answers import Contest
+from components.lib.engine.callers import start
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.prompts import render
 from components.lib.sandbox.protocol import Sandbox
@@ -42,10 +42,7 @@ async def question(problem: Problem, rules: Rules, engine: Engine, box: Sandbox,
                 task.cancel()
 
     async with asyncio.TaskGroup() as group:
-        holds = [_hold(engine) for _ in attempts]  # all are announced before the first one asks, so that a batch waits for them
-        for attempt, hold in zip(attempts, holds, strict=True):
-            tasks.append(group.create_task(run(attempt)))
-            tasks[-1].add_done_callback(lambda _, hold=hold: hold.close())
+        tasks += start(group, engine, [run(attempt) for attempt in attempts])
     spent = engine.now() - opened
     return tuple(finished.get(a.index) or a.candidate(rules.contest, spent, None, box.isolation) for a in attempts)
 
@@ -57,9 +54,3 @@ def _attempt(problem: Problem, index: int, mode: str, rules: Rules, engine: Engi
 
 def _modes(plan: Mapping[str, int]) -> list[str]:
     return [mode for mode, count in plan.items() for _ in range(count)]
-
-
-def _hold(engine: Engine) -> ExitStack:
-    hold = ExitStack()
-    hold.enter_context(engine.attempt())
-    return hold

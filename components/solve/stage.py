@@ -69,7 +69,9 @@ class Sat(Row):
     elapsed: float
 
 
-def solve(config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest, *, problems: In, model: In, out: Out, work: Work) -> Metrics:
+def solve(
+    config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest, *, problems: In, model: In, out: Out, work: Work
+) -> Metrics:
     """Asks a model every problem of a set and stores all its attempts."""
     wanted = sum(config.plan.values()) * config.questions_at_once
     if wanted > sandbox.sessions:
@@ -95,7 +97,9 @@ async def _sit(
         return {"engine": engine.name, "isolation": box.isolation}
 
 
-async def _sheets(config: Solve, rules: Rules, engine: Engine, box: Sandbox, asked: Sequence[Problem], kept: Path, growing: rows.Growing) -> None:
+async def _sheets(
+    config: Solve, rules: Rules, engine: Engine, box: Sandbox, asked: Sequence[Problem], kept: Path, growing: rows.Growing
+) -> None:
     done = {sat.problem: sat.elapsed for sat in rows.read(kept, Sat)}
     size = config.questions_at_once if engine.step_s else len(asked)
     elapsed = 0.0

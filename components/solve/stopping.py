@@ -13,7 +13,6 @@ from pydantic import Field
 from components.core.params import Settings
 
 
-
 class Never(Settings):
     """All candidates run to their end."""
 
