@@ -1,0 +1,33 @@
+# A short front: each verb is a few lines that anyone can type by hand.
+BIN := .venv/bin
+ENVS := base awq fp8 vllm
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: demo test lint bench dag up clean setup
+
+demo: setup ## the main job: data, three trainings, two quantizations, exams, votes, promotion
+	aimo run
+
+test: setup ## every test on real parts
+	$(MAKE) --no-print-directory lint
+	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0 HF_HUB_OFFLINE=1 pytest
+
+lint:
+	ruff check
+	ruff format --check
+	mypy
+
+setup: ## the environments, each from its pinned list; nothing where the lists have not changed
+	@infra/envs/build $(ENVS)
+
+bench: ## speeds, as paired ratios
+	for file in benchmarks/*.py; do python $$file; done
+
+dag: ## the graph
+	dvc dag
+
+up: ## a Prefect server with the weekly retraining deployed on it (infra/prefect.yaml)
+	aimo up
+
+clean: ## what can be made again; DVC's cache and the environments stay
+	rm -rf .aimo models data runs reports/plots reports/index.html
