@@ -1,11 +1,11 @@
 """A drawn problem's solution as an assistant writes it: in words and lines (cot), or by program (tir).
 
-The tool call stands between `<tool_call>` and `</tool_call>` lines, as in OpenMathReasoning's solutions. What the program printed is not
-written here: whoever runs the cells puts it between them.
+What the program printed is not written here: whoever runs the cells puts it between them.
 """
 
 from typing import NamedTuple
 
+from components.lib import tool_syntax
 from components.lib.arithmetic.families import Drawn
 
 IMPORT = "import math\n"
@@ -16,7 +16,7 @@ class ToolSolution(NamedTuple):
 
     thought: str
     cells: tuple[str, ...]
-    """Each ends with `</tool_call>`, where the attempt pauses for the output."""
+    """Each ends with the end of a tool call, where the attempt pauses for the output."""
     final: str
 
 
@@ -30,7 +30,11 @@ def tir_segments(drawn: Drawn, forget_import: bool) -> ToolSolution:
     programs = drawn.programs
     if forget_import and programs[0].startswith(IMPORT):
         programs = (programs[0].removeprefix(IMPORT), *programs)
-    return ToolSolution(thought(drawn.plan), tuple(f"<tool_call>\n{code}\n</tool_call>" for code in programs), final(drawn.answer))
+    return ToolSolution(thought(drawn.plan), tuple(_cell(code) for code in programs), final(drawn.answer))
+
+
+def _cell(code: str) -> str:
+    return f"{tool_syntax.BEGIN}\n{code}\n{tool_syntax.END}"
 
 
 def thought(text: str) -> str:

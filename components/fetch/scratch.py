@@ -1,0 +1,109 @@
+"""A small language model made from nothing, in about two minutes of one CPU core.
+
+The story: train a tokenizer on generated problems, draw a Qwen3 of the given shape, read the documents once, write the folder that a hub
+would give. Same section, same bytes: one thread, one seed, no clock. Which lines the documents hold is lib/arithmetic's matter.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from components.core.errors import UserError
+from components.core.params import Settings
+from components.core.runner import Metrics
+from components.fetch import pretraining, tokenizer
+from components.lib.arithmetic import document
+
+log = logging.getLogger(__name__)
+
+
+class Scratch(Settings):
+    """The shape of the model and its one pass over the documents."""
+
+    seed: int
+    hidden: int
+    layers: int
+    heads: int
+    head_dim: int
+    ffn: int
+    vocab: int
+    positions: int
+    init: float
+    """Standard deviation of the first weights."""
+    tokenizer_problems: int
+    documents: int
+    batch: int
+    lr: float
+    warmup: float
+    """Share of the steps."""
+    weight_decay: float
+    beta2: float
+
+
+def make(config: Scratch, out: Path) -> Metrics:
+    """Writes the model folder and returns how large it is and how its loss fell."""
+    if config.documents < config.batch:
+        raise UserError(f"params.yaml: fetch.scratch: {config.documents} documents do not fill one batch of {config.batch}")
+    words = tokenizer.make(config.vocab, config.tokenizer_problems, config.positions, config.seed)
+    log.info("tokenizer: %d of %d entries used", len(words), config.vocab)
+    model = _model(config, words)
+    rows = [pretraining.encode(document(_seed(config, number)), words) for number in range(config.documents)]
+    losses = pretraining.train(model, rows, config, pad=words.pad_token_id)
+    _save(model, words, config, out)
+    edge = max(1, min(50, len(losses) // 4))
+    return {
+        "parameters": sum(weights.numel() for weights in model.parameters()),
+        "vocabulary": len(words),
+        "documents": len(rows),
+        "tokens": sum(len(row.input_ids) for row in rows),
+        "steps": len(losses),
+        "loss_first": sum(losses[:edge]) / edge,
+        "loss_last": sum(losses[-edge:]) / edge,
+    }
+
+
+def _seed(config: Scratch, number: int) -> int:
+    """Another run of documents for every seed."""
+    return config.seed * 10**6 + number
+
+
+def _model(config: Scratch, words: Any) -> Any:
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(config.seed)
+    shape = Qwen3Config(
+        vocab_size=config.vocab,
+        hidden_size=config.hidden,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.heads,
+        head_dim=config.head_dim,
+        intermediate_size=config.ffn,
+        max_position_embeddings=config.positions,
+        initializer_range=config.init,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+        dtype="float32",
+    )
+    return Qwen3ForCausalLM(shape)
+
+
+def _save(model: Any, words: Any, config: Scratch, out: Path) -> None:
+    from transformers import GenerationConfig
+
+    model.generation_config = GenerationConfig(eos_token_id=[words.eos_token_id], pad_token_id=words.pad_token_id)
+    model.save_pretrained(out)
+    tokenizer.save(words, out)
+    _speak_to_older_readers(out / "config.json")
+
+
+def _speak_to_older_readers(file: Path) -> None:
+    """Adds the names that transformers 4 (AutoAWQ pins it) reads: it would take a default rope without a word."""
+    shape = json.loads(file.read_text(encoding="utf-8"))
+    shape["rope_theta"] = shape["rope_parameters"]["rope_theta"]
+    shape["torch_dtype"] = shape["dtype"]
+    file.write_text(json.dumps(shape, indent=2, sort_keys=True) + "\n", encoding="utf-8")
