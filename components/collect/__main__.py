@@ -1,0 +1,4 @@
+from components.collect.stage import collect
+from components.core.runner import main
+
+main(collect)
