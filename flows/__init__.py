@@ -1,0 +1,1 @@
+"""The machinery: DVC's graph, walked under Prefect, mirrored into MLflow. Knows nothing of the inside of components."""

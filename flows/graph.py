@@ -1,0 +1,126 @@
+"""DVC's graph: stages, their order, who needs whom, what changed, and what dvc.lock recorded. DVC's only importer.
+
+Reads dvc.yaml, dvc.lock and params.yaml through `Repo.index`, which DVC does not document as stable: all use of it is here.
+Runs nothing, and does not know what a stage computes.
+"""
+
+import os
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.core.errors import UserError
+from components.core.params import nearest
+
+
+class Step(NamedTuple):
+    """One stage of dvc.yaml (`train@cot`) with the stages it needs, its output paths, and its `meta` mapping."""
+
+    name: str
+    needs: tuple[str, ...]
+    outs: tuple[str, ...]
+    meta: dict[str, Any]
+
+
+class Graph(NamedTuple):
+    """All stages of the workspace at `root`, by name, in the order in which `dvc repro` runs them."""
+
+    root: Path
+    steps: dict[str, Step]
+
+    @classmethod
+    def read(cls, root: Path) -> "Graph":
+        """Raises UserError where there is no workspace, or where dvc.yaml cannot be read."""
+        with _repo(root) as repo:
+            import networkx as nx
+
+            graph = repo.index.graph
+            stages = [stage for stage in nx.dfs_postorder_nodes(graph) if getattr(stage, "name", None)]
+            return cls(root, {stage.name: _step(stage, graph.successors(stage)) for stage in stages})
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return tuple(self.steps)
+
+    def changed(self) -> set[str]:
+        """Stages whose inputs, command or outputs differ from dvc.lock, judged with today's files; empty: nothing to do."""
+        with _repo(self.root) as repo:
+            return {name.rpartition(":")[2] for name in repo.status()}
+
+    def matching(self, patterns: Iterable[str]) -> set[str]:
+        """Stages whose names match one of the shell-style patterns (`train@*`); a pattern without a stage is a UserError."""
+        found: set[str] = set()
+        for pattern in patterns:
+            some = {name for name in self.steps if fnmatchcase(name, pattern)}
+            if not some:
+                raise UserError(f"dvc.yaml: no stage '{pattern}'{nearest(pattern, list(self.steps))}")
+            found |= some
+        return found
+
+    def with_needs(self, targets: Iterable[str]) -> set[str]:
+        """The targets and everything they need, near or far."""
+        found: set[str] = set()
+        for name in reversed(self.order):
+            if name in found or name in targets:
+                found |= {name, *self.steps[name].needs}
+        return found
+
+    def with_users(self, sources: Iterable[str]) -> set[str]:
+        """The sources and everything that needs them, near or far."""
+        found = set(sources)
+        for name, step in self.steps.items():
+            if found.intersection(step.needs):
+                found.add(name)
+        return found
+
+    def entry(self, stage: str) -> dict[str, Any]:
+        """What dvc.lock recorded of a stage; {} when it never ran."""
+        return entries(self.root).get(stage, {})
+
+    def settle(self) -> None:
+        """Puts the records of dvc.lock into the order of `dvc repro`, whichever of two stages ended first, and drops stages that are gone.
+
+        DVC itself appends new records as they end and never removes one.
+        """
+        from dvc.utils.serialize import dump_yaml, load_yaml
+
+        path = self.root / "dvc.lock"
+        if not path.exists():
+            return
+        lock = load_yaml(os.fspath(path))
+        kept = {name: lock["stages"][name] for name in self.order if name in lock["stages"]}
+        if list(kept) != list(lock["stages"]):
+            partial = path.with_name(".dvc.lock.partial")
+            dump_yaml(os.fspath(partial), {**lock, "stages": kept})
+            os.replace(partial, path)
+
+
+def entries(root: Path) -> dict[str, dict[str, Any]]:
+    """All recorded stages of dvc.lock, as plain data."""
+    from ruamel.yaml import YAML
+
+    path = root / "dvc.lock"
+    return dict(YAML(typ="safe").load(path)["stages"]) if path.exists() else {}
+
+
+def _repo(root: Path) -> Any:
+    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        repo = Repo(os.fspath(root))
+        _ = repo.index.graph
+    except DvcException as error:
+        raise UserError(f"{root}: {_reason(error)}; run inside the project, and see that dvc.yaml can be read (`dvc status`)") from None
+    return repo
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _step(stage: Any, needs: Iterable[Any]) -> Step:
+    outs = tuple(str(out.def_path) for out in stage.outs)
+    return Step(stage.name, tuple(sorted(need.name for need in needs if getattr(need, "name", None))), outs, dict(stage.meta or {}))

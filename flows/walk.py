@@ -1,0 +1,192 @@
+"""The walk over DVC's graph: stages in order, independent ones side by side, stopped at the first failure. Knows no Prefect.
+
+`run_stage` runs one stage as `dvc repro --single-item` in its own process group; `walk` takes any runner of that shape.
+Reads dvc.yaml through Graph, writes what the stages write, and leaves the dvc.lock that `dvc repro` would. Resume is: walk again; what is finished is not run twice.
+"""
+
+import contextvars
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from components.core.params import Config
+from flows.graph import Graph
+from flows.home import leftovers, remember, stage_environment
+
+GRACE_S = 10.0
+TAIL = 400
+
+Lines = Callable[[str, str], None]
+"""Takes a stage's name and one line of what it said."""
+
+
+class Flow(Config, section="flow"):
+    """How the graph is walked; no stage depends on it."""
+
+    parallel: int
+    """Stages at once."""
+
+
+class Outcome(NamedTuple):
+    """What became of one stage. `seconds` is what this walk spent on it, computing or not."""
+
+    stage: str
+    how: Literal["cached", "run", "failed"]
+    seconds: float
+    error: str = ""
+
+
+class StageFailed(RuntimeError):
+    """A stage ended badly; the text is what the stage itself said last."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(f"{outcome.stage} failed after {outcome.seconds:.0f} s:\n{outcome.error}")
+        self.outcome = outcome
+
+
+Runner = Callable[[str], Outcome]
+"""Runs the named stage; raises StageFailed."""
+
+
+def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines = lambda *_: None) -> list[Outcome]:
+    """Runs what changed among `stages` and what needs it; returns one outcome for each stage that was reached, in the graph's order.
+
+    After a failure nothing new starts, and what is running may end: its result is kept for the next walk. When the walk itself is
+    interrupted, the process groups of all running stages are killed.
+    """
+    stale = graph.with_users(graph.changed()) & stages
+    done = {name: Outcome(name, "cached", 0.0) for name in graph.order if name in stages - stale}
+    waiting = [name for name in graph.order if name in stale]
+    places = {name: f"[{place:2}/{len(stages)}]" for place, name in enumerate((s for s in graph.order if s in stages), 1)}
+    running: dict[Future[Outcome], str] = {}
+    with ThreadPoolExecutor(parallel) as pool, _ended_with_us(graph.root, running):
+        while waiting or running:
+            ready = [name for name in waiting if stages.intersection(graph.steps[name].needs) <= done.keys()]
+            for name in ready[: parallel - len(running)]:
+                tell(name, f"{places[name]} {name} …")
+                waiting.remove(name)
+                running[pool.submit(contextvars.copy_context().run, run, name)] = name
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                outcome = _outcome(future)
+                name = running.pop(future)
+                tell(name, f"{places[name]} {name}: {outcome.how}, {outcome.seconds:.0f} s")
+                done[name] = outcome
+                if outcome.how == "failed":
+                    waiting = []
+    graph.settle()
+    return [done[name] for name in graph.order if name in done]
+
+
+def run_stage(stage: str, root: Path, on_line: Lines) -> Outcome:
+    """Brings one stage up to date, its lines going to `on_line`; whatever interrupts this ends the stage's whole process group."""
+    started, tail, how = time.monotonic(), deque[str](maxlen=TAIL), "cached"
+    with _process(stage, root) as process:
+        assert process.stdout
+        for line in process.stdout:
+            text = line.rstrip()
+            if text.startswith("Running stage "):
+                how = "run"
+            if text:
+                tail.append(text)
+                on_line(stage, text)
+        code = process.wait()
+    seconds = time.monotonic() - started
+    if code:
+        raise StageFailed(Outcome(stage, "failed", seconds, own_words(list(tail)) or f"dvc exited with {code}"))
+    return Outcome(stage, "run" if how == "run" else "cached", seconds)
+
+
+def own_words(lines: list[str]) -> str:
+    """The stage's own last words among DVC's: from its last `error: ` on, else from its last stack, else its last 12 lines."""
+    own = [line for line in lines if not line.startswith(("Running stage ", "> ", "ERROR: ", "Stage '", "WARNING: "))]
+    for opening in ("error: ", "Traceback (most recent call last)"):
+        starts = [number for number, line in enumerate(own) if line.startswith(opening)]
+        if starts:
+            return "\n".join(own[starts[-1] :])
+    return "\n".join(own[-12:] or [line for line in lines if line.startswith("ERROR: ")])
+
+
+def end_leftovers(root: Path) -> list[str]:
+    """Ends what a killed walk left running here, so that it does not write beside us; returns the stages' names."""
+    names = []
+    for stage, pid in leftovers(root):
+        _end(pid)
+        names.append(stage)
+    return names
+
+
+@contextmanager
+def _process(stage: str, root: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    process = subprocess.Popen(
+        command,
+        cwd=root,
+        env=stage_environment(),
+        text=True,
+        errors="replace",
+        bufsize=1,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # SIGTERM to dvc alone would leave the stage's command running
+    )
+    note = remember(root, stage, process.pid)
+    try:
+        yield process
+    except BaseException:  # Prefect's TerminationSignal and KeyboardInterrupt are no Exceptions
+        _end(process.pid)
+        raise
+    finally:
+        process.wait()
+        note.unlink(missing_ok=True)
+
+
+@contextmanager
+def _ended_with_us(root: Path, running: dict[Future[Outcome], str]) -> Iterator[None]:
+    """The walking thread takes the signals while others read the stages' lines: on a signal, end every stage, also one just starting."""
+    try:
+        yield
+    except BaseException:
+        while wait(running, timeout=0.5).not_done:
+            end_leftovers(root)
+        raise
+
+
+def _end(pid: int) -> None:
+    """Ends a process group and all descendants, also those in sessions of their own: SIGTERM, after GRACE_S seconds SIGKILL."""
+    import psutil
+
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    _signal(pid, signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=GRACE_S)
+    for process in alive:
+        _signal(pid, signal.SIGKILL)
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _outcome(future: Future[Outcome]) -> Outcome:
+    try:
+        return future.result()
+    except StageFailed as error:
+        return error.outcome

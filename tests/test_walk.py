@@ -1,0 +1,182 @@
+"""The walk: DVC's own result, stages side by side, own words of a failure, nothing left behind, nothing done twice."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from components.core.errors import UserError
+from flows.graph import Graph
+from flows.home import alone
+from flows.walk import Outcome, StageFailed, end_leftovers, own_words, run_stage, walk
+from tests.toy import dvc, workspace
+
+ROOT = Path(__file__).parents[1]
+SLEEP = "sleep 60 & sleep 61; cp a.txt b.txt"
+
+
+def walked(root: Path, parallel: int = 2) -> dict[str, str]:
+    graph = Graph.read(root)
+    run = lambda stage: run_stage(stage, root, lambda *_: None)  # noqa: E731
+    return {outcome.stage: outcome.how for outcome in walk(graph, set(graph.order), run, parallel)}
+
+
+def test_the_walk_leaves_the_lock_of_dvc_repro_and_does_nothing_twice(tmp_path: Path) -> None:
+    ours, theirs = workspace(tmp_path / "ours"), workspace(tmp_path / "theirs")
+    assert walked(ours) == dict.fromkeys(["first", "left", "right", "join"], "run")
+    dvc(theirs, "repro", "-q")
+    assert (ours / "dvc.lock").read_bytes() == (theirs / "dvc.lock").read_bytes()
+    assert walked(ours) == dict.fromkeys(["first", "left", "right", "join"], "cached")
+    (ours / "params.yaml").write_text("scale: 2\n")
+    assert walked(ours) == {"first": "cached", "left": "run", "right": "cached", "join": "cached"}
+
+
+def test_independent_stages_run_side_by_side(tmp_path: Path) -> None:
+    graph = Graph.read(workspace(tmp_path))
+    both = threading.Barrier(2, timeout=30)
+
+    def run(stage: str) -> Outcome:
+        if stage in ("left", "right"):
+            both.wait()
+        return Outcome(stage, "run", 0.0)
+
+    assert len(walk(graph, set(graph.order), run, 2)) == 4
+
+
+def test_a_failure_says_the_stage_s_own_words_and_stops_the_walk(tmp_path: Path) -> None:
+    root = workspace(tmp_path, "echo 'error: no teacher; give one' >&2; exit 3")
+    graph = Graph.read(root)
+    outcomes = walk(graph, set(graph.order), lambda stage: run_stage(stage, root, lambda *_: None), 2)
+    assert {o.stage: o.how for o in outcomes} == {"first": "run", "left": "failed", "right": "run"}
+    assert outcomes[1].error == "error: no teacher; give one"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["Running stage 'x':", "> python x", "error: a\n", "error: b", "  more", "ERROR: failed to reproduce 'x'"], "error: b\n  more"),
+        (["> x", "one", "Traceback (most recent call last):", "  File", "KeyError: 1", "ERROR: failed"], "Traceback (most recent call last):\n  File\nKeyError: 1"),
+        (["Running stage 'x':", "> x", "Killed", "ERROR: failed"], "Killed"),
+        (["ERROR: missing data 'source': in.txt"], "ERROR: missing data 'source': in.txt"),
+    ],
+)
+def test_own_words(lines: list[str], words: str) -> None:
+    assert own_words(lines) == words
+
+
+def test_an_interrupted_walk_ends_all_stages_with_their_children(tmp_path: Path) -> None:
+    root = workspace(tmp_path, SLEEP, SLEEP.replace("b.txt", "c.txt"))
+    graph, seen = Graph.read(root), []
+
+    def interrupted_when_both_run(stage: str, line: str) -> None:
+        seen.extend([stage] if line.startswith("> sleep") else [])
+        if len(set(seen)) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        walk(graph, set(graph.order), lambda stage: run_stage(stage, root, interrupted_when_both_run), 2)
+    assert time.monotonic() - started < 40
+    assert not sleepers(root)
+    assert not list((root / ".aimo/running").glob("*"))
+
+
+def test_a_killed_walk_is_cleaned_up_and_resumed_by_the_next(tmp_path: Path) -> None:
+    root = workspace(tmp_path, "test -e again || sleep 60; cp a.txt b.txt")
+    code = f"from pathlib import Path; from tests.test_walk import walked; walked(Path({str(root)!r}))"
+    victim = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    until(lambda: len(sleepers(root)) > 0)
+    victim.kill()
+    victim.wait()
+    assert sleepers(root), "the stage lives on: nobody could end it"
+    assert end_leftovers(root) == ["left"]
+    assert not sleepers(root)
+    (root / "again").touch()
+    assert walked(root) == {"first": "cached", "left": "run", "right": "cached", "join": "run"}
+
+
+def test_a_leftover_s_number_that_another_process_has_now_is_left_alone(tmp_path: Path) -> None:
+    note = tmp_path / ".aimo/running/left.json"
+    note.parent.mkdir(parents=True)
+    note.write_text(f'{{"pid": {os.getpid()}, "born": 1.0}}')
+    assert end_leftovers(tmp_path) == []
+    assert not note.exists()
+
+
+def test_two_runs_in_one_workspace_are_refused_by_name(tmp_path: Path) -> None:
+    with alone(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} is running"), alone(tmp_path):
+        pass
+    with alone(tmp_path):
+        pass
+
+
+def test_no_more_stages_than_places_and_needs_come_first(tmp_path: Path) -> None:
+    graph = Graph.read(workspace(tmp_path))
+    busy, most, ended, guard = 0, 0, [], threading.Lock()
+
+    def run(stage: str) -> Outcome:
+        nonlocal busy, most
+        with guard:
+            assert set(graph.steps[stage].needs) <= set(ended)
+            busy, most = busy + 1, max(most, busy + 1)
+        time.sleep(0.05)
+        with guard:
+            busy -= 1
+            ended.append(stage)
+        return Outcome(stage, "run", 0.0)
+
+    walk(graph, set(graph.order), run, 1)
+    assert most == 1
+    assert sorted(ended) == sorted(graph.order)
+
+
+def test_a_part_of_the_graph_is_its_targets_and_what_they_need(tmp_path: Path) -> None:
+    graph = Graph.read(workspace(tmp_path))
+    assert graph.with_needs({"left"}) == {"first", "left"}
+    assert graph.with_users({"left"}) == {"left", "join"}
+    assert graph.matching(["l*", "right"]) == {"left", "right"}
+    with pytest.raises(UserError, match="no stage 'lefty', did you mean 'left'"):
+        graph.matching(["lefty"])
+
+
+def test_a_settled_lock_is_in_order_and_holds_no_stage_that_is_gone(tmp_path: Path) -> None:
+    root = workspace(tmp_path)
+    record = "  {}:\n    cmd: x\n    outs:\n    - path: {}.txt\n      hash: md5\n      md5: aa\n      size: 1\n"
+    (root / "dvc.lock").write_text("schema: '2.0'\nstages:\n" + "".join(record.format(s, s) for s in ("right", "gone", "left")))
+    Graph.read(root).settle()
+    assert (root / "dvc.lock").read_text() == "schema: '2.0'\nstages:\n" + "".join(record.format(s, s) for s in ("left", "right"))
+    assert Graph.read(root).entry("left")["outs"][0]["path"] == "left.txt"
+    assert Graph.read(root).entry("join") == {}
+
+
+def test_a_folder_without_a_workspace_is_the_user_s_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run inside the project"):
+        Graph.read(tmp_path)
+
+
+def test_a_failing_stage_raises(tmp_path: Path) -> None:
+    root = workspace(tmp_path)
+    (root / "in.txt").unlink()
+    with pytest.raises(StageFailed, match=r"in\.txt"):
+        run_stage("first", root, lambda *_: None)
+
+
+def sleepers(root: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        if process.info["cwd"] == str(root) and (process.info["cmdline"] or [""])[0] == "sleep":
+            found.append(process.pid)
+    return found
+
+
+def until(true: object, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.1)
