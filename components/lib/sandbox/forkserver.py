@@ -1,0 +1,177 @@
+"""The caller's end of the zygote: starts it clean, sends it orders, hears of stops and deaths, and removes all on leaving.
+
+Where bubblewrap is installed and allowed, the zygote is started inside it: one set of namespaces around all sessions, at no cost per
+session. Not covered: what sessions run (local.py).
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from components.lib.sandbox.life import Death, Life
+from components.lib.sandbox.protocol import SandboxError
+from components.lib.sandbox.sweep import sweep
+
+ZYGOTE = Path(__file__).with_name("zygote.py")
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONHASHSEED": "0",  # sets are printed in the same order in every run
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OMP_NUM_THREADS": "1",  # threads break fork and eat address space
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",  # else each thread reserves 64 MB of the session's address space
+}
+START_S, LEAVE_S = 120.0, 5.0
+TMPFS_MB = 256
+
+
+class ForkServer:
+    """A running zygote."""
+
+    def __init__(self, memory_mb: int, layers: tuple[str, ...], longest_frame: int) -> None:
+        self.memory_mb, self.layers, self.longest_frame = memory_mb, layers, longest_frame
+        self.namespaces = False
+        self.broken: str | None = None
+        self._lives: dict[int, Life] = {}
+        self._count = 0
+        self._outbox: deque[tuple[bytes, socket.socket | None]] = deque()
+
+    async def start(self) -> None:
+        """Returns when sessions can be forked: a second or two of imports."""
+        self._loop = asyncio.get_running_loop()
+        self.root = Path(tempfile.mkdtemp(prefix="sandbox-"))
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        prefix = bubblewrap(self.root)
+        self.namespaces = bool(prefix)
+        settings = {"root": str(self.root), "memory_mb": self.memory_mb, "layers": self.layers}
+        command = [*prefix, sys.executable, "-P", "-s", str(ZYGOTE), str(theirs.fileno()), json.dumps(settings)]
+        with theirs, (self.root / "zygote.log").open("wb") as log:
+            self.process = subprocess.Popen(
+                command, env=ENVIRONMENT, cwd="/", pass_fds=[theirs.fileno()], start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            )  # fmt: skip
+        self._control = ours
+        ours.setblocking(False)
+        self._loop.add_reader(ours, self._hear)
+        try:
+            async with asyncio.timeout(START_S):
+                await self._ready
+        except TimeoutError:
+            raise SandboxError(f"the zygote did not start within {START_S:g} s; {self._log()}") from None
+
+    def fork(self, seed: int) -> Life:
+        """A new session process, and its first frame not yet read."""
+        self.check()
+        ours, theirs = socket.socketpair()
+        self._count += 1
+        life = self._lives[self._count] = Life(self._count, ours, self.longest_frame)
+        self._outbox.append((json.dumps({"do": "new", "id": life.number, "seed": seed}).encode(), theirs))
+        self._flush()
+        return life
+
+    def order(self, do: str, life: Life, **arguments: Any) -> None:
+        """Tells the zygote to wake, stop or kill a session; never blocks."""
+        self._outbox.append((json.dumps({"do": do, "id": life.number, "with": arguments}).encode(), None))
+        self._flush()
+
+    def check(self) -> None:
+        if self.broken:
+            raise SandboxError(self.broken)
+
+    async def close(self) -> None:
+        """Kills all sessions and removes their files; returns when nothing is left."""
+        if not hasattr(self, "process"):
+            return
+        self._outbox.append((json.dumps({"do": "quit"}).encode(), None))
+        self._flush()
+        self._break("the sandbox is closed")
+        try:
+            await asyncio.to_thread(self.process.wait, LEAVE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            await asyncio.to_thread(self.process.wait)
+        (self.root / "zygote.log").unlink(missing_ok=True)
+        await asyncio.to_thread(sweep, str(self.root))
+
+    def _flush(self) -> None:
+        while self._outbox and not self.broken:
+            message, passed = self._outbox[0]
+            try:
+                socket.send_fds(self._control, [message], [passed.fileno()] if passed else [])
+            except BlockingIOError:
+                self._loop.add_writer(self._control, self._flush)
+                return
+            except OSError:
+                return self._break(f"the zygote is gone; {self._log()}")
+            self._outbox.popleft()
+            if passed:
+                passed.close()
+        if not self.broken:
+            self._loop.remove_writer(self._control)
+
+    def _hear(self) -> None:
+        while not self.broken:
+            try:
+                heard = self._control.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError:
+                heard = b""
+            if not heard:
+                return self._break(f"the zygote died; {self._log()}")
+            self._take(json.loads(heard))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "ready" in message:
+            self._ready.set_result(None)
+        elif "dead" in message:
+            self._lives.pop(message["dead"]).bury(Death(message["code"], message["why"]))
+        elif (life := self._lives.get(message["stopped"])) and not life.stopped.done():
+            life.stopped.set_result(message["interrupted"])
+
+    def _break(self, why: str) -> None:
+        if self.broken:
+            return
+        self.broken = why
+        self._loop.remove_reader(self._control)
+        self._loop.remove_writer(self._control)
+        self._control.close()
+        while self._outbox:
+            if passed := self._outbox.popleft()[1]:
+                passed.close()
+        for life in self._lives.values():
+            life.bury(Death(-9, why))
+        self._lives.clear()
+        if not self._ready.done():
+            self._ready.set_exception(SandboxError(why))
+
+    def _log(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = (self.root / "zygote.log").read_text(errors="replace").strip().splitlines()
+            if lines:
+                return f"its last word: {lines[-1]}"
+        return f"exit code {self.process.poll()}"
+
+
+def bubblewrap(root: Path) -> list[str]:
+    """The command that starts another one in namespaces of its own; empty where bubblewrap is absent or not allowed here."""
+    if not (found := shutil.which("bwrap")):
+        return []
+    command = [found, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
+    command += ["--size", str(TMPFS_MB << 20), "--tmpfs", "/tmp", "--size", str(TMPFS_MB << 20), "--tmpfs", str(root)]
+    for path in sorted({os.path.realpath(p) for p in (sys.prefix, sys.base_prefix, ZYGOTE.parent)} | {"/usr", "/lib", "/lib64", "/bin"}):
+        command += ["--ro-bind-try", path, path]
+    command += ["--chdir", "/"]
+    probe = subprocess.run([*command, sys.executable, "-c", ""], env=ENVIRONMENT, capture_output=True, check=False)
+    return command if probe.returncode == 0 else []

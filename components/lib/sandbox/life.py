@@ -1,0 +1,95 @@
+"""One forked session process as the caller sees it: a socket to it, and what the zygote reports of it.
+
+Covered: frames out of a hostile process, bounded and checked in shape; waiting for them without losing a byte. Not covered: what a
+frame means (local.py) and when time is up (zygote.py).
+"""
+
+import asyncio
+import json
+import socket
+from typing import Any, NamedTuple
+
+from components.lib.sandbox import wire
+
+
+class Death(NamedTuple):
+    """How a process ended: its exit code (negative: a signal), and why the zygote killed it, if it did."""
+
+    code: int
+    why: str
+
+
+class Life:
+    """The caller's end of one session process."""
+
+    def __init__(self, number: int, sock: socket.socket, longest_frame: int) -> None:
+        self.number = number
+        self._loop = asyncio.get_running_loop()
+        self.died: asyncio.Future[Death] = self._loop.create_future()
+        self.stopped: asyncio.Future[bool] = self._loop.create_future()
+        """The zygote's answer to the last `stop`: whether the cell was interrupted."""
+        self._sock, self._longest = sock, longest_frame
+        self._bytes, self._ended, self._news = bytearray(), False, asyncio.Event()
+        sock.setblocking(False)
+        self._loop.add_reader(sock, self._read)
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Raises OSError where nobody listens."""
+        await self._loop.sock_sendall(self._sock, wire.pack(message))
+
+    async def frame(self) -> dict[str, Any] | None:
+        """The one frame that is due; None where the process ended, or sent anything else."""
+        while True:
+            size = wire.HEADER.size + (wire.HEADER.unpack_from(self._bytes)[0] if len(self._bytes) >= wire.HEADER.size else 0)
+            if size > self._longest or len(self._bytes) > size > wire.HEADER.size:
+                return None
+            if len(self._bytes) == size > wire.HEADER.size:
+                body, self._bytes = self._bytes[wire.HEADER.size :], bytearray()
+                return _object(body)
+            if self._ended:
+                return None
+            self._news.clear()
+            await self._news.wait()
+
+    def quiet(self) -> bool:
+        """Whether the process is there and has said nothing unasked."""
+        if not self._ended:
+            self._read()
+        return not self._ended and not self._bytes
+
+    def bury(self, death: Death) -> None:
+        """The zygote's last word on it: nothing more will come."""
+        if not self.died.done():
+            self.died.set_result(death)
+        self.close()
+
+    def close(self) -> None:
+        if not self._ended:
+            self._read()
+            self._end()
+        self._sock.close()
+
+    def _read(self) -> None:
+        try:
+            piece = self._sock.recv(1 << 16)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            piece = b""
+        self._bytes += piece
+        if not piece or len(self._bytes) > self._longest:
+            self._end()
+        self._news.set()
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._sock)
+        self._ended = True
+        self._news.set()
+
+
+def _object(body: bytes | bytearray) -> dict[str, Any] | None:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None

@@ -1,0 +1,186 @@
+"""A sandbox on this machine: sessions forked from a warm zygote, behind rlimits, Landlock and seccomp.
+
+Covered: state between cells, time, output, seeds, crashes, cancelling, a bound on live sessions. A cell runs exactly once: where its
+session is lost, it is not replayed, and the next cell is told so in its output. Not covered: kernel faults, side channels, fair shares
+of the processor. Without namespaces, names and sizes of other files can be seen (stat), and temporary files are bounded by polling.
+"""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Coroutine, Iterable
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import Field
+
+from components.core.params import Config
+from components.core.types import CodeRun
+from components.lib.sandbox import text
+from components.lib.sandbox.forkserver import ForkServer
+from components.lib.sandbox.life import Death, Life
+from components.lib.sandbox.protocol import Isolation, Sandbox, SandboxError
+
+LAYERS = ("limits", "capabilities", "landlock", "seccomp")
+Status = Literal["ok", "error", "timeout-kept", "timeout-lost", "crashed"]
+T = TypeVar("T")
+PATIENCE_S = 120.0
+"""How long after a cell's limit the zygote may stay silent before the sandbox counts as broken."""
+
+
+class SandboxConfig(Config, section="sandbox"):
+    """Where model-written code runs."""
+
+    timeout_s: float = Field(gt=0)
+    """Wall seconds of one cell."""
+    memory_mb: int = Field(ge=512)
+    """Address space of one session: numpy and sympy alone take a third of the least value."""
+    output_chars: int = Field(ge=1)
+    """Characters of a cell's output that the model is shown."""
+    sessions: int = Field(ge=1)
+    """Live sessions at most; more wait."""
+    allow_weak: bool
+    """Run even where a promise is broken, and say `weak` in every row."""
+
+
+def open_sandbox(config: SandboxConfig) -> Sandbox:
+    """The sandbox of this machine, to be entered: `async with open_sandbox(config) as box`."""
+    return LocalSandbox(config)
+
+
+class LocalSandbox:
+    """Sessions in processes of this machine."""
+
+    isolation: Isolation = "weak"
+
+    def __init__(self, config: SandboxConfig, layers: Iterable[str] = LAYERS) -> None:
+        self.config = config
+        self.server = ForkServer(config.memory_mb, tuple(layers), 12 * text.room(config.output_chars) + 1024)
+        self._slots = asyncio.Semaphore(config.sessions)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.server.start()
+        except BaseException:
+            await self.server.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.server.close()
+
+    async def session(self, seed: int) -> "LocalSession":
+        """Waits for a free slot, which `close` gives back."""
+        await self._slots.acquire()
+        session = LocalSession(self, seed, self.config.timeout_s, self._slots)
+        try:
+            await session.begin()
+        except BaseException:
+            await session.close()
+            raise
+        return session
+
+
+class LocalSession:
+    """One candidate's interpreter, and its successors where it is lost."""
+
+    def __init__(self, box: LocalSandbox, seed: int, limit_s: float, slots: asyncio.Semaphore) -> None:
+        self._server, self._seed, self._limit_s, self._slots = box.server, seed, limit_s, slots
+        self._chars = box.config.output_chars
+        self._life: Life | None = None
+        self._cells, self._closed = 0, False
+
+    async def begin(self) -> None:
+        """Forks the process behind this session; raises SandboxError where it does not come up."""
+        life = self._life = self._server.fork(self._seed)
+        ready = await self._patiently(life.frame())
+        if ready is None or "ready" not in ready:
+            why = ready.get("failed") if ready else (await self._end(life)).why
+            self._server.check()
+            raise SandboxError(f"a session did not start: {why or 'it died'}")
+        self.layers = tuple(ready["ready"])
+
+    async def run(self, code: str) -> CodeRun:
+        """One cell, run once. Cancelling kills the session."""
+        if self._closed:
+            raise SandboxError("the session is closed")
+        code = code.encode("utf-8", "replace").decode("utf-8")
+        note = ""
+        try:
+            if self._life is None or not self._life.quiet():
+                await self._lose()
+                await self.begin()
+                note = text.FRESH
+            status, output = await self._cell(self._life, code)
+        except BaseException:
+            await self._lose(wait=False)
+            raise
+        return CodeRun(code=code, output=note + output, status=status)
+
+    async def close(self) -> None:
+        """Kills the process, and returns when it and its files are gone."""
+        if not self._closed:
+            self._closed = True
+            try:
+                await self._lose()
+            finally:
+                self._slots.release()
+
+    async def _cell(self, life: Life, code: str) -> tuple[Status, str]:
+        number, room = secrets.randbits(62), text.room(self._chars)  # a number that no earlier cell could foresee
+        life.stopped = asyncio.get_running_loop().create_future()
+        self._server.order("wake", life, limit_s=self._limit_s)
+        try:
+            await self._patiently(life.send({"cell": number, "code": code, "room": room}))
+            answer = await self._patiently(life.frame())
+        except OSError:
+            answer = None
+        if answer is None or not _well_formed(answer, number, room):
+            death = await self._end(life)
+            self._server.check()
+            return ("timeout-lost", text.lost(self._limit_s)) if death.why == "timeout" else ("crashed", text.crashed(_cause(death)))
+        self._server.order("stop", life)
+        await self._patiently(asyncio.wait((life.stopped, life.died), return_when=asyncio.FIRST_COMPLETED))
+        output = text.shown(answer["output"], answer["cut"], self._chars, f"{self._server.root}/s{life.number}")
+        if life.stopped.done() and life.stopped.result():
+            return "timeout-kept", text.kept(output, self._limit_s)
+        return answer["status"], output
+
+    async def _lose(self, wait: bool = True) -> None:
+        life, self._life = self._life, None
+        if life is None:
+            return
+        if wait:
+            await self._end(life)
+        else:
+            self._server.order("kill", life)
+        life.close()
+
+    async def _end(self, life: Life) -> Death:
+        self._server.order("kill", life)
+        await self._patiently(asyncio.wait((life.died,)))
+        life.close()
+        return life.died.result()
+
+    async def _patiently(self, awaited: Coroutine[Any, Any, T]) -> T:
+        try:
+            async with asyncio.timeout(self._limit_s + PATIENCE_S):
+                return await awaited
+        except TimeoutError:
+            raise SandboxError(f"the zygote has not answered for {self._limit_s + PATIENCE_S:g} s") from None
+
+
+def _well_formed(answer: dict[str, Any], number: int, room: int) -> bool:
+    return (
+        set(answer) == {"cell", "status", "output", "cut"}
+        and answer["cell"] == number
+        and answer["status"] in ("ok", "error")
+        and isinstance(answer["output"], str)
+        and len(answer["output"]) <= room
+        and isinstance(answer["cut"], bool)
+    )
+
+
+def _cause(death: Death) -> str:
+    if death.why:
+        return death.why
+    return f"exit code {death.code}" if death.code >= 0 else signal.Signals(-death.code).name

@@ -1,0 +1,250 @@
+"""The process that sessions are forked from: `python -P -s zygote.py <control descriptor> <settings as JSON>`.
+
+Started in a clean environment, it imports and warms the libraries of mathematical code once, then forks one process per session and
+keeps their clocks: SIGINT at the limit, SIGKILL after a grace, SIGSTOP between cells, SIGKILL for too many files or threads. It is the
+only one who judges time, so a caller that is busy for a while neither lengthens a cell nor mistakes a finished one for a late one.
+
+Reads orders from the control socket (SOCK_SEQPACKET, one JSON object each): new (with the session's socket), wake, stop, kill, quit.
+Writes to it: ready, stopped, dead. The caller's end of it closed means: kill all, remove all, exit. Standard library only (and the
+preloads); does not know what cells say.
+"""
+
+import contextlib
+import dataclasses
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from typing import Any
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import cells  # noqa: E402
+import isolation  # noqa: E402
+from sweep import sweep  # noqa: E402
+
+sys.path.remove(HERE)
+
+PRELOADS = ("numpy", "sympy", "mpmath", "collections", "fractions", "functools", "heapq", "itertools", "math", "statistics", "tempfile")
+WARM_UP = """
+from sympy import *
+x, y = symbols("x y"); n = symbols("n", integer=True, positive=True)
+solve([x + y - 3, x*y - 2], [x, y]); factor(x**4 - 1); expand((x + y)**5); simplify(sin(x)**2 + cos(x)**2); diff(x**3*exp(x), x)
+integrate(x**2*cos(x), x); limit(sin(x)/x, x, 0); summation(n**2, (n, 1, 10)); Poly(x**3 - 2*x + 1, x).all_roots(); nsolve(x**2 - 2, x, 1)
+factorint(2**31 - 2); divisors(360); isprime(10**9 + 7); totient(1000); list(primerange(50)); binomial(20, 10); Matrix([[1, 2], [3, 4]]).det()
+Matrix([[2, 1], [1, 3]]).eigenvals(); sqrt(8 + 2*sqrt(15)); sqrtdenest(sqrt(8 + 2*sqrt(15))); N(pi, 30); Rational(3, 4) + S(1)/3; gcd(84, 36); str(x**2/y)
+"""
+GRACE_S = 0.5
+WATCH_S = 0.1
+"""How often a running session's files and threads are counted."""
+MOST_FILES, MOST_FILE_MB, MOST_THREADS = 1000, 64, 256
+
+
+@dataclasses.dataclass
+class Live:
+    """One forked session."""
+
+    id: int
+    pid: int
+    folder: str
+    deadline: float | None = None
+    interrupted: bool = False
+    why: str = ""
+
+
+class Zygote:
+    """The loop: orders, deaths, clocks."""
+
+    def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
+        self.control, self.settings = control, settings
+        self.readable = isolation.libraries()
+        self.live: dict[int, Live] = {}
+        self.children, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def serve(self) -> None:
+        self.say(ready=os.getpid())
+        while True:
+            ready, _, _ = select.select([self.control, self.children], [], [], self.pause())
+            if self.children in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self.children, 4096)
+                self.bury()
+            if self.control in ready and not self.obey():
+                return self.end()
+            self.watch()
+
+    def say(self, **message: Any) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the caller is gone: the next read says so
+            self.control.send(json.dumps(message).encode())
+
+    def obey(self) -> bool:
+        """One order; False where there will be no more."""
+        try:
+            order, descriptors, _, _ = socket.recv_fds(self.control, 4096, 1)
+        except ConnectionResetError:
+            return False
+        if not order:
+            return False
+        message = json.loads(order)
+        if message["do"] == "new":
+            self.fork(message["id"], message["seed"], socket.socket(fileno=descriptors[0]))
+        elif session := self.live.get(message["id"]):
+            {"wake": self.wake, "stop": self.stop, "kill": self.kill}[message["do"]](session, **message.get("with", {}))
+        return bool(message["do"] != "quit")
+
+    def fork(self, number: int, seed: int, sock: socket.socket) -> None:
+        folder = f"{self.settings['root']}/s{number}"
+        try:
+            os.mkdir(folder, 0o700)
+            pid = os.fork()
+        except OSError as error:
+            sock.close()
+            sweep(folder)
+            return self.say(dead=number, code=-1, why=f"no new session: {error}")
+        if pid == 0:
+            self.become(folder, seed, sock)
+        sock.close()
+        self.live[number] = Live(number, pid, folder)
+
+    def become(self, folder: str, seed: int, sock: socket.socket) -> None:
+        """The child: from here on a session. Never returns."""
+        code = 70
+        try:
+            os.setsid()
+            isolation.libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: dies with the zygote
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self.control.close()
+            kept = only_descriptor(sock)
+            os.chdir(folder)
+            os.environ.clear()
+            os.environ.update(HOME=folder, TMPDIR=folder, PATH="/usr/bin:/bin", OMP_NUM_THREADS="1")
+            sys.modules["tempfile"].tempdir = folder
+            standing = isolation.confine(folder, self.readable, self.settings["memory_mb"], self.settings["layers"])
+            cells.serve(kept, seed, standing)
+        except (EOFError, ConnectionError):
+            code = 0
+        except BaseException as error:
+            with contextlib.suppress(BaseException):
+                kept.sendall(cells.wire.pack({"failed": cells.describe(error)}))
+        finally:
+            os._exit(code)
+
+    def wake(self, session: Live, limit_s: float) -> None:
+        os.kill(session.pid, signal.SIGCONT)
+        session.interrupted, session.deadline = False, time.monotonic() + limit_s
+
+    def stop(self, session: Live) -> None:
+        os.kill(session.pid, signal.SIGSTOP)
+        session.deadline = None
+        self.say(stopped=session.id, interrupted=session.interrupted)
+
+    def kill(self, session: Live, why: str = "") -> None:
+        session.why = session.why or why
+        for kill in (os.killpg, os.kill):  # the group first: without seccomp there may be one
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(session.pid, signal.SIGKILL)
+
+    def bury(self) -> None:
+        """The dead: looked at first, so that their process id still names their group while it is killed."""
+        by_pid = {session.pid: session for session in self.live.values()}
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            if session := by_pid.get(found.si_pid):
+                self.kill(session)
+                sweep(session.folder)
+                del self.live[session.id]
+            _, status = os.waitpid(found.si_pid, 0)
+            if session:
+                self.say(dead=session.id, code=os.waitstatus_to_exitcode(status), why=session.why)
+
+    def pause(self) -> float | None:
+        """How long to wait for orders: not at all longer than a running session may go unwatched."""
+        deadlines = [session.deadline for session in self.live.values() if session.deadline is not None]
+        return max(0.0, min(min(deadlines) - time.monotonic(), WATCH_S)) if deadlines else None
+
+    def watch(self) -> None:
+        now = time.monotonic()
+        for session in self.live.values():
+            if session.deadline is None:
+                continue
+            if now >= session.deadline and not session.interrupted:
+                os.kill(session.pid, signal.SIGINT)
+                session.interrupted, session.deadline = True, now + GRACE_S
+            elif now >= session.deadline:
+                self.kill(session, "timeout")
+            elif excess := greed(session):
+                self.kill(session, excess)
+
+    def end(self) -> None:
+        for session in self.live.values():
+            self.kill(session)
+        for session in list(self.live.values()):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(session.pid, 0)
+            sweep(session.folder)
+        with contextlib.suppress(OSError):  # inside bubblewrap it is a mount point
+            sweep(self.settings["root"])
+
+
+def only_descriptor(sock: socket.socket) -> socket.socket:
+    """Closes all descriptors but this socket, which becomes number 3; 0, 1 and 2 lead nowhere."""
+    nowhere = os.open("/dev/null", os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    if sock.fileno() != 3:
+        os.dup2(sock.fileno(), 3)
+        sock.detach()
+        sock = socket.socket(fileno=3)
+    os.closerange(4, min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 1 << 16))
+    return sock
+
+
+def greed(session: Live) -> str:
+    """Names what a session has too much of, or nothing. A walk that fails (paths too long, folders closed) hides something: too much."""
+    count, size = 0, 0
+    try:
+        with open(f"/proc/{session.pid}/stat", "rb") as stat:
+            if int(stat.read().rpartition(b")")[2].split()[17]) > MOST_THREADS:
+                return "too many threads"
+        folders = [session.folder]
+        while folders:
+            for entry in os.scandir(folders.pop()):
+                count, size = count + 1, size + entry.stat(follow_symlinks=False).st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                if count > MOST_FILES or size > MOST_FILE_MB << 20:
+                    return "too many files"
+    except (FileNotFoundError, ProcessLookupError):  # gone while we looked
+        return ""
+    except OSError:
+        return "too many files"
+    return ""
+
+
+def preload() -> None:
+    for name in PRELOADS:
+        __import__(name)
+    exec(WARM_UP, {})
+    symbols = sys.modules["sympy"].core.symbol
+    symbols.Dummy._base_dummy_index = 10**6  # drawn at random on import: order of terms would differ from run to run
+    gc.collect()
+    gc.freeze()
+
+
+if __name__ == "__main__":
+    preload()
+    Zygote(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])).serve()
