@@ -1,0 +1,4 @@
+from components.core.runner import main
+from components.curate.stage import curate
+
+main(curate)
