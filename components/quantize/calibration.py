@@ -1,0 +1,57 @@
+"""Training rows as token ids: what the model reads in a sitting, for calibration and for measuring.
+
+Reads examples.parquet of one composed set. Knows the chat, not the quantizer. Memory holds only the rows drawn.
+"""
+
+import hashlib
+import heapq
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.core import rows
+from components.core.errors import UserError
+from components.core.types import Example, Message
+
+
+class Drawn(NamedTuple):
+    """Token ids; no row is in both."""
+
+    windows: list[list[int]]
+    """One per calibration row, at a drawn place in it."""
+    measured: list[list[int]]
+    """The beginnings of other rows."""
+
+
+def draw(folder: Path, tokenizer: Any, *, seed: int, windows: int, length: int, measured: int, tokens: int) -> Drawn:
+    """Draws `measured` rows and `windows` others by a hash of seed and id, so that the order of the file plays no part."""
+    path = folder / "examples.parquet"
+    if not path.exists():
+        raise UserError(f"{folder}: no examples.parquet in it; `dvc repro` makes what calibration reads")
+    wanted = measured + windows
+    examples = heapq.nsmallest(wanted, rows.read(path, Example), key=lambda row: hashlib.sha256(f"{seed}:{row.id}".encode()).digest())
+    if len(examples) < wanted:
+        raise UserError(
+            f"{path}: {len(examples)} rows, but quantize wants {measured} to measure on and {windows} others to calibrate with; "
+            "lower quantize.common.measure.rows or the method's samples"
+        )
+    texts = [tokenizer.encode(rendered(example.messages, tokenizer), add_special_tokens=False) for example in examples]
+    place = random.Random(seed)
+    return Drawn([_window(ids, length, place) for ids in texts[measured:]], [ids[:tokens] for ids in texts[:measured]])
+
+
+def rendered(messages: Sequence[Message], tokenizer: Any) -> str:
+    """The chat up to the last user message through the template, then one assistant turn of raw text, then its end."""
+    split = max(i for i, message in enumerate(messages) if message.role == "user") + 1
+    chat = [{"role": message.role, "content": message.content} for message in messages[:split]]
+    prompt = str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+    turn = "".join(message.content for message in messages[split:])
+    if prompt.endswith("<think>\n"):  # some templates open the thought themselves
+        turn = turn.removeprefix("<think>\n")
+    return prompt + turn + tokenizer.eos_token
+
+
+def _window(ids: list[int], length: int, place: random.Random) -> list[int]:
+    at = place.randint(0, max(0, len(ids) - length))
+    return ids[at : at + length]

@@ -1,0 +1,78 @@
+"""What a method of quantization is: an entry of `quantize:`, found by its name as methods/<name>.py, where its class `Method` stands.
+
+Does not know any method; a new one is one file there, one worker script beside it, one list in infra/envs and one word in dvc.yaml.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field
+
+from components.core import params as parameters
+from components.core.errors import UserError
+from components.core.params import Config, Settings
+
+
+class Measure(Settings):
+    """On what the damage is measured: rows that calibration did not see."""
+
+    rows: Annotated[int, Field(ge=1)]
+    tokens: Annotated[int, Field(ge=2)]
+    """The first so many of each row; memory is rows * tokens * vocabulary * 4 bytes."""
+    dtype: Literal["float32", "bfloat16"]
+    device: Literal["cpu", "cuda"]
+
+
+class Quantize(Config, section="quantize", keyed=True):
+    """One method, its environment, and how it is measured."""
+
+    seed: int
+    """Draws calibration rows and measured rows."""
+    threads: Annotated[int, Field(ge=1)]
+    """Of the worker, on a CPU: on a busy machine more of them wait for each other."""
+    env: str | None
+    """The environment's folder; null: the quantizer is installed beside the project."""
+    measure: Measure
+
+    @classmethod
+    def check(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> Self:
+        """The entry as the Method of its name; a Method checks itself as any section does."""
+        if cls is not Quantize:
+            return super().check(params, path, key)
+        known = methods()
+        if key not in known:
+            near = parameters.nearest(str(key), known)
+            raise UserError(f"{path}: quantize.{key}: no such method of quantization{near}; there are: {', '.join(known)}")
+        kind = importlib.import_module(f"components.quantize.methods.{key}").Method
+        return kind.check(params, path, key)
+
+    @property
+    def num_windows(self) -> int:
+        """How many calibration windows it wants."""
+        return 0
+
+    @property
+    def window(self) -> int:
+        """Tokens of one calibration window."""
+        return 0
+
+    def refuse(self, start: Path) -> None:
+        """Raises UserError where this method cannot quantize that model."""
+
+    def yardstick(self, model: Any) -> str | None:
+        """Changes `model` in place to what the same bits give without this method's cleverness, and names it; None: nothing to compare."""
+        return None
+
+    def write(self, start: Path, windows: Sequence[Sequence[int]], inv_freq: Sequence[float], out: Path) -> None:
+        """Writes weights and config.json into `out`."""
+        raise NotImplementedError
+
+
+def methods() -> list[str]:
+    """The names of the files in methods/."""
+    from components.quantize import methods as folder
+
+    return sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
