@@ -63,7 +63,9 @@ def compose(config: Compose, *, candidates: In, problems: In, out: Out) -> Metri
     make = _maker(config)
     chosen = _choose(config, candidates, problems, make)
     if not chosen:
-        raise UserError(f"{candidates}: not one candidate is fit for the set '{config.rows.kind}'; see the sitting's metrics for how they ended")
+        raise UserError(
+            f"{candidates}: not one candidate is fit for the set '{config.rows.kind}'; see the sitting's metrics for how they ended"
+        )
     left_out: Counter[str] = Counter()
 
     def kept() -> Iterator[Example]:
@@ -101,7 +103,9 @@ def _made(candidates: Path, problems: Path, make: Maker) -> Iterator[Row]:
             yield from make(problem, list(pending[1]))
             pending = next(groups, None)
     if pending is not None:
-        raise UserError(f"{candidates}: problem '{pending[0]}' is not in {problems}, or the two are not in one order; run the sitting again")
+        raise UserError(
+            f"{candidates}: problem '{pending[0]}' is not in {problems}, or the two are not in one order; run the sitting again"
+        )
 
 
 def _maker(config: Compose) -> Maker:
@@ -123,7 +127,9 @@ def _solutions(problem: Problem, candidates: Sequence[Candidate], kind: str, max
             reason = "same text"
         seen.add(candidate.text)
         if reason:
-            yield Dropped(id=f"{kind}/{candidate.problem}/{candidate.index}", statement=problem.statement, reason=reason, detail=candidate.text)
+            yield Dropped(
+                id=f"{kind}/{candidate.problem}/{candidate.index}", statement=problem.statement, reason=reason, detail=candidate.text
+            )
         else:
             yield solutions.example(kind, problem, candidate)
 

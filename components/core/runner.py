@@ -6,7 +6,6 @@ configuration and inputs: what a killed run left there, the next run goes on fro
 a file for. The runner knows nothing of any stage.
 """
 
-import functools
 import hashlib
 import inspect
 import json
@@ -55,7 +54,7 @@ def main(stage: Callable[..., Metrics]) -> None:
     import typer
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(help=inspect.getdoc(stage))(_command(stage))
     try:
         app()
@@ -68,7 +67,6 @@ def _command(stage: Callable[..., Metrics]) -> Callable[..., None]:
 
     shape = contract(stage)
 
-    @functools.wraps(stage)
     def command(**given: Any) -> None:
         _run(stage, shape, given.pop("key", None), given.pop("metrics"), given)
 
@@ -84,9 +82,9 @@ def _command(stage: Callable[..., Metrics]) -> Callable[..., None]:
         if role != "work":
             add(name, Annotated[Path, typer.Option(f"--{name}", help={"in": "input path", "out": "output path"}[role])])
     add("metrics", Annotated[Path, typer.Option("--metrics", help="where the metrics go, as JSON")])
-    command.__signature__ = inspect.Signature(parameters)
+    command.__name__ = stage.__name__
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = annotations
-    del command.__wrapped__  # type: ignore[attr-defined]
     return command
 
 

@@ -86,10 +86,8 @@ class Attempt:
 
     def candidate(self, contest: answers.Contest, seconds: float, rank: int | None, isolation: str) -> Candidate:
         """The row. A cancelled attempt abstains and ends with what was last generated, whatever its code printed after that."""
-        if self.ended == "cancelled":
-            reading = answers.Reading(None, "cancelled", None, False)
-        else:
-            reading = answers.read(self.text, contest)
+        cancelled = self.ended == "cancelled"
+        reading = answers.Reading(None, "cancelled", None, False) if cancelled else answers.read(self.text, contest)
         return Candidate(
             problem=self.problem.id,
             index=self.index,

@@ -23,7 +23,9 @@ def vote(config: VoteBy, *, candidates: In, judgements: In, problems: In, out: O
     """Votes by every strategy and counts how many problems each gets right."""
     for name in config.strategies:
         if name not in STRATEGIES:
-            raise UserError(f"params.yaml: vote.strategies: no strategy '{name}'{nearest(name, list(STRATEGIES))}; there are: {', '.join(STRATEGIES)}")
+            raise UserError(
+                f"params.yaml: vote.strategies: no strategy '{name}'{nearest(name, list(STRATEGIES))}; there are: {', '.join(STRATEGIES)}"
+            )
     known = {problem.id: problem for problem in rows.read(problems, Problem)}
     read: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in rows.read(judgements, Judgement):

@@ -1,7 +1,7 @@
 """Voting strategies: one decorated pure function each, found by its name in params.yaml (vote.strategies).
 
-A strategy says what each candidate's voice weighs; counting, ties and abstentions are decided once, in `count`. Candidates come in the order
-in which they finished; those that abstain or were cancelled are not among them.
+A strategy says what each candidate's voice weighs; counting, ties and abstentions are decided once, in `count`. Candidates come in the
+order in which they finished; those that abstain or were cancelled are not among them.
 """
 
 import random
@@ -55,7 +55,10 @@ def majority(ballot: Ballot) -> Sequence[float]:
 @strategy(larger_wins=True)
 def weighted(ballot: Ballot) -> Sequence[float]:
     """2nd place of AIMO-2 (imagination_aimo2/aggregators.py): 0.6 for answers up to 20 or multiples of 100; the larger wins a tie."""
-    return [0.6 if candidate.answer is not None and (candidate.answer <= 20 or candidate.answer % 100 == 0) else 1.0 for candidate in ballot.candidates]
+    return [
+        0.6 if candidate.answer is not None and (candidate.answer <= 20 or candidate.answer % 100 == 0) else 1.0
+        for candidate in ballot.candidates
+    ]
 
 
 @strategy()
@@ -88,5 +91,6 @@ def count(ballot: Ballot, by: Strategy) -> tuple[Support, ...]:
         return (-round(weights[answer], 9), -answer if by.larger_wins else order.index(answer))
 
     return tuple(
-        Support(answer=answer, weight=round(weights[answer], 9), candidates=tuple(behind[answer])) for answer in sorted(weights, key=strength)
+        Support(answer=answer, weight=round(weights[answer], 9), candidates=tuple(behind[answer]))
+        for answer in sorted(weights, key=strength)
     )
