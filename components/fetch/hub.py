@@ -4,7 +4,9 @@ Pickled weights (.bin, .pt) are never downloaded: they run code when they are re
 so a revision that was fetched once is there offline too; address and token are the client's environment variables.
 """
 
+import fnmatch
 import json
+import math
 import re
 import shutil
 import struct
@@ -15,6 +17,8 @@ from components.core.params import Settings
 from components.core.runner import Metrics
 
 WANTED = ("*.json", "*.safetensors", "*.jinja", "*.model", "merges.txt", "vocab.txt", "LICENSE*", "README.md")
+SUBFOLDERS = "*/*"
+"""Other forms of the same weights (onnx/, original/) stand there."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -38,7 +42,7 @@ def download(config: Hub, out: Path) -> Metrics:
         )
     snapshot = _snapshot(config.repo, config.revision or "")
     _check(snapshot, f"{config.repo} at {config.revision}")
-    shutil.copytree(snapshot, out)
+    shutil.copytree(snapshot, out, ignore=_unwanted)
     weights = sorted(out.glob("*.safetensors"))
     return {"parameters": sum(map(count_parameters, weights)), "bytes": sum(file.stat().st_size for file in weights), "files": len(weights)}
 
@@ -48,21 +52,14 @@ def count_parameters(file: Path) -> int:
     with file.open("rb") as data:
         (length,) = struct.unpack("<Q", data.read(8))
         header = json.loads(data.read(length))
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            size = 1
-            for dimension in tensor["shape"]:
-                size *= dimension
-            total += size
-    return total
+    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
 
 
 def _snapshot(repo: str, revision: str) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(WANTED)))
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(WANTED), ignore_patterns=[SUBFOLDERS]))
     except errors.GatedRepoError:
         raise UserError(f"fetch.hub.repo: {repo} is gated: accept its terms on the hub and set HF_TOKEN") from None
     except errors.RevisionNotFoundError:
@@ -74,6 +71,11 @@ def _snapshot(repo: str, revision: str) -> Path:
             f"fetch.hub: {repo} at {revision} is not in the local cache and the hub cannot be reached: "
             "unset HF_HUB_OFFLINE, or fill the cache (HF_HOME) on a machine that is online"
         ) from None
+
+
+def _unwanted(_: str, names: list[str]) -> list[str]:
+    """The client's cache is shared: it may hold what another program fetched."""
+    return [name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in WANTED)]
 
 
 def _check(folder: Path, name: str) -> None:
