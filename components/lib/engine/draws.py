@@ -1,0 +1,59 @@
+"""How a batch draws its tokens: each row with a random generator of its own, so that a row's luck does not depend on its neighbours.
+
+Gumbel-max (Gumbel 1954; Maddison et al. 2014, arXiv 1411.0030): the argmax of logits plus Gumbel noise is a draw from their
+softmax. It makes transformers' greedy `generate` sample, row by row from seeded generators. Filters are transformers' own warpers.
+Both hooks are duck-typed (`LogitsProcessor`, `StoppingCriteria`), so that importing this file costs nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from components.lib.engine.protocol import Sampling
+from components.lib.engine.waves import Request
+
+SMALLEST = 2.0**-25
+"""Half the resolution of torch's float32 uniforms: stands in for an exponential draw of exactly 0, whose logarithm would be infinite."""
+
+
+class Draws:
+    """The logits processor of one batch: filters each row as it asked and adds its noise. Greedy rows pass as they are."""
+
+    def __init__(self, wave: Sequence[Request], vocab: int, device: str) -> None:
+        import torch
+
+        self._wave = wave
+        self._noise = torch.ones(len(wave), vocab, device=device)
+        self._groups = _groups(wave)
+        for request in wave:
+            if request.draws is None and request.sampling.temperature > 0:
+                request.draws = torch.Generator(device=device).manual_seed(request.seed)
+
+    def __call__(self, ids: Any, scores: Any) -> Any:
+        for rows, warp in self._groups:
+            scores[rows] = warp(ids[rows], scores[rows])
+        for noise, request in zip(self._noise, self._wave, strict=True):
+            if request.draws is not None and request.waits:
+                noise.exponential_(generator=request.draws)
+        return scores - self._noise.clamp_min(SMALLEST).log()
+
+
+def _groups(wave: Sequence[Request]) -> list[tuple[Any, Callable[..., Any]]]:
+    """The rows that are filtered alike, and their filter; all rows as one slice where they all are, which is the usual case."""
+    alike: dict[Sampling, list[int]] = {}
+    for row, request in enumerate(wave):
+        alike.setdefault(request.sampling._replace(max_tokens=0, stop=()), []).append(row)
+    whole = len(alike) == 1
+    return [(slice(None) if whole else rows, _warp(how)) for how, rows in alike.items() if how.temperature > 0]
+
+
+def _warp(how: Sampling) -> Callable[..., Any]:
+    import transformers as hf
+
+    warpers: list[Any] = [hf.TemperatureLogitsWarper(how.temperature)] if how.temperature != 1 else []
+    if how.top_k > 0:
+        warpers.append(hf.TopKLogitsWarper(how.top_k))
+    if how.top_p < 1:
+        warpers.append(hf.TopPLogitsWarper(how.top_p))
+    if how.min_p > 0:
+        warpers.append(hf.MinPLogitsWarper(how.min_p))
+    return hf.LogitsProcessorList(warpers)
