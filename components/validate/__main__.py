@@ -1,0 +1,4 @@
+from components.core.runner import main
+from components.validate.stage import validate
+
+main(validate)
