@@ -46,6 +46,8 @@ _FOLDED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 _AS_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _BRACES = str.maketrans({"{": " ( ", "}": " ) "})
+_ENUMERATED = re.compile(r"\b((?:v\d+ )?)1 \1\b2 (?:\1\b3 )?(?:\1\b4 )?dots\b")
+"""x_1, x_2, ... and x_1, x_2, x_3, ... are the same sequence, and the indices are no numbers of the problem."""
 _SIGNS = str.maketrans({"−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "≤": " \\le ", "≥": " \\ge ", "°": " degrees "})
 _FIGURE = re.compile(r"\[asy\].*?\[/asy\]|\\begin\{(asy|tikzpicture)\}.*?\\end\{\1\}", re.DOTALL)
 _THOUSANDS = re.compile(r"(?<![\d.,(])[1-9]\d{0,2}(?:,\d{3})+\b")
@@ -81,7 +83,8 @@ def canonical(statement: str) -> str:
     text = _THOUSANDS.sub(lambda found: found[0].replace(",", ""), text)
     for pattern, to in _FOLDED:
         text = pattern.sub(to, text)
-    sentences = " ".join(_tokens(text.translate(_BRACES))).split(" . ")
+    tokens = _ENUMERATED.sub(r"\g<1>1 dots", " ".join(_tokens(text.translate(_BRACES))))
+    sentences = tokens.split(" . ")
     return "\n".join(stripped for sentence in sentences if (stripped := sentence.removesuffix(" .").strip()))
 
 
@@ -91,8 +94,8 @@ def _figure(found: re.Match[str]) -> str:
 
 
 def numbers(form: str) -> tuple[str, ...]:
-    """The numbers of a canonical form, in order."""
-    return tuple(token for token in form.split() if token[0].isdigit())
+    """The numbers that a canonical form holds, each once, sorted: copies of a problem differ in how often they repeat one."""
+    return tuple(sorted({token for token in form.split() if token[0].isdigit()}))
 
 
 def wording(form: str) -> str:
@@ -104,6 +107,8 @@ def _tokens(text: str) -> Iterator[str]:
     names: dict[str, str] = {}
     for place, segment in enumerate(_MATHS.split(text)):
         maths = place % 2 == 1
+        if maths:
+            segment = segment.removeprefix("\\(").removesuffix("\\)")
         for token in (_IN_MATHS if maths else _IN_TEXT).findall(segment):
             if len(token) == 1 and token.isalpha() and token not in KEPT_LETTERS and (maths or token not in ARTICLES):
                 yield names.setdefault(token, f"v{len(names)}")

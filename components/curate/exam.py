@@ -19,13 +19,13 @@ def contaminated(pool: Sequence[Mark], exam: Sequence[Mark], rule: Rule) -> Iter
     forms = {mark.form: mark.id for mark in reversed(exam)}
     by_numbers: dict[tuple[str, ...], list[tuple[Mark, Wording]]] = defaultdict(list)
     for mark in exam:
-        by_numbers[tuple(sorted(numbers(mark.form)))].append((mark, Wording.of(mark.form, rule)))
+        by_numbers[numbers(mark.form)].append((mark, Wording.of(mark.form, rule)))
     for mark in pool:
         if mark.form in forms:
             yield mark.id, Fate("contaminated", "exact", forms[mark.form])
         elif mark.group in groups:
             yield mark.id, Fate("contaminated", "group", groups[mark.group])
-        elif here := by_numbers.get(tuple(sorted(numbers(mark.form)))):
+        elif here := by_numbers.get(numbers(mark.form)):
             score, other = _nearest(Wording.of(mark.form, rule), here)
             if score >= rule.jaccard:
                 yield mark.id, Fate("contaminated", f"near: Jaccard {score:.2f}, the same numbers", other)

@@ -46,7 +46,7 @@ def near(pool: Sequence[Mark], rule: Rule) -> Iterator[tuple[str, Fate]]:
     """Rows that reword another row of the pool; of each cluster the smallest id stays."""
     blocks: dict[tuple[str, ...], list[Mark]] = defaultdict(list)
     for mark in pool:
-        blocks[tuple(sorted(numbers(mark.form)))].append(mark)
+        blocks[numbers(mark.form)].append(mark)
     for block in blocks.values():
         if len(block) > 1:
             yield from _near_in_block(sorted(block, key=lambda mark: mark.id), rule)
