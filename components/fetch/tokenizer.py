@@ -50,6 +50,7 @@ def make(size: int, num_problems: int, positions: int, seed: int) -> Any:
         eos_token=END,
         pad_token=PAD,
         model_max_length=positions,
+        model_input_names=["input_ids", "attention_mask"],  # transformers 4 would add token types, which the model refuses
         clean_up_tokenization_spaces=False,
     )
     words.chat_template = CHAT
