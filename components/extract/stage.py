@@ -1,0 +1,93 @@
+"""The stage: topics, some at once, through one engine; each finished topic is kept, so that a killed run goes on after the last one."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from itertools import islice
+from pathlib import Path
+
+from pydantic import Field
+
+from components.core import rows
+from components.core.errors import UserError
+from components.core.params import Config
+from components.core.runner import In, Metrics, Out, Work
+from components.core.types import Dropped, Problem, Topic
+from components.extract.topic import Asked, Reader, read
+from components.lib.answers import Contest
+from components.lib.engine.callers import start
+from components.lib.engine.config import Engines, open_engine
+from components.lib.engine.protocol import Engine, Sampling
+
+log = logging.getLogger(__name__)
+
+
+class Extract(Config, section="extract"):
+    """Who reads the topics."""
+
+    engine: str
+    model: str
+    """What answers: a file of recorded replies, a model's folder or name."""
+    seed: int
+    max_tokens: int = Field(ge=1)
+    """Of one reply."""
+    at_once: int = Field(ge=1)
+    """Topics that are read at the same time."""
+
+
+def extract(config: Extract, engines: Engines, contest: Contest, *, topics: In, out: Out, work: Work) -> Metrics:
+    """Reads forum topics through a language model into problems with final answers; nothing is lost without a reason."""
+    source = topics / "topics.parquet"
+    if not source.is_file():
+        raise UserError(f"--topics {topics}: holds no topics.parquet; a forum is collected by `kind: forum`")
+    kept = work / "asked.jsonl"
+    name = asyncio.run(read_all(config, open_engine(config.engine, engines, Path(config.model)), contest, source, kept))
+    return {"engine": name, **_seal(kept, out)}
+
+
+async def read_all(config: Extract, engine: Engine, contest: Contest, source: Path, kept: Path) -> str:
+    """Appends one line per topic to `kept`, in the order of the topics, from where it stands; returns the engine's name.
+
+    A sheet of `at_once` topics is read whole before the next begins: batches, and with them the bytes, do not depend on who was faster.
+    """
+    sampling = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=config.max_tokens, stop=())
+    with rows.Growing(kept) as growing:
+        done = sum(1 for _ in rows.read(kept, Asked))
+        left = islice(rows.read(source, Topic), done, None)
+        async with engine:
+            reader = Reader(engine, sampling, config.seed, contest)
+            while sheet := list(islice(left, config.at_once)):
+                for asked in await _sheet(engine, [read(topic, reader) for topic in sheet]):
+                    growing.append(asked)
+                done += len(sheet)
+                log.info("%d topics read", done)
+        return engine.name
+
+
+async def _sheet(engine: Engine, readings: list[Coroutine[None, None, Asked]]) -> list[Asked]:
+    """All readings of a sheet; where one fails, the others are cancelled and its error rises as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = start(group, engine, readings)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def _seal(kept: Path, out: Path) -> Metrics:
+    out.mkdir(parents=True)
+    counts, reasons = Counter[str](topics=0, requests=0, tokens=0), Counter[str]()
+    unanswered = 0
+
+    def problems() -> Iterator[Problem]:
+        nonlocal unanswered
+        for asked in rows.read(kept, Asked):
+            counts.update(topics=1, requests=asked.requests, tokens=asked.tokens)
+            reasons.update(row.reason for row in asked.dropped)
+            unanswered += sum(problem.answer is None for problem in asked.problems)
+            yield from asked.problems
+
+    num_problems = rows.write(out / "problems.parquet", problems(), Problem)
+    num_dropped = rows.write(out / "dropped.parquet", (row for asked in rows.read(kept, Asked) for row in asked.dropped), Dropped)
+    return {**counts, "problems": num_problems, "without_answer": unanswered, "dropped": num_dropped, "reasons": dict(reasons)}

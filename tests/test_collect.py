@@ -1,0 +1,350 @@
+"""Sources: what is kept, what is dropped and why, and what stops the stage with a word to the user."""
+
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.collect.source import Collect, kinds
+from components.collect.sources.forum import unquoted
+from components.collect.stage import collect
+from components.core import rows
+from components.core.errors import UserError
+from components.core.types import Dropped, Problem, Topic
+from components.lib import arithmetic
+from components.lib.answers import Contest
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
+CONTEST = Contest(low=0, high=999, modulus=1000)
+GENERATED = {"kind": "generated", "licence": "Apache-2.0", "seed": 1, "num_problems": 40, "classes": [1, 2]}
+FILE = {
+    "name": "set",
+    "licence": "CC0-1.0",
+    "id": "id",
+    "statement": "problem",
+    "answer": "answer",
+    "answer_pattern": None,
+    "on_bad_answer": "drop",
+    "group": None,
+    "limit": None,
+}
+real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
+
+
+def entry(**fields: Any) -> Collect:
+    return Collect.check({"collect": {"it": fields}}, Path("params.yaml"), "it")
+
+
+def one_file(path: Path, **fields: Any) -> Collect:
+    return entry(kind="files", files=[{**FILE, "path": str(path), **fields}])
+
+
+def problems(config: Collect, out: Path) -> tuple[list[Problem], list[Dropped], dict[str, Any]]:
+    measured = collect(config, CONTEST, out=out)
+    return list(rows.read(out / "problems.parquet", Problem)), list(rows.read(out / "dropped.parquet", Dropped)), measured
+
+
+def jsonl(path: Path, *records: Any) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+# ---- the section ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_entry_of_the_project_is_a_source() -> None:
+    assert {Collect.load(ROOT / "params.yaml", key).kind for key in ("generated", "files", "exam", "forum")} == set(kinds())
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({**GENERATED, "kind": "genrated"}, r"collect\.it\.kind: no kind of source 'genrated', did you mean 'generated'"),
+        ({"licence": "MIT"}, r"collect\.it\.kind: no kind of source None"),
+        ({**GENERATED, "num_problms": 3}, r"collect\.it: unknown key 'num_problms', did you mean 'num_problems'"),
+        ({**GENERATED, "classes": [8]}, r"collect\.it\.classes\.0"),
+        ({**GENERATED, "classes": []}, r"collect\.it\.classes"),
+        ({"kind": "files", "files": [{**FILE, "path": "x", "on_bad_answer": "ignore"}]}, r"collect\.it\.files\.0\.on_bad_answer"),
+        ({"kind": "files", "files": [{**FILE, "path": "x", "answer_pattern": "#### .+"}]}, "exactly one group"),
+        ({"kind": "files", "files": [{**FILE, "path": "x", "answer_pattern": "(#### .+"}]}, "not a regular expression"),
+    ],
+)
+def test_a_wrong_entry_is_named(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        entry(**fields)
+
+
+def test_an_unknown_key_is_named() -> None:
+    with pytest.raises(UserError, match="no entry 'forums', did you mean 'forum'"):
+        Collect.load(ROOT / "params.yaml", "forums")
+
+
+# ---- generated -----------------------------------------------------------------------------------------------------------
+
+
+def test_generated_problems_are_different_and_of_their_classes(tmp_path: Path) -> None:
+    kept, dropped, measured = problems(entry(**GENERATED), tmp_path / "out")
+    assert len(kept) == len({problem.statement for problem in kept}) == measured["problems"] == 40
+    assert {arithmetic.split_class(problem.group) for problem in kept} <= {1, 2}
+    assert not dropped
+    drawn = arithmetic.problem(int(kept[0].id.removeprefix("generated-")))
+    assert (drawn.statement, drawn.answer) == (kept[0].statement, kept[0].answer)
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        collect(entry(**GENERATED), CONTEST, out=tmp_path / name)
+    assert (tmp_path / "one/problems.parquet").read_bytes() == (tmp_path / "two/problems.parquet").read_bytes()
+
+
+def test_a_generator_that_runs_dry_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("components.collect.sources.generated.PATIENCE", 200)
+    with pytest.raises(UserError, match="lower num_problems or add classes"):
+        collect(entry(**{**GENERATED, "num_problems": 100_000, "classes": [0]}), CONTEST, out=tmp_path / "out")
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------------
+
+
+def test_no_files_give_no_rows(tmp_path: Path) -> None:
+    kept, dropped, measured = problems(entry(kind="files", files=[]), tmp_path / "out")
+    assert (kept, dropped, measured["problems"]) == ([], [], 0)
+
+
+@pytest.mark.parametrize("form", ["rows.jsonl", "rows.jsonl.gz", "rows.csv", "rows.csv.gz", "rows.parquet"])
+def test_every_format_gives_the_same_problems(tmp_path: Path, form: str) -> None:
+    text = 'id,problem,answer\na,"Add 1, 2",3\n"b","two\nlines ""quoted"" é",016\n'
+    records = [{"id": "a", "problem": "Add 1, 2", "answer": "3"}, {"id": "b", "problem": 'two\nlines "quoted" é', "answer": "016"}]
+    path = tmp_path / form
+    if form.endswith(".parquet"):
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.Table.from_pylist(records), path)
+    else:
+        data = (text if "csv" in form else "".join(json.dumps(record) + "\n" for record in records)).encode()
+        path.write_bytes(gzip.compress(data) if form.endswith(".gz") else b"\xef\xbb\xbf" + data)
+    kept, dropped, _ = problems(one_file(path), tmp_path / "out")
+    assert [(problem.id, problem.statement, problem.answer) for problem in kept] == [
+        ("set-a", "Add 1, 2", 3),
+        ("set-b", 'two\nlines "quoted" é', 16),
+    ]
+    assert not dropped
+
+
+GOOD = {"id": 1, "problem": "What is 2 + 3?", "answer": 5}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"answer": "1/2"}, "answer not an integer"),
+        ({"answer": 5.5}, "answer not an integer"),
+        ({"answer": [5]}, "answer not an integer"),
+        ({"answer": 1000}, "answer out of range"),
+        ({"answer": -1}, "answer out of range"),
+        ({"answer": None}, "no answer"),
+        ({"answer": "  "}, "no answer"),
+        ({"problem": ""}, "statement empty"),
+        ({"problem": None}, "statement empty"),
+        ({"problem": 7}, "statement not text"),
+        ({"problem": "a\0b"}, "statement not clean text"),
+        ({"problem": "a\ud800b"}, "statement not clean text"),
+        ({"problem": "x" * 20_001}, "statement too long"),
+    ],
+)
+def test_an_unusable_row_is_dropped_with_its_reason_or_stops_an_exam(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", GOOD, {**GOOD, "id": 2, **row})
+    kept, dropped, measured = problems(one_file(path), tmp_path / "out")
+    assert [problem.id for problem in kept] == ["set-1"]
+    assert [(d.id, d.reason) for d in dropped] == [("set-2", reason)]
+    assert measured["reasons"] == {reason: 1}
+    with pytest.raises(UserError, match=rf"rows\.jsonl, row 2 \(set-2\): {reason}"):
+        collect(one_file(path, on_bad_answer="error"), CONTEST, out=tmp_path / "exam")
+
+
+@pytest.mark.parametrize("answer", [5, 5.0, "5", "005", "5.0", "$5$"])
+def test_an_answer_may_be_written_in_many_ways(tmp_path: Path, answer: Any) -> None:
+    kept, _, _ = problems(one_file(jsonl(tmp_path / "rows.jsonl", {**GOOD, "answer": answer})), tmp_path / "out")
+    assert kept[0].answer == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "fields", "message"),
+    [
+        ("none.jsonl", None, {}, r"none\.jsonl: no such file"),
+        ("rows.txt", b"x", {}, "cannot tell the format"),
+        ("rows.jsonl", b"", {}, "holds no rows"),
+        ("rows.csv", b"id,problem,answer\n", {}, "holds no rows"),
+        ("rows.jsonl", b'{"problem": "Q", "id": 1, "answer": 1}\n{"id": \n', {}, r"rows\.jsonl, line 2: not JSON"),
+        ("rows.jsonl", b"\n\n[1]\n", {}, "line 3: a list, not an object"),
+        ("rows.jsonl", b'{"question": "Q", "id": 1}\n', {}, r"row 1: no field 'problem'; it has: question, id"),
+        ("rows.jsonl", b'{"problem": "Q", "id": 1}\n', {}, r"row 1: no field 'answer'; it has: problem, id"),
+        ("rows.jsonl", b'{"problem": "Q", "id": null, "answer": 1}\n', {}, "the field 'id' is no id: None"),
+        ("rows.jsonl", '{"problem": "é"}\n'.encode("latin-1"), {}, r"line 1: not UTF-8 \(byte 13"),
+        ("rows.csv", "id,problem,answer\n1,Q,2\n".encode("utf-16"), {}, "line 1: not UTF-8"),
+        ("rows.csv", b"id,problem,answer\n1,a,b,2\n", {}, "row 1: 4 cells under 3 columns"),
+        ("rows.csv", b'id,problem,answer\n1,"a,2\n', {}, "not CSV"),
+        ("rows.csv", b"id,id,answer\n1,2,3\n", {}, "two columns of the same name"),
+        ("rows.csv.gz", b"id,problem,answer\n1,Q,2\n", {}, "not whole gzip data"),
+        ("rows.jsonl.gz", gzip.compress(b'{"problem": "Q", "id": 1, "answer": 1}\n')[:-9], {}, "not whole gzip data"),
+        ("rows.parquet", b"PAR1 not", {}, "not a whole parquet file"),
+        ("rows.csv", b"id,problem,answer\n7,Q,2\n7,R,3\n", {}, r"row 2: the id 'set-7' is there twice"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, name: str, data: bytes | None, fields: Any, message: str) -> None:
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError, match=message):
+        collect(one_file(tmp_path / name, **fields), CONTEST, out=tmp_path / "out")
+
+
+def test_ids_of_two_files_may_not_clash(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", GOOD)
+    config = entry(kind="files", files=[{**FILE, "path": str(path)}, {**FILE, "path": str(path)}])
+    with pytest.raises(UserError, match="'set-1' is there twice"):
+        collect(config, CONTEST, out=tmp_path / "out")
+
+
+def test_groups_limits_and_row_numbers(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", *[{"q": f"{n}?", "contest": n // 2} for n in range(9)])
+    fields = {"id": None, "statement": "q", "answer": None, "group": "contest", "limit": 5}
+    kept, _, _ = problems(one_file(path, **fields), tmp_path / "out")
+    assert [(p.id, p.group, p.answer) for p in kept] == [(f"set-{n + 1}", f"set-{n // 2}", None) for n in range(5)]
+
+
+def test_of_a_long_file_only_the_ids_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tracemalloc
+
+    monkeypatch.setattr(rows, "GROUP", 100)
+
+    def peak(num_rows: int) -> int:
+        path = tmp_path / f"{num_rows}.jsonl"
+        with path.open("w", encoding="utf-8") as lines:
+            lines.writelines(json.dumps({"id": n, "problem": "x" * 2000, "answer": n % 1000}) + "\n" for n in range(num_rows))
+        tracemalloc.start()
+        collect(one_file(path), CONTEST, out=tmp_path / f"out-{num_rows}")
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(100)  # imports
+    assert peak(2_000) - peak(400) < 1_600 * 200  # bytes; the statements have 2,000 each
+
+
+# ---- public files --------------------------------------------------------------------------------------------------------
+
+
+@real_data
+def test_gsm8k_answers_come_from_behind_its_marks(tmp_path: Path) -> None:
+    config = one_file(
+        DATA / "gsm8k/train.jsonl.gz", name="gsm8k", licence="MIT", id=None, statement="question", answer_pattern="#### (.+)$"
+    )
+    kept, dropped, measured = problems(config, tmp_path / "out")
+    assert len(kept) + len(dropped) == 7473
+    assert set(measured["reasons"]) == {"answer out of range"}
+    assert kept[0].answer == 72
+
+
+@real_data
+@pytest.mark.parametrize(
+    ("path", "fields", "num_kept", "num_dropped"),
+    [
+        ("aime_1983_2024/AIME_Dataset_1983_2024.csv", {}, 982, 0),
+        ("aimo_reference/aimo1_reference.csv", {}, 10, 0),
+        ("aimo_reference/aimo2_reference.csv", {}, 10, 0),
+        ("aimo_reference/aimo2_reference_retyped.csv", {"statement": "question"}, 10, 0),
+        ("aimo_reference/aimo3_reference.csv", {}, 5, 5),
+        ("aimo_reference/test.csv", {"answer": None}, 3, 0),
+        ("aime25/aime_2025_30.csv", {"statement": "question"}, 30, 0),
+        ("nemo_skills_contests/comp-math-24-25.jsonl", {"answer": "expected_answer"}, None, None),
+        ("nemo_skills_outputs/contamination-example.jsonl", {"id": None, "answer": "expected_answer"}, None, None),
+    ],
+)
+def test_contest_files_are_read(tmp_path: Path, path: str, fields: dict[str, Any], num_kept: int | None, num_dropped: int | None) -> None:
+    kept, dropped, _ = problems(one_file(DATA / path, **fields), tmp_path / "out")
+    assert kept
+    assert all(problem.answer is None or 0 <= problem.answer <= 999 for problem in kept)
+    if num_kept is not None:
+        assert (len(kept), len(dropped)) == (num_kept, num_dropped)
+
+
+@real_data
+def test_an_exam_of_another_contest_is_refused(tmp_path: Path) -> None:
+    config = one_file(DATA / "aimo_reference/aimo3_reference.csv", on_bad_answer="error")
+    with pytest.raises(UserError, match=r"aimo3_reference\.csv, row \d+ .*answer out of range: \d+ is outside 0\.\.999"):
+        collect(config, CONTEST, out=tmp_path / "out")
+
+
+# ---- forum ---------------------------------------------------------------------------------------------------------------
+
+
+def forum(path: Path, max_tokens: int = 24_000) -> Collect:
+    return entry(kind="forum", path=str(path), licence="Apache-2.0", max_tokens=max_tokens)
+
+
+def topics(config: Collect, out: Path) -> Iterator[Topic]:
+    collect(config, CONTEST, out=out)
+    return rows.read(out / "topics.parquet", Topic)
+
+
+@pytest.mark.parametrize(
+    ("post", "wanted"),
+    [
+        ("[quote]a[/quote] b", "b"),
+        ('x [QUOTE="me"]a[/quote] b', "x  b"),
+        ("[quote]a [quote=you]b[/quote] c[/quote]d", "d"),
+        ("[quote]never closed", "[quote]never closed"),
+        ("[quote]open [quote]a[/quote] b", "[quote]open  b"),
+        ("closed[/quote] twice", "closed twice"),
+        ("[b]bold[/b] [quoted] <sub>1</sub> $x$", "[b]bold[/b] [quoted] <sub>1</sub> $x$"),
+    ],
+)
+def test_quotes_are_cut_out_and_all_else_stays(post: str, wanted: str) -> None:
+    assert unquoted(post) == wanted
+
+
+def test_topics_keep_posts_up_to_the_limit(tmp_path: Path) -> None:
+    path = jsonl(
+        tmp_path / "topics.jsonl",
+        {"id": "a", "posts": ["x" * 30, "[quote]gone[/quote]", "y" * 10, "z"]},
+        {"id": "b", "posts": ["x" * 41]},
+        {"id": "c", "posts": ["[quote]only[/quote]", " "]},
+        {"id": "d", "posts": []},
+    )
+    kept = list(topics(forum(path, max_tokens=10), tmp_path / "out"))
+    assert [(topic.id, topic.posts) for topic in kept] == [("a", ("x" * 30, "y" * 10))]
+    dropped = {row.id: row.reason for row in rows.read(tmp_path / "out/dropped.parquet", Dropped)}
+    assert dropped == {"b": "first post too long", "c": "no text", "d": "no text"}
+
+
+@pytest.mark.parametrize(
+    ("records", "message"),
+    [
+        ([{"id": "a", "posts": "text"}], "row 1: posts must be a list of texts"),
+        ([{"id": "a"}], "row 1: no field 'posts'; it has: id"),
+        ([{"forum_post": "a"}], "no field 'forum_discussions'"),
+        ([{"id": "a", "posts": ["x"]}, {"id": "a", "posts": ["y"]}], "row 2: the id 'a' is there twice"),
+    ],
+)
+def test_a_wrong_topic_is_named(tmp_path: Path, records: list[Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        collect(forum(jsonl(tmp_path / "topics.jsonl", *records)), CONTEST, out=tmp_path / "out")
+
+
+def test_a_discussion_is_cut_where_the_next_number_begins(tmp_path: Path) -> None:
+    text = "Post 1:\nsee Post 2:\r\nabove\n\nPost 3: is odd\n\nPost 2:\nyes\n\nPost 3:\nend"
+    path = jsonl(tmp_path / "topics.jsonl", {"forum_post": "question", "forum_discussions": text})
+    (topic,) = topics(forum(path), tmp_path / "out")
+    assert topic.posts == ("question", "see Post 2:\r\nabove\n\nPost 3: is odd", "yes", "end")
+
+
+@real_data
+def test_topics_of_nemo_skills_are_read(tmp_path: Path) -> None:
+    kept = list(topics(forum(DATA / "forum_topics/nemo_skills_forum_10.jsonl"), tmp_path / "out"))
+    assert [len(topic.posts) for topic in kept] == [4, 1, 3, 4, 2, 2, 1, 3, 3, 5]
