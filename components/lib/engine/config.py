@@ -1,0 +1,38 @@
+"""Section `engines` of params.yaml, and the one place where a kind's name becomes an engine.
+
+A new kind is one file with a Settings and an engine, one field here, and one line in `open_engine`.
+"""
+
+from pathlib import Path
+
+from components.core.errors import UserError
+from components.core.params import Config, nearest
+from components.lib.engine.protocol import Engine
+from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
+from components.lib.engine.server import ServerEngine, ServerSettings
+from components.lib.engine.teacher import TeacherEngine, TeacherSettings
+from components.lib.engine.transformers import TransformersEngine, TransformersSettings
+
+
+class Engines(Config, section="engines"):
+    """One group of settings per kind of engine."""
+
+    scripted: ScriptedSettings
+    teacher: TeacherSettings
+    transformers: TransformersSettings
+    server: ServerSettings
+
+
+def open_engine(kind: str, engines: Engines, model: Path) -> Engine:
+    """The engine of this kind for `model` (a folder, or recorded replies), not yet entered."""
+    match kind:
+        case "scripted":
+            return ScriptedEngine(engines.scripted, model)
+        case "teacher":
+            return TeacherEngine(engines.teacher)
+        case "transformers":
+            return TransformersEngine(engines.transformers, model)
+        case "server":
+            return ServerEngine(engines.server, model)
+    kinds = list(Engines.model_fields)
+    raise UserError(f"params.yaml: engine: no engine '{kind}'{nearest(kind, kinds)}; there are: {', '.join(kinds)}")

@@ -1,0 +1,164 @@
+"""Any OpenAI-compatible server: one we start (vLLM, from its own environment) or one that runs elsewhere.
+
+Reads the model folder for its chat template and to count a prompt's tokens; the server reads the weights. Each completion is one streamed
+request to /v1/completions; closing the stream is the cancellation (vLLM frees the slot within a second). Servers agree on most
+fields; where they do not, flavours.py says how each spells it. A server that dies or breaks off is an EngineError, never a short text.
+
+With `step_s` the clock counts tokens: each one that arrives moves it by step_s over the number of open requests, as if they decoded in
+step. Seeds make each completion's tokens repeatable (checked on vLLM's CPU backend in float32; elsewhere best effort), but not which of
+two finishes first: early stops and deadlines may fall differently in two runs.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field
+
+from components.core.errors import UserError
+from components.core.params import Settings
+from components.core.types import Message
+from components.lib import checkpoint
+from components.lib.engine import chat
+from components.lib.engine.flavours import FLAVOURS, FlavourName, Reply, body
+from components.lib.engine.process import ServerProcess
+from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
+
+
+class ServerSettings(Settings):
+    """Where the server is, or how to start one."""
+
+    flavour: FlavourName
+    url: str | None
+    """Of a running server ("http://host:8000"); None: start vLLM from `env`, and stop it at the end."""
+    env: str
+    dtype: str
+    max_model_len: int
+    max_num_seqs: int = Field(gt=0)
+    flags: list[str]
+    """Further flags of the server, as they are: [--tensor-parallel-size, "4"]."""
+    start_s: float
+    """Seconds to become ready in, and the longest silence of a stream."""
+    step_s: float | None
+
+
+class ServerEngine:
+    """Continues prompts through a server."""
+
+    def __init__(self, settings: ServerSettings, model: Path) -> None:
+        checkpoint.check(model)
+        if settings.url is None and settings.flavour != "vllm":
+            raise UserError(f"params.yaml: engines.server.url: only vllm is started here; give the running {settings.flavour} server's address")
+        self._settings, self._folder, self._flavour = settings, model, FLAVOURS[settings.flavour]
+        self._process: ServerProcess | None = None
+        self.name = f"{settings.flavour} server, {model}"
+        self.step_s = settings.step_s
+        self._clock, self._open = 0.0, 0
+
+    async def __aenter__(self) -> Self:
+        import httpx
+
+        self._tokenizer = chat.tokenizer(self._folder)
+        async with AsyncExitStack() as undo:
+            url = self._settings.url or await self._start(undo)
+            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # a kept connection may be closed under a new request
+            timeout = httpx.Timeout(self._settings.start_s)
+            self._client = await undo.enter_async_context(
+                httpx.AsyncClient(base_url=url, limits=limits, timeout=timeout, trust_env=self._process is None)
+            )
+            await self._introduce()
+            self._undo = undo.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._undo.aclose()
+
+    def attempt(self) -> AbstractContextManager[None]:
+        """A server batches whatever is there: nothing waits for anyone."""
+        return nullcontext()
+
+    def render(self, messages: Sequence[Message]) -> str:
+        return chat.render(self._tokenizer, messages)
+
+    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+        import httpx
+
+        asked, reply = self._body(prompt, sampling, key, seed), Reply()
+        self._open += 1
+        try:
+            async with self._client.stream("POST", "/v1/completions", json=asked) as response:
+                if not response.is_success:
+                    raise EngineError(f"{self.name}: {key}: refused with {response.status_code}: {(await response.aread())[:1000]!r}")
+                async for line in response.aiter_lines():
+                    before = reply.num_tokens
+                    reply.take(line, self._flavour, sampling.stop)
+                    self._tick(reply.num_tokens - before)
+                    if progress is not None:
+                        progress(reply.text, reply.num_tokens)
+                    if reply.error or (reply.ended and self._flavour.keep_stop is None):
+                        break
+        except (httpx.TransportError, json.JSONDecodeError) as error:
+            raise EngineError(await self._lost(f"{key}: {type(error).__name__}: {error}")) from error
+        finally:
+            self._open -= 1
+        if reply.error or reply.ended not in ("stop", "length"):
+            raise EngineError(await self._lost(f"{key}: the stream broke off: {reply.error or reply.ended}"))
+        return reply.completion(sampling.stop)
+
+    def now(self) -> float:
+        return time.monotonic() if self.step_s is None else self._clock
+
+    async def _start(self, undo: AsyncExitStack) -> str:
+        settings = self._settings
+        self._process = await ServerProcess.start(
+            "vllm", Path(settings.env), self._folder,
+            ["--served-model-name", str(self._folder), "--dtype", settings.dtype, "--max-model-len", str(settings.max_model_len),
+             "--max-num-seqs", str(settings.max_num_seqs), *settings.flags],
+        )  # fmt: skip
+        undo.push_async_callback(self._process.stop)
+        await self._process.ready(settings.start_s)
+        return self._process.url
+
+    async def _introduce(self) -> None:
+        """Asks the server what it serves, and how long a context."""
+        import httpx
+
+        try:
+            answer = (await self._client.get("/v1/models")).raise_for_status().json()["data"]
+            version = await self._client.get("/version")
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise EngineError(await self._lost(f"/v1/models: {type(error).__name__}: {error}")) from error
+        served = {model["id"]: model for model in answer}
+        named = [name for name in (str(self._folder), self._folder.name) if name in served]
+        if not named and len(served) != 1:
+            raise UserError(f"engines.server.url: {self._settings.url} serves {', '.join(served)}, none of them named {self._folder.name}")
+        self._model = [*named, *served][0]
+        self._context = served[self._model].get("max_model_len") or self._settings.max_model_len
+        if version.is_success:
+            self.name = f"{self._settings.flavour} {version.json().get('version', '')} server, {self._folder}"
+
+    def _body(self, prompt: str, sampling: Sampling, key: str, seed: int) -> dict[str, Any]:
+        """The request. Raises EngineError where the prompt leaves no room, and asks for no more tokens than fit."""
+        ids = self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        room = self._context - len(ids)
+        if room <= 0:
+            raise EngineError(
+                f"{self.name}: {key}: the prompt has {len(ids)} tokens, the server's context {self._context}; "
+                "lower max_tokens or the sandbox's output_chars, or raise engines.server.max_model_len"
+            )
+        sampling = sampling._replace(max_tokens=min(sampling.max_tokens, room))
+        return body(self._flavour, self._model, ids if self._flavour.takes_ids else prompt, sampling, seed)
+
+    def _tick(self, num_tokens: int) -> None:
+        self._clock += num_tokens * (self.step_s or 0.0) / max(1, min(self._open, self._settings.max_num_seqs))
+
+    async def _lost(self, what: str) -> str:
+        """The words for a server that failed: ours says how it died, another's address is named."""
+        if self._process is None:
+            return f"{self.name} at {self._settings.url}: {what}"
+        await asyncio.sleep(1.0)  # a dying process needs a moment to be seen dead, and to write why
+        return f"{self.name}: {what}; {self._process.says()}"
