@@ -50,8 +50,10 @@ def stage_environment() -> dict[str, str]:
 
 def prefect_environment(root: Path, environment: MutableMapping[str, str] = os.environ) -> None:
     """What Prefect reads when it is imported: its home inside the project, no telemetry, a quiet console. Set values are kept."""
+    home = (root / HOME / "prefect").resolve()
+    home.mkdir(parents=True, exist_ok=True)  # Prefect makes its folder, but not the one around it
     wanted = {
-        "PREFECT_HOME": str((root / HOME / "prefect").resolve()),
+        "PREFECT_HOME": str(home),
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # the default of 20 s is too short for a busy machine
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",

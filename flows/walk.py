@@ -23,6 +23,7 @@ from flows.home import leftovers, remember, stage_environment
 
 GRACE_S = 10.0
 TAIL = 400
+CHATTER = ("Generating lock file", "Updating lock file", "Use `dvc push`", "To track the changes with git", "\tgit add")  # DVC's, each time
 
 Lines = Callable[[str, str], None]
 """Takes a stage's name and one line of what it said."""
@@ -94,7 +95,7 @@ def run_stage(stage: str, root: Path, on_line: Lines) -> Outcome:
             text = line.rstrip()
             if text.startswith("Running stage "):
                 how = "run"
-            if text:
+            if text and not text.startswith(CHATTER):
                 tail.append(text)
                 on_line(stage, text)
         code = process.wait()

@@ -1,0 +1,152 @@
+"""Overlays: profiles and recipes written into params.yaml, comments kept, every section checked before the file is replaced.
+
+A profile named `tiny` is the whole file; every other overlay is laid over it in the order given. Nothing is looked through at run time:
+what `aimo use` wrote is what DVC sees, git shows and dvc.lock records. Reads the folders of overlays and `components/*/stage.py`;
+writes params.yaml. Does not know what the numbers mean.
+"""
+
+import functools
+import importlib
+import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.core.errors import UserError
+from components.core.params import PARAMS, Config, nearest
+
+BASE = "tiny"
+FOLDERS = (Path("infra/profiles"), Path("infra/recipes"))
+
+
+def use(names: Sequence[str], root: Path, more: Iterable[type[Config]] = ()) -> list[Path]:
+    """Writes the base profile with the named overlays laid over it into params.yaml, and returns the files it took.
+
+    `more`: sections of others than the components. Raises UserError naming the overlay, the key and the nearest name; then
+    params.yaml is as it was.
+    """
+    known = available(root)
+    for name in [BASE, *names]:
+        if name not in known:
+            raise UserError(f"no profile or recipe '{name}'{nearest(name, known)}; there are: {', '.join(known)}")
+    taken = [known[name] for name in dict.fromkeys([BASE, *names])]
+    kinds = [*sections(root), *more]
+    whole = _load(taken[0])
+    check(whole, taken[0], kinds)
+    for path in taken[1:]:
+        _lay(whole, _load(path), path)
+        check(whole, path, kinds)
+    _write(root / PARAMS, whole)
+    return taken
+
+
+def available(root: Path) -> dict[str, Path]:
+    """All overlays by name."""
+    return {path.stem: path for folder in FOLDERS for path in sorted((root / folder).glob("*.yaml"))}
+
+
+def about(path: Path) -> str:
+    """What an overlay says of itself in its first line."""
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def sections(root: Path) -> list[type[Config]]:
+    """Every section that a component reads: the Config parameters of the function named like its folder."""
+    from components.core.runner import contract
+
+    found: dict[type[Config], None] = {}
+    for path in sorted((root / "components").glob("*/stage.py")):
+        name = path.parent.name
+        stage = getattr(importlib.import_module(f"components.{name}.stage"), name)
+        found |= dict.fromkeys(contract(stage).sections.values())
+    return list(found)
+
+
+def check(params: Mapping[str, Any], path: Path, kinds: Iterable[type[Config]]) -> None:
+    """Every section that is there, and every key of a keyed one, as the component that reads it will see it."""
+    for kind in kinds:
+        keys = [key for key in params.get(kind.section) or {} if key != "common"] if kind.keyed else [None]
+        for key in keys:
+            kind.check(_plain(params), path, key)
+
+
+def _load(path: Path) -> Any:
+    from ruamel.yaml import YAMLError
+
+    try:
+        return _yaml().load(path.read_text(encoding="utf-8")) or {}
+    except YAMLError as error:
+        raise UserError(f"{path}: not YAML: {error}") from None
+
+
+def _lay(under: Any, over: Mapping[str, Any], path: Path) -> None:
+    """Lays an overlay's sections over the whole file; a section that the file has not is a typing error."""
+    for name in over:
+        if name not in under:
+            raise UserError(f"{path}: unknown section '{name}'{nearest(name, under)}; there are: {', '.join(under)}")
+    _merge(under, over)
+
+
+def _merge(under: Any, over: Mapping[str, Any]) -> None:
+    """Mappings merge, all else replaces. A mapping tagged !replace, or of another `kind`, replaces the whole mapping.
+
+    Where a mapping holds one block per kind (`fetch: {kind: hub, hub: …, scratch: …}`), another kind only selects.
+    """
+    for name, value in over.items():
+        old = under.get(name)
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and not _replaces(old, value):
+            _merge(old, value)
+        else:
+            under[name] = _untagged(value)
+
+
+def _replaces(old: Mapping[str, Any], new: Any) -> bool:
+    return not old or new.tag.value == "!replace" or ("kind" in new and new["kind"] != old.get("kind") and new["kind"] not in old)
+
+
+def _untagged(value: Any) -> Any:
+    """The value without its tag, in one line, and without comments: those belong to the overlay's page."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, Mapping):
+        plain = CommentedMap((name, _untagged(item)) for name, item in value.items())
+        plain.fa.set_flow_style()
+        return plain
+    if isinstance(value, list):
+        row = CommentedSeq(_untagged(item) for item in value)
+        row.fa.set_flow_style()
+        return row
+    return value
+
+
+def _plain(data: Any) -> Any:
+    """Round-trip containers and scalars as plain ones, which strict checking asks for."""
+    if isinstance(data, Mapping):
+        return {str(name): _plain(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [_plain(value) for value in data]
+    for kind in (bool, int, float, str):
+        if isinstance(data, kind):
+            return kind(data)
+    return data
+
+
+@functools.cache
+def _yaml() -> Any:
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 200
+    yaml.representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
+    return yaml
+
+
+def _write(path: Path, whole: Any) -> None:
+    text = io.StringIO()
+    _yaml().dump(whole, text)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text.getvalue(), encoding="utf-8")
+    os.replace(partial, path)

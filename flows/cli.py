@@ -1,0 +1,145 @@
+"""`aimo`: the few commands around the graph. What the user must mend is told in one line; everything heavy is imported where it is used."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.core.errors import UserError
+
+ROOT = Path()
+app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+lineage_app = typer.Typer(help="The mirror of dvc.lock in MLflow.", no_args_is_help=True)
+ui_app = typer.Typer(help="The pages of MLflow and Prefect, on this machine.", no_args_is_help=True)
+app.add_typer(lineage_app, name="lineage")
+app.add_typer(ui_app, name="ui")
+
+
+def main() -> None:
+    """The console script."""
+    logging.getLogger("flows").addHandler(logging.StreamHandler())  # warnings of the mirror; Prefect silences the root logger
+    with _told():
+        app()
+
+
+@app.command()
+def run(flow: Annotated[str, typer.Argument(help="build-data, finetune, quantize, evaluate or retrain")] = "retrain") -> None:
+    """Brings a part of the graph up to date; what is up to date is not run again."""
+    from flows import parts, summary
+    from flows.graph import Graph
+    from flows.home import alone, prefect_environment
+    from flows.walk import Outcome
+
+    graph = Graph.read(ROOT)
+    stages = parts.stages(graph, flow)
+    if graph.changed() & stages:
+        prefect_environment(ROOT)
+        from flows import pipeline
+
+        pipeline.FLOWS[flow](str(ROOT.resolve()))
+    else:
+        with alone(ROOT):
+            print("nothing changed, no stage runs")
+            summary.write(ROOT, flow, [Outcome(name, "cached", 0.0) for name in graph.order if name in stages])
+            if flow == "retrain":
+                print(*parts.finish(ROOT, promote=True), sep="\n")
+    summary.show(ROOT)
+
+
+@app.command()
+def use(names: Annotated[list[str], typer.Argument(help="profiles and recipes, laid over `tiny` in this order")]) -> None:
+    """Writes profiles and recipes into params.yaml, checked first."""
+    from components.core import overlays
+    from flows.promote import Promote
+    from flows.walk import Flow
+
+    taken = overlays.use(names, ROOT, [Promote, Flow])
+    print(f"params.yaml is now {' + '.join(map(str, taken))}; `git diff params.yaml` shows it, `aimo run` runs it")
+
+
+@app.command()
+def profiles() -> None:
+    """Lists profiles and recipes."""
+    from components.core import overlays
+
+    for name, path in overlays.available(ROOT).items():
+        print(f"{name:16} {overlays.about(path)}")
+
+
+@lineage_app.command("sync")
+def lineage_sync() -> None:
+    """Mirrors what dvc.lock records into MLflow."""
+    from flows import lineage
+
+    print(f"{lineage.sync(ROOT, strict=True)} new runs")
+
+
+@app.command()
+def trace(name: Annotated[str, typer.Argument(help="a model (awq, models/awq) or the alias champion")]) -> None:
+    """Everything that a model was made from, back to the first data."""
+    from flows import lineage
+
+    print(lineage.show(lineage.trace(ROOT, name)))
+
+
+@app.command()
+def promote() -> None:
+    """Registers the models and lets the gate choose the champion."""
+    from flows import promote as gate
+
+    gate.register(ROOT)
+    print(gate.show(gate.promote(ROOT)))
+
+
+@app.command()
+def rollback() -> None:
+    """Makes the champion before this one champion again."""
+    from flows import promote as gate
+
+    print(f"champion is version {gate.rollback(ROOT).number} again")
+
+
+@ui_app.command("mlflow")
+def ui_mlflow(port: int = 5000) -> None:
+    """MLflow's page over this project's store."""
+    from flows import service
+
+    service.become(service.mlflow(ROOT, port))
+
+
+@ui_app.command("prefect")
+def ui_prefect(port: int = 4200) -> None:
+    """Prefect's page over this project's runs."""
+    from flows import service
+
+    service.become(service.prefect(ROOT, port))
+
+
+@app.command()
+def up(port: int = 4200) -> None:
+    """A Prefect server with the weekly retraining deployed on it (infra/prefect.yaml), and a worker; until Ctrl-C."""
+    from flows import service
+
+    service.up(ROOT, port)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    from flows.walk import StageFailed
+
+    try:
+        yield
+    except (UserError, StageFailed) as error:
+        sys.exit(f"error: {error}")
+    except SystemExit as ended:
+        if ended.code == 130:  # typer's answer to Ctrl-C
+            print("interrupted: the stages that ran are ended, `aimo run` goes on from here", file=sys.stderr)
+        raise
+
+
+if __name__ == "__main__":
+    main()

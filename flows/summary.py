@@ -1,0 +1,88 @@
+"""What a run did, as a table for people and reports/summary.json for programs.
+
+Reads the small files that stages leave (reports/metrics/, reports/results.json) and .aimo/ran/, where the runner notes how long a stage
+took when it last really ran. Writes reports/summary.json, which is no output of DVC: time is not reproducible.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.core.runner import HOME, write_json
+from flows.measured import leaves
+from flows.walk import Outcome
+
+REPORTS = Path("reports")
+SUMMARY = REPORTS / "summary.json"
+TELLING = ("right_per_finished", "right", "loss_last", "success", "rows", "problems", "kept", "written", "bytes", "parameters")
+"""Names of metrics that say most about a stage, the most telling first; where there are none, its first numbers speak."""
+
+
+class Line(NamedTuple):
+    """One stage of the table. `seconds`: what this run spent on it; `computed_s`: what it took when it last really ran."""
+
+    stage: str
+    state: str
+    measured: str
+    seconds: float
+    computed_s: float | None
+
+
+def lines(root: Path, outcomes: Sequence[Outcome]) -> list[Line]:
+    """One line for each stage that was reached."""
+    return [_line(root, outcome) for outcome in outcomes]
+
+
+def write(root: Path, flow: str, outcomes: Sequence[Outcome]) -> Path:
+    """Writes reports/summary.json and returns its path."""
+    stages = [line._asdict() for line in lines(root, outcomes)]
+    models = _read(root / REPORTS / "results.json").get("models", {})
+    write_json(root / SUMMARY, {"flow": flow, "models": models, "stages": stages})
+    return root / SUMMARY
+
+
+def show(root: Path, outcomes: Sequence[Outcome]) -> None:
+    """Prints the table and where to look further."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("stage", "measured", "seconds", "state", title=_title(outcomes), title_justify="left", box=None, pad_edge=False)
+    for line in lines(root, outcomes):
+        took = line.seconds if line.state != "cached" else line.computed_s
+        table.add_row(line.stage, line.measured, "" if took is None else f"{took:.0f}", line.state)
+    console = Console(width=max(100, Console().width), highlight=False)
+    console.print(table)
+    console.print(f"report   {REPORTS / 'index.html'}\nMLflow   aimo ui mlflow\nPrefect  aimo ui prefect")
+
+
+def markdown(root: Path) -> str:
+    """The models' results as a page for Prefect."""
+    rows = ["| model | measure | mean | low | high |", "|---|---|---|---|---|"]
+    for name, model in _read(root / REPORTS / "results.json").get("models", {}).items():
+        for measure, value in [("pass@1", model.get("pass@1")), *(model.get("voted") or {}).items()]:
+            if isinstance(value, dict) and "mean" in value:
+                rows.append(f"| {name} | {measure} | {value['mean']:.3f} | {value['low']:.3f} | {value['high']:.3f} |")
+    return "\n".join(rows) if len(rows) > 2 else "No model was examined."
+
+
+def _title(outcomes: Sequence[Outcome]) -> str:
+    counts = {how: sum(outcome.how == how for outcome in outcomes) for how in ("run", "cached", "failed")}
+    return ", ".join(f"{count} {how}" for how, count in counts.items() if count)
+
+
+def _line(root: Path, outcome: Outcome) -> Line:
+    ran = _read(root / HOME / "ran" / f"{outcome.stage}.json").get("seconds")
+    measured = _told(_read(root / REPORTS / "metrics" / f"{outcome.stage}.json")) if outcome.how != "failed" else ""
+    return Line(outcome.stage, outcome.how, measured, round(outcome.seconds, 1), ran)
+
+
+def _told(metrics: dict[str, Any]) -> str:
+    """At most three numbers in words: `rows 6000, loss_last 0.12`."""
+    numbers = {name: value for name, value in leaves(metrics) if isinstance(value, int | float)}
+    telling = sorted((name for name in numbers if name in TELLING), key=TELLING.index) or list(numbers)
+    return ", ".join(f"{name} {numbers[name]:.4g}" for name in telling[:3])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}

@@ -1,0 +1,154 @@
+"""Overlays: what is written is the whole truth, comments and all; what is wrong is refused by file, key and nearest name, and nothing is written."""
+
+from pathlib import Path
+
+import pytest
+
+from components.core import overlays
+from components.core.errors import UserError
+from components.core.params import Config, Settings, read
+from flows.promote import Promote
+from flows.walk import Flow
+
+ROOT = Path(__file__).parents[1]
+
+TINY = """\
+# The whole file.
+train: # all stages
+  common: {lr: 1.0e-3, epochs: 3} # of each
+  cot: {}
+exam:
+  stop: {kind: agree, of_first: 5}
+  plan: {tir: 8} # candidates
+
+  # the base model
+  model:
+    kind: scratch
+    scratch: {hidden: 128}
+    hub: {repo: null}
+"""
+
+
+class Stop(Settings):
+    kind: str
+    of_first: int | None = None
+
+
+class Hub(Settings):
+    repo: str | None
+
+
+class Scratch(Settings):
+    hidden: int
+
+
+class Model(Settings):
+    kind: str
+    hub: Hub
+    scratch: Scratch
+
+
+class Exam(Config, section="exam"):
+    stop: Stop
+    plan: dict[str, int]
+    model: Model
+
+
+class Train(Config, section="train", keyed=True):
+    lr: float
+    epochs: int
+
+
+def project(root: Path, **more: str) -> Path:
+    (root / "infra/profiles").mkdir(parents=True)
+    for name, text in {"tiny": TINY, **more}.items():
+        (root / f"infra/profiles/{name}.yaml").write_text(text)
+    return root
+
+
+def used(root: Path, *names: str) -> str:
+    overlays.use(names, root, [Exam, Train])
+    return (root / "params.yaml").read_text()
+
+
+def test_the_base_profile_comes_out_byte_for_byte(tmp_path: Path) -> None:
+    assert used(project(tmp_path), "tiny") == TINY
+
+
+def test_an_overlay_changes_its_lines_only_and_keeps_the_comments(tmp_path: Path) -> None:
+    root = project(tmp_path, big="# A big one.\ntrain:\n  common: {lr: 1.0e-4} # of the paper\n  cot: {epochs: 8}\n")
+    expected = TINY.replace("1.0e-3, epochs: 3}", "1.0e-4, epochs: 3}").replace("cot: {}", "cot: {epochs: 8}")
+    assert used(root, "big") == expected
+    assert used(root, "tiny") == TINY, "going back restores"
+
+
+def test_later_overlays_lie_over_earlier_ones(tmp_path: Path) -> None:
+    root = project(tmp_path, a="train: {common: {epochs: 5}}\n", b="train: {common: {epochs: 6}}\n")
+    used(root, "a", "b")
+    assert read(root / "params.yaml")["train"]["common"] == {"lr": 1.0e-3, "epochs": 6}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "path", "expected"),
+    [
+        ("exam: {stop: {kind: none}}", ("stop",), {"kind": "none"}),
+        ("exam: {stop: {of_first: 7}}", ("stop",), {"kind": "agree", "of_first": 7}),
+        ("exam: {plan: {cot: 2}}", ("plan",), {"tir": 8, "cot": 2}),
+        ("exam: {plan: !replace {cot: 2}}", ("plan",), {"cot": 2}),
+        ("exam: {model: {kind: hub, hub: {repo: a/b}}}", ("model",), {"kind": "hub", "scratch": {"hidden": 128}, "hub": {"repo": "a/b"}}),
+        ("exam: {model: {hub: {repo: null}}}", ("model", "hub"), {"repo": None}),
+    ],
+)
+def test_mappings_merge_but_another_kind_or_a_tag_replaces(tmp_path: Path, overlay: str, path: tuple[str, ...], expected: object) -> None:
+    root = project(tmp_path, over=overlay)
+    assert "!replace" not in used(root, "over")
+    found = read(root / "params.yaml")["exam"]
+    for name in path:
+        found = found[name]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("overlay", "names", "said"),
+    [
+        ("trian: {}", ["over"], "over.yaml: unknown section 'trian', did you mean 'train'"),
+        ("train: {cot: {lrr: 1.0}}", ["over"], "over.yaml: train.cot: unknown key 'lrr', did you mean 'lr'"),
+        ("train: {common: {lr: fast}}", ["over"], "over.yaml: train.cot.lr: .*found: 'fast'"),
+        ("train: {common: {epochs: 2.5}}", ["over"], "over.yaml: train.cot.epochs"),
+        ("exam: [", ["over"], "over.yaml: not YAML"),
+        ("", ["ovr"], "no profile or recipe 'ovr', did you mean 'over'"),
+    ],
+)
+def test_what_is_wrong_is_refused_by_name_and_nothing_is_written(tmp_path: Path, overlay: str, names: list[str], said: str) -> None:
+    root = project(tmp_path, over=overlay)
+    (root / "params.yaml").write_text("before")
+    with pytest.raises(UserError, match=said):
+        used(root, *names)
+    assert (root / "params.yaml").read_text() == "before"
+
+
+def test_params_yaml_is_the_tiny_profile() -> None:
+    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "infra/profiles/tiny.yaml").read_bytes()
+
+
+@pytest.mark.parametrize("name", sorted(overlays.available(ROOT)))
+def test_every_profile_and_recipe_passes_the_checks_of_its_components(tmp_path: Path, name: str) -> None:
+    for folder in ("components", "infra"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    overlays.use([name], tmp_path, [Promote, Flow])
+    assert overlays.about(overlays.available(ROOT)[name]), "says in its first line what it is"
+
+
+def test_every_section_is_some_component_s() -> None:
+    known = {kind.section for kind in [*overlays.sections(ROOT), Promote, Flow]}
+    assert set(read(ROOT / "params.yaml")) == known
+
+
+def test_no_parameter_has_a_name_that_the_run_cache_overlooks() -> None:
+    # DVC leaves every key named `size` or `nfiles` out of the run cache's hash, so a stage would be restored under another value
+    def names(data: object) -> set[str]:
+        if isinstance(data, dict):
+            return set(data).union(*map(names, data.values()))
+        return set().union(*map(names, data)) if isinstance(data, list) else set()
+
+    assert not names(read(ROOT / "params.yaml")) & {"size", "nfiles"}
