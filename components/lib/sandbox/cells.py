@@ -53,7 +53,7 @@ def serve(sock: socket.socket, seed: int, standing: list[str]) -> None:
     sys.modules["__main__"], sys.argv = module, [""]
     module.__dict__["__builtins__"] = builtins
     sow(seed)
-    warnings.showwarning = _warn
+    warnings.showwarning = _warn  # type: ignore[assignment]
     sock.sendall(wire.pack({"ready": standing}))
     while True:
         cell = wire.receive(sock)
@@ -77,6 +77,8 @@ def run(code: str, space: dict[str, Any], output: Output) -> str:
                     status = "ok"
                 else:
                     output.write(f"SystemExit: {left.code}\n")
+            except KeyboardInterrupt:
+                pass  # the clock's; the caller says so in its own words
             except BaseException as error:
                 output.write(describe(error) + "\n")
         finally:

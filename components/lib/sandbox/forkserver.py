@@ -40,6 +40,8 @@ class ForkServer:
 
     def __init__(self, memory_mb: int, layers: tuple[str, ...], longest_frame: int) -> None:
         self.memory_mb, self.layers, self.longest_frame = memory_mb, layers, longest_frame
+        self.root = Path(tempfile.mkdtemp(prefix="sandbox-"))
+        self.process: subprocess.Popen[bytes] | None = None
         self.namespaces = False
         self.broken: str | None = None
         self._lives: dict[int, Life] = {}
@@ -49,7 +51,6 @@ class ForkServer:
     async def start(self) -> None:
         """Returns when sessions can be forked: a second or two of imports."""
         self._loop = asyncio.get_running_loop()
-        self.root = Path(tempfile.mkdtemp(prefix="sandbox-"))
         self._ready: asyncio.Future[None] = self._loop.create_future()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         prefix = bubblewrap(self.root)
@@ -91,7 +92,8 @@ class ForkServer:
 
     async def close(self) -> None:
         """Kills all sessions and removes their files; returns when nothing is left."""
-        if not hasattr(self, "process"):
+        if self.process is None:
+            await asyncio.to_thread(sweep, self.root)
             return
         self._outbox.append((json.dumps({"do": "quit"}).encode(), None))
         self._flush()
@@ -101,8 +103,7 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             await asyncio.to_thread(self.process.wait)
-        (self.root / "zygote.log").unlink(missing_ok=True)
-        await asyncio.to_thread(sweep, str(self.root))
+        await asyncio.to_thread(sweep, self.root)
 
     def _flush(self) -> None:
         while self._outbox and not self.broken:
@@ -113,7 +114,8 @@ class ForkServer:
                 self._loop.add_writer(self._control, self._flush)
                 return
             except OSError:
-                return self._break(f"the zygote is gone; {self._log()}")
+                self._break(f"the zygote is gone; {self._log()}")
+                return
             self._outbox.popleft()
             if passed:
                 passed.close()
@@ -129,8 +131,9 @@ class ForkServer:
             except OSError:
                 heard = b""
             if not heard:
-                return self._break(f"the zygote died; {self._log()}")
-            self._take(json.loads(heard))
+                self._break(f"the zygote died; {self._log()}")
+            else:
+                self._take(json.loads(heard))
 
     def _take(self, message: dict[str, Any]) -> None:
         if "ready" in message:
@@ -161,7 +164,7 @@ class ForkServer:
             lines = (self.root / "zygote.log").read_text(errors="replace").strip().splitlines()
             if lines:
                 return f"its last word: {lines[-1]}"
-        return f"exit code {self.process.poll()}"
+        return f"exit code {self.process.poll() if self.process else None}"
 
 
 def bubblewrap(root: Path) -> list[str]:

@@ -12,6 +12,7 @@ import resource
 import sys
 import sysconfig
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import seccomp
 
@@ -121,7 +122,7 @@ def _allow(ruleset: int, path: str, access: int, known: int) -> None:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    if not os.path.isdir(path):
+    if not Path(path).is_dir():
         access &= READ_FILE | WRITE_FILE | TRUNCATE
     rule = Beneath(access & known, handle)
     if libc.syscall(ADD_RULE, ruleset, 1, ctypes.byref(rule), 0):
@@ -133,7 +134,7 @@ def libraries() -> list[str]:
     """What a session reads: Python's library, the installed packages, shared libraries. Not all of sys.path: the caller's
     project may stand there, answers and all."""
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    paths += [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages", "lib-dynload")]
+    paths += [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages", "lib-dynload")]
     paths += [f"{prefix}/lib" for prefix in (sys.prefix, sys.base_prefix)]
     paths += ["/lib", "/lib64", "/usr/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache", "/dev/urandom"]
-    return sorted({os.path.realpath(path) for path in paths if os.path.exists(path)})
+    return sorted({str(Path(path).resolve()) for path in paths if Path(path).exists()})

@@ -64,25 +64,27 @@ class Life:
         self.close()
 
     def close(self) -> None:
-        if not self._ended:
-            self._read()
-            self._end()
+        while not self._ended and self._read():
+            pass
+        self._end()
         self._sock.close()
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
         try:
             piece = self._sock.recv(1 << 16)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError:
             piece = b""
         self._bytes += piece
         if not piece or len(self._bytes) > self._longest:
             self._end()
         self._news.set()
+        return True
 
     def _end(self) -> None:
-        self._loop.remove_reader(self._sock)
+        if not self._ended:
+            self._loop.remove_reader(self._sock)
         self._ended = True
         self._news.set()
 

@@ -9,13 +9,13 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Coroutine, Iterable
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import Field
 
 from components.core.params import Config
 from components.core.types import CodeRun
-from components.lib.sandbox import text
+from components.lib.sandbox import text, trials
 from components.lib.sandbox.forkserver import ForkServer
 from components.lib.sandbox.life import Death, Life
 from components.lib.sandbox.protocol import Isolation, Sandbox, SandboxError
@@ -25,6 +25,16 @@ Status = Literal["ok", "error", "timeout-kept", "timeout-lost", "crashed"]
 T = TypeVar("T")
 PATIENCE_S = 120.0
 """How long after a cell's limit the zygote may stay silent before the sandbox counts as broken."""
+
+
+class Bounds(NamedTuple):
+    """What one cell may take and show."""
+
+    limit_s: float
+    output_chars: int
+
+
+TRIAL = Bounds(20.0, 1000)
 
 
 class SandboxConfig(Config, section="sandbox"):
@@ -54,12 +64,14 @@ class LocalSandbox:
 
     def __init__(self, config: SandboxConfig, layers: Iterable[str] = LAYERS) -> None:
         self.config = config
-        self.server = ForkServer(config.memory_mb, tuple(layers), 12 * text.room(config.output_chars) + 1024)
+        chars = max(config.output_chars, TRIAL.output_chars)
+        self.server = ForkServer(config.memory_mb, tuple(layers), 12 * text.room(chars) + 1024)
         self._slots = asyncio.Semaphore(config.sessions)
 
     async def __aenter__(self) -> Self:
         try:
             await self.server.start()
+            await self._try()
         except BaseException:
             await self.server.close()
             raise
@@ -70,26 +82,37 @@ class LocalSandbox:
 
     async def session(self, seed: int) -> "LocalSession":
         """Waits for a free slot, which `close` gives back."""
-        await self._slots.acquire()
-        session = LocalSession(self, seed, self.config.timeout_s, self._slots)
+        return await self._open(seed, Bounds(self.config.timeout_s, self.config.output_chars), self._slots)
+
+    async def _try(self) -> None:
+        slots = asyncio.Semaphore(2)
+        found = await trials.broken(lambda: self._open(0, TRIAL, slots), self.config.memory_mb)
+        if found and not self.config.allow_weak:
+            raise SandboxError(trials.refusal(found, self.standing))
+        self.isolation = "weak" if found else "strong" if self.server.namespaces else "confined"
+
+    async def _open(self, seed: int, bounds: Bounds, slots: asyncio.Semaphore) -> "LocalSession":
+        await slots.acquire()
+        session = LocalSession(self.server, seed, bounds, slots)
         try:
             await session.begin()
         except BaseException:
             await session.close()
             raise
+        self.standing = session.standing
         return session
 
 
 class LocalSession:
     """One candidate's interpreter, and its successors where it is lost."""
 
-    def __init__(self, box: LocalSandbox, seed: int, limit_s: float, slots: asyncio.Semaphore) -> None:
-        self._server, self._seed, self._limit_s, self._slots = box.server, seed, limit_s, slots
-        self._chars = box.config.output_chars
+    def __init__(self, server: ForkServer, seed: int, bounds: Bounds, slots: asyncio.Semaphore) -> None:
+        self._server, self._seed, self._slots = server, seed, slots
+        self._limit_s, self._chars = bounds
         self._life: Life | None = None
-        self._cells, self._closed = 0, False
+        self._closed = False
 
-    async def begin(self) -> None:
+    async def begin(self) -> Life:
         """Forks the process behind this session; raises SandboxError where it does not come up."""
         life = self._life = self._server.fork(self._seed)
         ready = await self._patiently(life.frame())
@@ -97,7 +120,8 @@ class LocalSession:
             why = ready.get("failed") if ready else (await self._end(life)).why
             self._server.check()
             raise SandboxError(f"a session did not start: {why or 'it died'}")
-        self.layers = tuple(ready["ready"])
+        self.standing = tuple(ready["ready"])
+        return life
 
     async def run(self, code: str) -> CodeRun:
         """One cell, run once. Cancelling kills the session."""
@@ -106,11 +130,12 @@ class LocalSession:
         code = code.encode("utf-8", "replace").decode("utf-8")
         note = ""
         try:
-            if self._life is None or not self._life.quiet():
+            life = self._life
+            if life is None or not life.quiet():
                 await self._lose()
-                await self.begin()
+                life = await self.begin()
                 note = text.FRESH
-            status, output = await self._cell(self._life, code)
+            status, output = await self._cell(life, code)
         except BaseException:
             await self._lose(wait=False)
             raise

@@ -7,6 +7,7 @@ part in isolation.py). Standard library only; runs inside the forked session, be
 
 import ctypes
 import errno
+import functools
 import platform
 import struct
 from typing import NamedTuple
@@ -58,6 +59,7 @@ JUDGED: dict[str, tuple[int, int]] = {
 YOUNGEST = 457
 """From statmount(2) on: unknown here, so absent (ENOSYS). x32 calls (bit 30) fall under it too."""
 
+STEP = struct.Struct("=HBBI")  # struct sock_filter
 LOAD, AND, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06  # linux/bpf_common.h
 ALLOW, KILL, ERROR = 0x7FFF0000, 0x80000000, 0x00050000  # linux/seccomp.h
 CLONE_THREAD, SOCK_TYPE, SOCK_STREAM, PR_SET_PDEATHSIG = 0x10000, 0xF, 1, 1
@@ -74,8 +76,9 @@ class Step(NamedTuple):
     if_false: int = 0
 
 
-def program(pid: int, machine: str) -> list[Step]:
-    """The filter of the session whose process id is `pid`; raises OSError on a machine without a table."""
+def judgements(pid: int, machine: str) -> list[Step]:
+    """The first part of the filter of the session whose process id is `pid`: calls whose arguments decide. Raises OSError on a machine
+    without a table."""
     if machine not in MACHINES:
         raise OSError(errno.ENOSYS, f"no table of system calls for {machine}; there are: {', '.join(MACHINES)}")
     column, arch = MACHINES[machine]
@@ -88,7 +91,8 @@ def program(pid: int, machine: str) -> list[Step]:
     def never(values: tuple[int, ...]) -> list[Step]:
         return [step for value in values for step in (Step(EQUAL, value, 0, 1), refuse)] + [allow]
 
-    steps = [Step(LOAD, 4), Step(EQUAL, arch, 1, 0), Step(RETURN, KILL), Step(LOAD, 0), Step(AT_LEAST, YOUNGEST, 0, 1), _refuse(errno.ENOSYS)]
+    steps = [Step(LOAD, 4), Step(EQUAL, arch, 1, 0), Step(RETURN, KILL)]
+    steps += [Step(LOAD, 0), Step(AT_LEAST, YOUNGEST, 0, 1), _refuse(errno.ENOSYS)]
     steps += _when(number["clone3"], [_refuse(errno.ENOSYS)])  # its flags lie in memory; glibc then falls back to clone
     steps += _when(number["clone"], [_argument(0), Step(ANY_BIT, CLONE_THREAD, 0, 1), allow, refuse])
     steps += _when(number["kill"], [_argument(0), *only(pid)]) + _when(number["tgkill"], [_argument(0), *only(pid)])
@@ -97,23 +101,33 @@ def program(pid: int, machine: str) -> list[Step]:
     steps += _when(number["prctl"], [_argument(0), *never((PR_SET_PDEATHSIG,))])
     # A datagram pair could send to any unix socket of the machine by address; a stream pair cannot.
     steps += _when(number["socketpair"], [_argument(1), Step(AND, SOCK_TYPE), *only(SOCK_STREAM)])
-    for numbers in DENIED.values():
-        denied = numbers[column]
-        steps += _when(denied, [refuse]) if denied is not None else []
-    return [*steps, allow]
+    return steps
+
+
+@functools.cache
+def refusals(machine: str) -> bytes:
+    """The part of the filter that is the same for all sessions: what nobody may call; everything else passes."""
+    column = MACHINES[machine][0]
+    numbers = [pair[column] for pair in DENIED.values()]
+    refused = [step for number in numbers if number is not None for step in _when(number, [_refuse(errno.EPERM)])]
+    return encode([*refused, Step(RETURN, ALLOW)])
+
+
+def encode(steps: list[Step]) -> bytes:
+    return b"".join(STEP.pack(step.code, step.if_true, step.if_false, step.value & 0xFFFFFFFF) for step in steps)
 
 
 def apply(pid: int) -> None:
     """Puts the filter on this process for good; raises OSError where the kernel or the machine has no seccomp."""
-    steps = program(pid, platform.machine())
-    code = b"".join(struct.pack("=HBBI", step.code, step.if_true, step.if_false, step.value & 0xFFFFFFFF) for step in steps)
+    machine = platform.machine()
+    code = encode(judgements(pid, machine)) + refusals(machine)
     held = ctypes.create_string_buffer(code, len(code))
 
     class Filter(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_void_p))
 
     libc = ctypes.CDLL(None, use_errno=True)
-    filter_ = Filter(len(steps), ctypes.addressof(held))
+    filter_ = Filter(len(code) // STEP.size, ctypes.addressof(held))
     no_new_privileges, set_seccomp, mode_filter = 38, 22, 2
     for arguments in ((no_new_privileges, 1, 0, 0, 0), (set_seccomp, mode_filter, ctypes.byref(filter_), 0, 0)):
         if libc.prctl(*arguments):

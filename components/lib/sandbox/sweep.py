@@ -3,31 +3,41 @@
 Standard library only: both the caller and the zygote hold it. Nobody may still write there. Does not follow symbolic links.
 """
 
-import os
+from pathlib import Path
 
 
-def sweep(folder: str) -> None:
-    """Removes a folder, however deep it nests and whatever its modes say: inner folders are lifted to the top, level by level."""
-    serial = 0
+def sweep(folder: Path) -> None:
+    """Removes `folder`, if there: folders inside are lifted to its top, level by level, so that no path grows long."""
     try:
-        os.rmdir(folder)
+        folder.rmdir()  # nearly always empty
+        return
     except FileNotFoundError:
         return
     except OSError:
-        os.chmod(folder, 0o700)
-        while entries := list(os.scandir(folder)):
-            for entry in entries:
-                if not entry.is_dir(follow_symlinks=False):
-                    os.unlink(entry.path)
-                    continue
-                os.chmod(entry.path, 0o700)
-                for inner in list(os.scandir(entry.path)):
-                    if inner.is_dir(follow_symlinks=False):
-                        os.chmod(inner.path, 0o700)
-                        while os.path.lexists(f"{folder}/{serial}"):
-                            serial += 1
-                        os.rename(inner.path, f"{folder}/{serial}")
-                    else:
-                        os.unlink(inner.path)
-                os.rmdir(entry.path)
-        os.rmdir(folder)
+        folder.chmod(0o700)
+    serial = 0
+    while entries := list(folder.iterdir()):
+        for entry in entries:
+            if not _is_folder(entry):
+                entry.unlink()
+                continue
+            entry.chmod(0o700)
+            for inner in list(entry.iterdir()):
+                if _is_folder(inner):
+                    inner.chmod(0o700)
+                    serial = _free(folder, serial)
+                    inner.rename(folder / str(serial))
+                else:
+                    inner.unlink()
+            entry.rmdir()
+    folder.rmdir()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _free(folder: Path, serial: int) -> int:
+    while (folder / str(serial)).exists() or (folder / str(serial)).is_symlink():
+        serial += 1
+    return serial
