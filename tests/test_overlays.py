@@ -88,6 +88,13 @@ def test_later_overlays_lie_over_earlier_ones(tmp_path: Path) -> None:
     assert read(root / "params.yaml")["train"]["common"] == {"lr": 1.0e-3, "epochs": 6}
 
 
+def test_an_overlay_brings_those_it_lies_over(tmp_path: Path) -> None:
+    low = "train: {common: {epochs: 5, lr: 1.0e-5}}\n"
+    root = project(tmp_path, low=low, high="over: [low]\ntrain: {common: {epochs: 6}}\n")
+    used(root, "high")
+    assert read(root / "params.yaml")["train"]["common"] == {"lr": 1.0e-5, "epochs": 6}
+
+
 @pytest.mark.parametrize(
     ("overlay", "path", "expected"),
     [

@@ -1,7 +1,7 @@
 """Overlays: profiles and recipes written into params.yaml, comments kept, every section checked before the file is replaced.
 
-A profile named `tiny` is the whole file; every other overlay is laid over it in the order given. Nothing is looked through at run time:
-what `aimo use` wrote is what DVC sees, git shows and dvc.lock records. Reads the folders of overlays and `components/*/stage.py`;
+A profile named `tiny` is the whole file; every other overlay is laid over it in the order given, each after those that it names itself
+in `over: [...]`. Nothing is looked through at run time: what `aimo use` wrote is what DVC sees, git shows and dvc.lock records. Reads the folders of overlays and `components/*/stage.py`;
 writes params.yaml. Does not know what the numbers mean.
 """
 
@@ -17,6 +17,7 @@ from components.core.errors import UserError
 from components.core.params import PARAMS, Config, nearest
 
 BASE = "tiny"
+OVER = "over"
 FOLDERS = (Path("infra/profiles"), Path("infra/recipes"))
 
 
@@ -26,11 +27,7 @@ def use(names: Sequence[str], root: Path, more: Iterable[type[Config]] = ()) -> 
     `more`: sections of others than the components. Raises UserError naming the overlay, the key and the nearest name; then
     params.yaml is as it was.
     """
-    known = available(root)
-    for name in [BASE, *names]:
-        if name not in known:
-            raise UserError(f"no profile or recipe '{name}'{nearest(name, known)}; there are: {', '.join(known)}")
-    taken = [known[name] for name in dict.fromkeys([BASE, *names])]
+    taken = _stack(available(root), [BASE, *names])
     kinds = [*sections(root), *more]
     whole = _load(taken[0])
     check(whole, taken[0], kinds)
@@ -72,6 +69,17 @@ def check(params: Mapping[str, Any], path: Path, kinds: Iterable[type[Config]]) 
             kind.check(_plain(params), path, key)
 
 
+def _stack(known: Mapping[str, Path], names: Iterable[str]) -> list[Path]:
+    """The files of the named overlays and of those they lie over, each once, the lowest first."""
+    found: dict[Path, None] = {}
+    for name in names:
+        if name not in known:
+            raise UserError(f"no profile or recipe '{name}'{nearest(name, known)}; there are: {', '.join(known)}")
+        below = _load(known[name]).get(OVER, []) if name != BASE else []
+        found |= dict.fromkeys([*_stack(known, below), known[name]])
+    return list(found)
+
+
 def _load(path: Path) -> Any:
     from ruamel.yaml import YAMLError
 
@@ -84,9 +92,9 @@ def _load(path: Path) -> Any:
 def _lay(under: Any, over: Mapping[str, Any], path: Path) -> None:
     """Lays an overlay's sections over the whole file; a section that the file has not is a typing error."""
     for name in over:
-        if name not in under:
+        if name not in under and name != OVER:
             raise UserError(f"{path}: unknown section '{name}'{nearest(name, under)}; there are: {', '.join(under)}")
-    _merge(under, over)
+    _merge(under, {name: section for name, section in over.items() if name != OVER})
 
 
 def _merge(under: Any, over: Mapping[str, Any]) -> None:
