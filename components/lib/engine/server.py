@@ -52,7 +52,7 @@ class ServerEngine:
     def __init__(self, settings: ServerSettings, model: Path) -> None:
         checkpoint.check(model)
         if settings.url is None and settings.flavour != "vllm":
-            raise UserError(f"params.yaml: engines.server.url: only vllm is started here; give the running {settings.flavour} server's address")
+            raise UserError(f"params.yaml: engines.server.url: only vllm is started here; name the {settings.flavour} server's address")
         self._settings, self._folder, self._flavour = settings, model, FLAVOURS[settings.flavour]
         self._process: ServerProcess | None = None
         self.name = f"{settings.flavour} server, {model}"
@@ -92,7 +92,8 @@ class ServerEngine:
         try:
             async with self._client.stream("POST", "/v1/completions", json=asked) as response:
                 if not response.is_success:
-                    raise EngineError(f"{self.name}: {key}: refused with {response.status_code}: {(await response.aread())[:1000]!r}")
+                    said = (await response.aread()).decode(errors="replace")[:1000]
+                    raise EngineError(await self._lost(f"{key}: refused with {response.status_code}: {said}"))
                 async for line in response.aiter_lines():
                     before = reply.num_tokens
                     reply.take(line, self._flavour, sampling.stop)
@@ -117,7 +118,7 @@ class ServerEngine:
         self._process = await ServerProcess.start(
             "vllm", Path(settings.env), self._folder,
             ["--served-model-name", str(self._folder), "--dtype", settings.dtype, "--max-model-len", str(settings.max_model_len),
-             "--max-num-seqs", str(settings.max_num_seqs), *settings.flags],
+             "--max-num-seqs", str(settings.max_num_seqs), "--disable-uvicorn-access-log", *settings.flags],
         )  # fmt: skip
         undo.push_async_callback(self._process.stop)
         await self._process.ready(settings.start_s)

@@ -1,0 +1,44 @@
+"""A model folder that is made in a second: random weights, one token per character, the chat tags of the tiny profile."""
+
+from pathlib import Path
+
+TEMPLATE = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+POSITIONS = 512
+
+
+def make(folder: Path) -> Path:
+    """Qwen3, hidden 64, 2 layers, head_dim 32 (one that vLLM's CPU attention has)."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+    split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    letters = sorted({split.pre_tokenize_str(chr(code))[0][0] for code in [10, *range(32, 127)]})
+    characters = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(letters)}, merges=[]))
+    characters.pre_tokenizer, characters.decoder = split, decoders.ByteLevel()
+    characters.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=characters, pad_token="<|endoftext|>", eos_token="<|im_end|>")
+    tokenizer.add_tokens(["<think>", "</think>", "<tool_call>", "</tool_call>"])
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=32,
+        intermediate_size=128,
+        max_position_embeddings=POSITIONS,
+        tie_word_embeddings=True,
+        initializer_range=0.08,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+    )
+    torch.manual_seed(0)
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+    return folder
