@@ -44,10 +44,11 @@ def run(flow: Annotated[str, typer.Argument(help="build-data, finetune, quantize
     else:
         with alone(ROOT):
             print("nothing changed, no stage runs")
-            summary.write(ROOT, flow, [Outcome(name, "cached", 0.0) for name in graph.order if name in stages])
+            outcomes = [Outcome(name, "cached", 0.0) for name in graph.order if name in stages]
+            summary.write(ROOT, flow, outcomes)
             if flow == "retrain":
                 print(*parts.finish(ROOT, promote=True), sep="\n")
-    summary.show(ROOT)
+            summary.show(ROOT, outcomes)
 
 
 @app.command()

@@ -93,7 +93,7 @@ class Graph(NamedTuple):
         if list(kept) != list(lock["stages"]):
             partial = path.with_name(".dvc.lock.partial")
             dump_yaml(os.fspath(partial), {**lock, "stages": kept})
-            os.replace(partial, path)
+            partial.replace(path)
 
 
 def entries(root: Path) -> dict[str, dict[str, Any]]:

@@ -38,7 +38,8 @@ def stages(graph: Graph, name: str) -> set[str]:
 
 def finish(root: Path, promote: bool) -> list[str]:
     """What follows the graph: mirror it into MLflow, register the models, and let the gate choose. Returns what to tell."""
-    from flows import lineage, promote as gate
+    from flows import lineage
+    from flows import promote as gate
 
     told = [f"MLflow: {lineage.sync(root)} new runs"]
     if promote:

@@ -71,12 +71,18 @@ def _follow(name: str, root: Path, lineage: bool = False, promote: bool = False)
         summary.write(root, name, outcomes)
         create_table_artifact([line._asdict() for line in summary.lines(root, outcomes)], key="stages")
         create_markdown_artifact(summary.markdown(root), key="results")
-        for outcome in outcomes:
-            if outcome.how == "failed":
-                raise StageFailed(outcome)
-        if lineage:
-            for line in task(parts.finish, name="mirror and gate", cache_policy=NO_CACHE)(root, promote):
+        failed = [outcome for outcome in outcomes if outcome.how == "failed"]
+        if lineage and not failed:
+            for line in _finish(root, promote):
                 _tell("", line)
+        summary.show(root, outcomes)
+        if failed:
+            raise StageFailed(failed[0])
+
+
+@task(name="mirror and gate", cache_policy=NO_CACHE)
+def _finish(root: Path, promote: bool) -> list[str]:
+    return parts.finish(root, promote)
 
 
 def _runner(graph: Graph) -> Runner:
@@ -95,17 +101,15 @@ def _runner(graph: Graph) -> Runner:
 
 
 def _task(step: Step, on_gpu: bool) -> Any:
-    retries = 2 if step.meta.get("network") else 0
     return task(
-        lambda root: _run(step.name, root, on_gpu),
         name=step.name,
         task_run_name=step.name,
         tags=["stage", step.name.partition("@")[0]],
-        retries=retries,
+        retries=2 if step.meta.get("network") else 0,
         retry_delay_seconds=10,
         retry_condition_fn=_may_help,
         cache_policy=NO_CACHE,
-    )
+    )(lambda root: _run(step.name, root, on_gpu))
 
 
 def _run(stage: str, root: Path, on_gpu: bool) -> Outcome:

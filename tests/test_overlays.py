@@ -1,4 +1,4 @@
-"""Overlays: what is written is the whole truth, comments and all; what is wrong is refused by file, key and nearest name, and nothing is written."""
+"""Overlays: what is written is the whole truth, comments and all; what is wrong is refused by name, and nothing is written."""
 
 from pathlib import Path
 

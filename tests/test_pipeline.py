@@ -146,6 +146,7 @@ def state(api: str, run: str) -> str:
 
 def _workers(api: str) -> Any:
     try:
-        return httpx.post(f"{api}/work_pools/aimo/workers/filter", json={}).json()
+        found = httpx.post(f"{api}/work_pools/aimo/workers/filter", json={})
     except httpx.TransportError:
         return None
+    return found.json() if found.is_success else None

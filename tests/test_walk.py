@@ -61,7 +61,10 @@ def test_a_failure_says_the_stage_s_own_words_and_stops_the_walk(tmp_path: Path)
     ("lines", "words"),
     [
         (["Running stage 'x':", "> python x", "error: a\n", "error: b", "  more", "ERROR: failed to reproduce 'x'"], "error: b\n  more"),
-        (["> x", "one", "Traceback (most recent call last):", "  File", "KeyError: 1", "ERROR: failed"], "Traceback (most recent call last):\n  File\nKeyError: 1"),
+        (
+            ["> x", "one", "Traceback (most recent call last):", "  File", "KeyError: 1", "ERROR: failed"],
+            "Traceback (most recent call last):\n  File\nKeyError: 1",
+        ),
         (["Running stage 'x':", "> x", "Killed", "ERROR: failed"], "Killed"),
         (["ERROR: missing data 'source': in.txt"], "ERROR: missing data 'source': in.txt"),
     ],

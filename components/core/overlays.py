@@ -1,14 +1,13 @@
 """Overlays: profiles and recipes written into params.yaml, comments kept, every section checked before the file is replaced.
 
 A profile named `tiny` is the whole file; every other overlay is laid over it in the order given, each after those that it names itself
-in `over: [...]`. Nothing is looked through at run time: what `aimo use` wrote is what DVC sees, git shows and dvc.lock records. Reads the folders of overlays and `components/*/stage.py`;
-writes params.yaml. Does not know what the numbers mean.
+in `over: [...]`. Nothing is looked through at run time: what `aimo use` wrote is what DVC sees, git shows and dvc.lock records.
+Reads the folders of overlays and `components/*/stage.py`; writes params.yaml. Does not know what the numbers mean.
 """
 
 import functools
 import importlib
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -157,4 +156,4 @@ def _write(path: Path, whole: Any) -> None:
     _yaml().dump(whole, text)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(partial, path)
+    partial.replace(path)
