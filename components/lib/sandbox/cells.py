@@ -118,7 +118,7 @@ def sow(seed: int) -> None:
 
         numpy.random.default_rng = default_rng
     if symbols := sys.modules.get("sympy"):
-        symbols.core.random.seed(seed)
+        symbols.core.random.seed(f"sympy {seed}")  # the bare seed would give the same numbers as random
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: Any) -> None:

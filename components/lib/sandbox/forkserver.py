@@ -38,8 +38,9 @@ TMPFS_MB = 256
 class ForkServer:
     """A running zygote."""
 
-    def __init__(self, memory_mb: int, layers: tuple[str, ...], longest_frame: int) -> None:
-        self.memory_mb, self.layers, self.longest_frame = memory_mb, layers, longest_frame
+    def __init__(self, memory_mb: int, layers: tuple[str, ...], warm: bool, longest_frame: int) -> None:
+        self.settings = {"memory_mb": memory_mb, "layers": layers, "warm": warm}
+        self.longest_frame = longest_frame
         self.root = Path(tempfile.mkdtemp(prefix="sandbox-"))
         self.process: subprocess.Popen[bytes] | None = None
         self.namespaces = False
@@ -55,7 +56,7 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         prefix = bubblewrap(self.root)
         self.namespaces = bool(prefix)
-        settings = {"root": str(self.root), "memory_mb": self.memory_mb, "layers": self.layers}
+        settings = {"root": str(self.root), **self.settings}
         command = [*prefix, sys.executable, "-P", "-s", str(ZYGOTE), str(theirs.fileno()), json.dumps(settings)]
         with theirs, (self.root / "zygote.log").open("wb") as log:
             self.process = subprocess.Popen(

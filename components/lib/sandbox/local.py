@@ -62,10 +62,11 @@ class LocalSandbox:
 
     isolation: Isolation = "weak"
 
-    def __init__(self, config: SandboxConfig, layers: Iterable[str] = LAYERS) -> None:
+    def __init__(self, config: SandboxConfig, layers: Iterable[str] = LAYERS, warm: bool = True) -> None:
+        """`layers` and `warm` (numpy and sympy imported ahead) take something away, to see what it was good for."""
         self.config = config
         chars = max(config.output_chars, TRIAL.output_chars)
-        self.server = ForkServer(config.memory_mb, tuple(layers), 12 * text.room(chars) + 1024)
+        self.server = ForkServer(config.memory_mb, tuple(layers), warm, 12 * text.room(chars) + 1024)
         self._slots = asyncio.Semaphore(config.sessions)
 
     async def __aenter__(self) -> Self:

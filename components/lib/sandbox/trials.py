@@ -108,9 +108,10 @@ except OSError:
         "memory is bounded",
         "RLIMIT_AS (which binds a single process: seccomp on fork must hold too)",
         """
+import mmap
 try:
-    bytearray({memory_mb} << 20); print("memory")
-except MemoryError:
+    mmap.mmap(-1, {memory_mb} << 20); print("memory")
+except (OSError, MemoryError):
     pass
 """,
     ),

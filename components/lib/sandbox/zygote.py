@@ -261,5 +261,7 @@ def preload() -> None:
 
 
 if __name__ == "__main__":
-    preload()
-    Zygote(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2])).serve()
+    settings = json.loads(sys.argv[2])
+    if settings["warm"]:
+        preload()
+    Zygote(socket.socket(fileno=int(sys.argv[1])), settings).serve()
