@@ -143,7 +143,18 @@ def test_neither_code_nor_its_output_answers() -> None:
         (r"x \approx 42", None),
         ("m = 20 = 22", None),
         ("m + n = 20 + 22 = 42", 42),
-        (r"\sum_{i=1}^{n} i = 42", 42),
+        ("a + b + c = 42", 42),
+        ("a_{10} = 42", 42),
+        ("f(g(3)) = 42", 42),
+        ("[ABC] = 42", 42),
+        ("|S| = 42", 42),
+        (r"\text{Area of } \triangle ABC = 42", 42),
+        (r"\overline{AB} = 42", 42),
+        (r"\lfloor x \rfloor = 42", 42),
+        ("2x + 3y = 1", None),
+        ("x - 2y + z - 1 = 0", None),
+        ("a^2 + b = 0", None),
+        ("x = y", None),
         ("f(1, 2) = 42", 42),
         (r"\angle ABC = 42^\circ", 42),
         (r"2^{100} \equiv 376 \mod 1000", 376),
@@ -222,7 +233,18 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     assert reading.answer is None or 0 <= reading.answer <= 999
 
 
-@pytest.mark.parametrize("text", [r"\boxed{10^{10^{10}}}", r"\boxed{" * 6000, "{" * 50_000 + r"\boxed{1}", r"\boxed{" + "9" * 50_000 + "}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\boxed{10^{10^{10}}}",
+        r"\boxed{" * 6000,
+        "{" * 50_000 + r"\boxed{1}",
+        r"\boxed{" + "9" * 50_000 + "}",
+        r"\boxed{" + r"\abcdefgh" * 20 + "x;=1}",
+        r"\boxed{" + "a" * 190 + ";=1}",
+        r"\boxed{" + "f((" * 60 + "=1}",
+    ],
+)
 def test_no_text_takes_long(text: str) -> None:
     started = time.process_time()
     read(text, AIMO2)

@@ -132,7 +132,9 @@ _MOD_SUFFIX = re.compile(r"\\[bp]?mod\s*(?:\{[^{}]*\}|\d+)\s*$")
 _SIGNS = re.compile(r"\^\s*(?:\{\s*)?\\circ(?:\s*\})?|\^\s*°|°|\\degree|\\?%|^\s*(?:\\\$|[€£])")
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:[, ]\d{3})+(?:\.0*)?")
 _SCRIPTS = {ord(raised): plain for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)}
-_NOT_A_NAME = re.compile(r"[<>!;]|\\(?:leq?|geq?|neq?|lt|gt|approx|in|pm|to|sim|cup)(?![a-z])|\b(?:or|and)\b")
+_TERM = r"\s*\|?(?:\\[A-Za-z]++(?:\{[A-Za-z]++\})?|[A-Za-z' ]|\[[A-Z]++\])++(?:_(?:\{[^{}]*\}|\w))?\s*(?:\((?:[^()]|\([^()]*\))*\))?\|?\s*"
+_NAME = re.compile(_TERM + r"(?:\+" + _TERM + ")*")
+_RELATION = re.compile(r"\\(?:leq?|geq?|neq?|lt|gt|approx|in|pm|to|sim|cup)(?![a-z])|\b(?:or|and)\b")
 
 
 def _plain(text: str) -> str:
@@ -165,8 +167,8 @@ def _split(text: str, mark: str) -> Iterator[str]:
 
 
 def _is_name(side: str) -> bool:
-    """Whether a side that has no value may stand for one (m+n, f(1,2), a_{10}), and not for a list, a relation or two answers."""
-    return re.search("[A-Za-z]", side) is not None and _NOT_A_NAME.search(side) is None and len(list(_split(side, ","))) == 1
+    """Whether a side may name the value beside it: x, m+n, a_{10}, f(1, 2), [ABC]; not 2x + 3y, a list, a relation or two answers."""
+    return _NAME.fullmatch(side) is not None and re.search("[A-Za-z]", side) is not None and _RELATION.search(side) is None
 
 
 def _value(side: str) -> Fraction | None:
