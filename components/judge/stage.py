@@ -14,9 +14,8 @@ from components.core.runner import In, Metrics, Out
 from components.core.types import Candidate, Judgement, Message, Problem
 from components.judge.drawing import clusters, draw
 from components.lib import genselect
-from components.lib.checkpoint import format_of
 from components.lib.engine.callers import start
-from components.lib.engine.config import Engines, open_engine
+from components.lib.engine.config import Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 
 log = logging.getLogger(__name__)
@@ -82,7 +81,7 @@ def _readings(config: Judge, candidates: Path, problems: Path) -> tuple[list[Rea
 async def _read(config: Judge, engines: Engines, model: Path, wanted: Sequence[Reading]) -> list[Judgement]:
     if not wanted:
         return []
-    engine = open_engine(config.engine_by_format.get(format_of(model) or "", config.engine), engines, model)
+    engine = open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model)
     at_once = config.questions_at_once * config.readings
     made: list[Judgement] = []
     async with engine:

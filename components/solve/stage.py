@@ -18,8 +18,7 @@ from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Candidate, Problem, Row
 from components.lib import tool_syntax
 from components.lib.answers import Contest
-from components.lib.checkpoint import format_of
-from components.lib.engine.config import Engines, open_engine
+from components.lib.engine.config import Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox
@@ -90,7 +89,7 @@ async def _sit(
 ) -> Metrics:
     sampling = Sampling(config.temperature, config.top_p, config.top_k, config.min_p, config.max_tokens, (tool_syntax.END,))
     rules = Rules(config.plan, sampling, config.max_executions, config.stop, contest, config.seed)
-    engine = open_engine(config.engine_by_format.get(format_of(model) or "", config.engine), engines, model)
+    engine = open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model)
     async with engine, open_sandbox(sandbox) as box:
         with rows.Growing(kept) as growing:
             await _sheets(config, rules, engine, box, asked, kept, growing)

@@ -17,11 +17,11 @@ from components.lib.answers import Contest, gold
 SEEDS = 10_000_000
 """Draw seeds that belong to one seed of params.yaml."""
 PATIENCE = 100_000
-"""Draws in a row without a new statement after which there are no more."""
+"""Draws in a row without a new group after which there are no more."""
 
 
 class Source(Collect, section="collect", keyed=True):
-    """`num_problems` different statements."""
+    """`num_problems` problems, one of each group: another wording of the same numbers is not another problem."""
 
     kind: Literal["generated"]
     licence: str
@@ -41,10 +41,10 @@ class Source(Collect, section="collect", keyed=True):
             drawn = arithmetic.problem(draw_seed)
             if arithmetic.split_class(drawn.group) not in self.classes:
                 passed["other_class"] += 1
-            elif drawn.statement in seen:
+            elif drawn.group in seen:
                 passed["repeats"] += 1
             else:
-                seen.add(drawn.statement)
+                seen.add(drawn.group)
                 last_new = draw_seed
                 yield Problem(
                     id=f"generated-{draw_seed}",
@@ -60,6 +60,6 @@ class Source(Collect, section="collect", keyed=True):
             if draw_seed - last_new >= PATIENCE:
                 break
         raise UserError(
-            f"params.yaml: collect: the generator has no more than about {len(seen)} different statements in the classes "
+            f"params.yaml: collect: the generator has no more than about {len(seen)} different groups in the classes "
             f"{self.classes} ({self.num_problems} wanted); lower num_problems or add classes"
         )

@@ -3,10 +3,12 @@
 A new kind is one file with a Settings and an engine, one field here, and one line in `open_engine`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.core.errors import UserError
 from components.core.params import Config, nearest
+from components.lib.checkpoint import format_of
 from components.lib.engine.protocol import Engine
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from components.lib.engine.server import ServerEngine, ServerSettings
@@ -21,6 +23,11 @@ class Engines(Config, section="engines"):
     teacher: TeacherSettings
     transformers: TransformersSettings
     server: ServerSettings
+
+
+def kind_for(model: Path, usual: str, by_format: Mapping[str, str]) -> str:
+    """The kind of engine for a model: the usual one, or another where the model is quantized and its format is named."""
+    return by_format.get(format_of(model) or "", usual) if by_format else usual
 
 
 def open_engine(kind: str, engines: Engines, model: Path) -> Engine:
