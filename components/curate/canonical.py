@@ -3,7 +3,7 @@
 The canonical form is one string: lower-case tokens parted by spaces, one sentence per line. Format, TeX dialect, boilerplate and the
 names of variables are gone; words, numbers, operators and brackets stay, so that equal forms ask the same question. It is compared
 and never stored. A figure's source counts as one word: two copies of a problem may draw it differently, and two problems may differ in
-nothing else. Not covered: number words above twelve, languages other than English.
+nothing else. Not covered: number words above twelve; in languages other than English only format is folded.
 """
 
 import functools
@@ -11,6 +11,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
+from string import ascii_letters
 
 KEPT_LETTERS = frozenset("ei")
 """Euler's number and the imaginary unit: renaming them would make different problems equal."""
@@ -26,7 +27,8 @@ _BOILERPLATE = re.compile(
     r"|^\W*(?:problem|question|exercise)\s+\d+\s*[.:]"
     r"|\b(?:please\s+)?solve the following (?:math(?:ematics|s)?\s+)?problem[^.:\n]{0,40}[.:]"
     r"|\b(?:please\s+)?(?:think|reason) step by step[^.\n]*\.?"
-    r"|\b(?:please\s+)?(?:put|give|express|write|return|enter) (?:your|the) (?:final )?answer\b[^.\n]*\.?"
+    r"|\b(?:please\s+)?(?:put|give|express|write|return|enter) (?:your|the) (?:final )?answer "
+    r"(?:in|within|inside|as) (?:\\boxed|an? integer\b)[^.\n]*\.?"
     r"|\b(?:the|your) (?:final )?answer (?:is|will be|should be|must be) (?:an?|guaranteed)\b[^.\n]*\binteger\b[^.\n]*\.?",
     re.IGNORECASE,
 )
@@ -48,14 +50,19 @@ _AS_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _BRACES = str.maketrans({"{": " ( ", "}": " ) "})
 _ENUMERATED = re.compile(r"\b((?:v\d+ )?)1 \1\b2 (?:\1\b3 )?(?:\1\b4 )?dots\b")
 """x_1, x_2, ... and x_1, x_2, x_3, ... are the same sequence, and the indices are no numbers of the problem."""
-_SIGNS = str.maketrans({"−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "≤": " \\le ", "≥": " \\ge ", "°": " degrees "})
+_SIGNS = str.maketrans(
+    {"−": "-", "–": "-", "—": "-", "×": "*", "·": "*", "⋅": "*", "∗": "*", "≤": " \\le ", "≥": " \\ge ", "⁄": "/", "°": " \\degrees "}
+)
+_SUPERSCRIPTS = re.compile("[⁰¹²³⁴-⁹]+")  # NFKC alone makes 23 of 2³
+_FRACTIONS = re.compile("[¼-¾⅐-⅞]")  # and 11⁄2 of 1½
 _FIGURE = re.compile(r"\[asy\].*?\[/asy\]|\\begin\{(asy|tikzpicture)\}.*?\\end\{\1\}", re.DOTALL)
 _THOUSANDS = re.compile(r"(?<![\d.,(])[1-9]\d{0,2}(?:,\d{3})+\b")
+_VARIABLE = re.compile(r"v\d+")
 _WORDS_IN_TEX = re.compile(r"\\(?:text(?:it|bf|rm)?|math(?:rm|bf|it)|mbox|emph|operatorname)\s*\{([^{}]*)\}")
 _MATHS = re.compile(r"(\$\$.+?\$\$|\$.+?\$|\\\(.+?\\\)|\\\[.+?\\\])", re.DOTALL)
 _SYMBOLS = r"\d+(?:\.\d+)?|[.?](?!\w)|[-+=<>^*/()!|%]"
-_IN_MATHS = re.compile(r"\\[A-Za-z]+|[A-Za-z]|" + _SYMBOLS)
-_IN_TEXT = re.compile(r"\\?[A-Za-z]+|" + _SYMBOLS)
+_IN_MATHS = re.compile(r"\\[A-Za-z]+|[^\W\d_]|" + _SYMBOLS)
+_IN_TEXT = re.compile(r"\\?[^\W\d_]+|" + _SYMBOLS)
 _SYNONYMS = {
     **{"?": ".", "modulo": "mod", "\\pmod": "mod", "\\bmod": "mod", "\\dfrac": "frac", "\\tfrac": "frac", "\\cfrac": "frac"},
     **{"\\cdot": "*", "\\times": "*", "\\leq": "le", "\\leqslant": "le", "\\geq": "ge", "\\geqslant": "ge", "\\neq": "ne"},
@@ -75,7 +82,8 @@ def normalise(statement: str) -> str:
 
 def canonical(statement: str) -> str:
     """The statement as it is compared; two statements with the same canonical form ask the same question."""
-    text = unicodedata.normalize("NFKC", statement).translate(_SIGNS)
+    parted = _FRACTIONS.sub(r" \g<0>", _SUPERSCRIPTS.sub(r" ^\g<0> ", statement))
+    text = unicodedata.normalize("NFKC", parted).translate(_SIGNS)
     text = _FIGURE.sub(_figure, text)
     if _PERHAPS_BOILERPLATE.search(text):
         text = _BOILERPLATE.sub(" ", text)
@@ -98,9 +106,12 @@ def numbers(form: str) -> tuple[str, ...]:
     return tuple(sorted({token for token in form.split() if token[0].isdigit()}))
 
 
-def wording(form: str) -> str:
-    """A canonical form with every number replaced by the same mark: how it is said, without what it is about."""
-    return "\n".join(" ".join("#" if token[0].isdigit() else token for token in line.split()) for line in form.split("\n"))
+def wording(form: str) -> list[str]:
+    """The words of a canonical form, all numbers as one mark and all variables as another: how it is said.
+
+    Variables are named by their first use, so that their names hang on the order of the sentences.
+    """
+    return ["#" if word[0].isdigit() else "v" if _VARIABLE.fullmatch(word) else word for word in form.split()]
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -110,7 +121,7 @@ def _tokens(text: str) -> Iterator[str]:
         if maths:
             segment = segment.removeprefix("\\(").removesuffix("\\)")
         for token in (_IN_MATHS if maths else _IN_TEXT).findall(segment):
-            if len(token) == 1 and token.isalpha() and token not in KEPT_LETTERS and (maths or token not in ARTICLES):
+            if len(token) == 1 and token in ascii_letters and token not in KEPT_LETTERS and (maths or token not in ARTICLES):
                 yield names.setdefault(token, f"v{len(names)}")
             elif folded := _token(token):
                 yield folded

@@ -1,15 +1,16 @@
 """Which rows say the same: exact duplicates, conflicts, and near duplicates.
 
-A near duplicate is said in similar words, sentence by sentence, and holds the same numbers and answer. No similarity score tells "one number
-changed" from "reworded" (both score 0.9 and more), so numbers are compared as numbers: rows are first put into blocks by their numbers, and
-only inside a block are wordings compared, by MinHash (Broder 1997) in bands. That decides precision, and it is fast: generated families
-repeat their wording by the thousand, seldom their numbers. Not covered: paraphrases that share fewer than half of their word pairs.
+A near duplicate is said in similar words, sentence by sentence, and holds the same numbers and answer. No similarity score tells "one
+number changed" from "reworded" (both score 0.9 and more), so numbers are compared as numbers: rows are first put into blocks by their
+numbers, and only inside a block are wordings compared, by MinHash (Broder 1997) in bands. That decides precision, and it is fast:
+generated families repeat their wording by the thousand, seldom their numbers. Not covered: statements that share less than half of
+their word pairs.
 """
 
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from components.curate.canonical import numbers, wording
@@ -20,7 +21,7 @@ class Rule(NamedTuple):
     """When two wordings are near."""
 
     jaccard: float
-    """Of the sets of word pairs, numbers masked."""
+    """Of the sets of word pairs, numbers and variables masked."""
     sentence_jaccard: float
     """Of the words of each sentence and its best match, see `sentences_match`."""
     num_perm: int
@@ -74,7 +75,7 @@ def _same(mark: Mark, here: "Wording", other: Mark, there: "Wording", rule: Rule
 
 
 class Wording(NamedTuple):
-    """How a statement is said: its word pairs with numbers masked, and their MinHash signature cut into bands."""
+    """How a statement is said: its word pairs with numbers and variables masked, and their MinHash signature cut into bands."""
 
     pairs: frozenset[str]
     bands: tuple[bytes, ...]
@@ -83,8 +84,8 @@ class Wording(NamedTuple):
     def of(cls, form: str, rule: Rule) -> "Wording":
         from rensa import RMinHash
 
-        words = wording(form).split()
-        pairs = frozenset(map(" ".join, zip(words, words[1:], strict=False))) or frozenset(words)
+        words = wording(form)
+        pairs = frozenset(map(" ".join, pairwise(words))) or frozenset(words)
         hashed = RMinHash(num_perm=rule.num_perm, seed=rule.seed)
         hashed.update(list(pairs))
         signature = array("I", hashed.digest()).tobytes()

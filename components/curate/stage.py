@@ -36,7 +36,7 @@ class Curate(Config, section="curate"):
     """MinHash permutations, cut into `bands` bands."""
     bands: int = Field(gt=0)
     duplicate_jaccard: float = Field(ge=0, le=1)
-    """Of word pairs, numbers masked; the numbers must be the same as well."""
+    """Of word pairs, numbers and variables masked; the numbers and the answer must be the same as well."""
     sentence_jaccard: float = Field(ge=0, le=1)
     """Each sentence of the shorter one must have a match this good."""
     contaminated_jaccard: float = Field(ge=0, le=1)
@@ -48,7 +48,9 @@ class Curate(Config, section="curate"):
 
     def rule(self, jaccard: float) -> Rule:
         if self.num_perm % self.bands:
-            raise UserError(f"params.yaml: curate.num_perm: {self.num_perm} permutations do not make {self.bands} equal bands; take a multiple")
+            raise UserError(
+                f"params.yaml: curate.num_perm: {self.num_perm} permutations do not make {self.bands} equal bands; take a multiple"
+            )
         return Rule(jaccard, self.sentence_jaccard, self.num_perm, self.bands, self.seed)
 
 
@@ -119,7 +121,10 @@ def _merge(files: Mapping[str, Path]) -> tuple[list[Mark], list[Mark]]:
     for source, path in files.items():
         for number, problem in enumerate(rows.read(path, Problem), 1):
             if clash := marks.get(problem.id):
-                raise UserError(f"{path}, row {number}: id '{problem.id}' is taken by a row of {files[clash.source]}; give each source a prefix of its own")
+                raise UserError(
+                    f"{path}, row {number}: id '{problem.id}' is taken by a row of {files[clash.source]}; "
+                    "give each source's ids a prefix of their own"
+                )
             marks[problem.id] = Mark(problem.id, source, problem.group, problem.answer, canonical(problem.statement))
     pool = [mark for mark in marks.values() if mark.source != EXAM]
     return pool, [mark for mark in marks.values() if mark.source == EXAM]

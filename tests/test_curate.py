@@ -1,0 +1,308 @@
+"""Curate: what counts as the same problem, what the exam keeps to itself, how groups are split, and the sets that come out."""
+
+import csv
+import gzip
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import deduplication
+from components.core import rows
+from components.core.errors import UserError
+from components.core.types import Dropped, Problem
+from components.curate.canonical import canonical, normalise, numbers
+from components.curate.exam import contaminated, suspects
+from components.curate.marks import Mark
+from components.curate.near import Rule, exact, near
+from components.curate.split import is_practice
+from components.curate.stage import Curate, curate
+from tests.making import problem
+
+DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
+RULE = Rule(jaccard=0.5, sentence_jaccard=0.2, num_perm=128, bands=32, seed=1)
+CONFIG = Curate(
+    seed=1,
+    num_perm=128,
+    bands=32,
+    duplicate_jaccard=0.5,
+    sentence_jaccard=0.2,
+    contaminated_jaccard=0.5,
+    drop_suspects=False,
+    practice_share=0.2,
+)
+real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
+
+
+def mark(name: str, statement: str, answer: int | None = 7, group: str = "") -> Mark:
+    return Mark(name, "files", group or name, answer, canonical(statement))
+
+
+# ---- forms ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"Find $\dfrac12+x$.", r"find \(\frac{1}{2} + y\)"),
+        (r"AIME 2021 Problem 5. Let $n=1{,}000$.", "Let $k = 1,000$."),
+        ("Add 1½ kg.", "Add 1 1/2 kg."),
+        ("What is 2³ × 5 modulo 7?", r"What is $2^3 \times 5$ mod $7$?"),
+        (r"$\triangle ABC$ has $\angle A = 60^\circ$", r"triangle $PQR$ has $\angle P = 60°$"),
+        ("Compute it. Put your final answer in \\boxed{}.", "Compute it."),
+        ("Choose three of the two-digit numbers.", "Choose 3 of the 2 digit numbers."),
+        (r"$x_1, x_2, \ldots, x_9$ are real", r"$a_1, a_2, a_3, \dots, a_9$ are real"),
+        (r"\text{How many} $\leq 5$?", "How many ≤ 5?"),
+    ],
+)
+def test_format_dialect_and_names_do_not_count(one: str, other: str) -> None:
+    assert canonical(one) == canonical(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Find $(2+3) * 4$.", "Find $2+3 * 4$."),
+        (r"Find $\frac{1}{2+x}$.", r"Find $\frac{1}{2}+x$."),
+        ("Find $x + y$.", "Find $x - y$."),
+        ("Find $e^x$.", "Find $a^x$."),
+        ("Find 12.5 + 1.", "Find 125 + 1."),
+        ("Find x in [asy]draw((0,0)--(1,2));[/asy]", "Find x in [asy]draw((0,0)--(2,1));[/asy]"),
+        ("Add 3 and 4. Give your answer in base 5.", "Add 3 and 4. Give your answer in base 6."),
+        ("已知 2, 3", "求 2, 3"),
+    ],
+)
+def test_what_changes_the_question_counts(one: str, other: str) -> None:
+    assert canonical(one) != canonical(other)
+
+
+def test_numbers_are_compared_as_numbers_and_not_as_text() -> None:
+    assert numbers(canonical("007 of 1,234 or 0.50 and 3.0 ways; 7 again")) == ("0.50", "1234", "3", "7")
+
+
+def test_a_kept_statement_loses_stray_blanks_only() -> None:
+    assert normalise("Cafe\u0301:  $x  = 1$ \r\n\r\n\r\n\r\nFind\u00a0$x$.\n") == "Café: $x = 1$\n\nFind $x$."
+
+
+# ---- duplicates ------------------------------------------------------------------------------------------------------------
+
+
+def test_of_exact_duplicates_the_smallest_id_stays() -> None:
+    gone = dict(exact([mark("c", "Find $x+1$."), mark("a", "find $y + 1$"), mark("b", "Find  $z+1$")]))
+    assert {name: fate.other for name, fate in gone.items()} == {"b": "a", "c": "a"}
+
+
+def test_the_same_statement_with_two_answers_is_dropped_with_both() -> None:
+    gone = dict(exact([mark("a", "Find $x$.", 1), mark("b", "Find $y$.", 2), mark("c", "Find $z$.", 2)]))
+    assert {name: (fate.reason, fate.other) for name, fate in gone.items()} == {
+        "a": ("conflict", "b"),
+        "b": ("conflict", "a"),
+        "c": ("conflict", "a"),
+    }
+
+
+def test_the_same_numbers_in_other_places_are_two_problems_where_the_answers_differ() -> None:
+    pool = [
+        mark("a", "Find the least positive solution of 5x = 6 modulo 7.", 4),
+        mark("b", "Find the least positive solution of 6x = 5 modulo 7.", 2),
+    ]
+    assert not dict(exact(pool)) | dict(near(pool, RULE))
+
+
+def test_the_same_numbers_in_another_order_are_one_problem_where_the_answers_agree() -> None:
+    pool = [mark("a", "Compute gcd(12, 18) and add 1."), mark("b", "Compute gcd(18, 12) and add 1.")]
+    assert dict(near(pool, RULE))["b"].other == "a"
+
+
+def test_another_question_about_one_story_is_another_problem() -> None:
+    story = "A rectangular garden is 12 metres long and 5 metres wide, and a path of 2 metres runs all around it. "
+    pool = [mark("a", story + "How many square metres has the path?"), mark("b", story + "Find the diagonal.")]
+    assert not dict(near(pool, RULE))
+
+
+@pytest.fixture(scope="module")
+def statements() -> tuple[list[Mark], dict[str, list[Mark]]]:
+    base = deduplication.drafts(3000, seed=1)
+    variants = {kind: deduplication.marks("b", texts) for kind, texts in deduplication.planted(base, 150, seed=1).items()}
+    return deduplication.marks("a", (draft.text() for draft in base)), variants
+
+
+@pytest.mark.parametrize("kind", deduplication.REWORDINGS)
+def test_rewordings_are_found(kind: str, statements: tuple[list[Mark], dict[str, list[Mark]]]) -> None:
+    base, variants = statements
+    assert deduplication.flagged(base, variants[kind], RULE) >= 0.98
+
+
+@pytest.mark.parametrize("kind", ["one number changed", "all numbers changed"])
+def test_a_changed_number_is_never_a_duplicate(kind: str, statements: tuple[list[Mark], dict[str, list[Mark]]]) -> None:
+    base, variants = statements
+    assert deduplication.flagged(base, variants[kind], RULE) == 0
+
+
+def test_another_question_is_seldom_a_duplicate(statements: tuple[list[Mark], dict[str, list[Mark]]]) -> None:
+    base, variants = statements
+    assert deduplication.flagged(base, variants["other question"], RULE) <= 0.09
+
+
+# ---- the exam ----------------------------------------------------------------------------------------------------------------
+
+EXAM = [mark("e1", "How many coins are left when 35 coins are shared equally among 8 pirates?", group="remainder 35 8")]
+
+
+@pytest.mark.parametrize(
+    ("statement", "group", "detail"),
+    [
+        ("How many  coins are left when 35 coins are shared equally among 8 pirates", "", "exact"),
+        ("How many coins are left over when 35 coins are shared among 8 pirates equally?", "", "near"),
+        ("Find 35 mod 8.", "remainder 35 8", "group"),
+    ],
+)
+def test_what_the_exam_asks_is_contaminated_whatever_its_answer(statement: str, group: str, detail: str) -> None:
+    (name, fate), *_ = contaminated([mark("a", statement, 99, group)], EXAM, RULE)
+    assert (name, fate.reason, fate.other) == ("a", "contaminated", "e1")
+    assert fate.detail.startswith(detail)
+
+
+def test_the_exam_s_wording_with_other_numbers_is_suspect_and_not_contaminated() -> None:
+    pool = [mark("a", "How many coins are left when 41 coins are shared equally among 6 pirates?"), mark("b", "Find the area of a disc.")]
+    assert not dict(contaminated(pool, EXAM, RULE))
+    assert {name: fate.other for name, fate in suspects(pool, EXAM, RULE)} == {"a": "e1"}
+
+
+def table(path: str) -> list[dict[str, str]]:
+    with (DATA / path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def lines(path: str) -> list[dict[str, Any]]:
+    text = gzip.decompress((DATA / path).read_bytes()) if path.endswith(".gz") else (DATA / path).read_bytes()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def held(prefix: str, texts: Iterable[str]) -> list[Mark]:
+    return [mark(f"{prefix}{number}", text) for number, text in enumerate(texts)]
+
+
+@real_data
+def test_reference_problems_and_aime_25_are_found_among_aime_problems() -> None:
+    exam = held("r", (row["problem"] for row in table("aimo_reference/aimo2_reference.csv")))
+    exam += held("x", (row["question"] for row in table("aime25/aime_2025_30.csv")))
+    pool = [mark(row["id"], row["problem"]) for row in table("aime_1983_2024/AIME_Dataset_1983_2024.csv")]
+    gone = dict(contaminated(pool, exam, RULE))
+    assert {fate.other for fate in gone.values()} == {asked.id for asked in exam}
+    assert all(name.startswith(("2024_AIMO_II", "2025")) for name in gone)
+
+
+@real_data
+def test_all_of_math500_is_found_in_the_math_test_set() -> None:
+    exam = held("t", (row["problem"] for row in lines("math/math500.jsonl")))
+    gone = dict(contaminated(held("m", (row["problem"] for row in lines("math/test_5000.jsonl.gz"))), exam, RULE))
+    assert len({fate.other for fate in gone.values()}) == 500
+    assert len(gone) < 550
+
+
+# ---- the split and the stage ---------------------------------------------------------------------------------------------------
+
+
+def test_a_group_s_side_hangs_on_its_name_alone_and_the_share_is_met() -> None:
+    sides = [is_practice(f"group {number}", share=0.2, seed=1) for number in range(5000)]
+    assert abs(sum(sides) / 5000 - 0.2) < 0.02
+    assert sides != [is_practice(f"group {number}", share=0.2, seed=2) for number in range(5000)]
+    assert not any(is_practice(f"{number}", share=0.0, seed=1) for number in range(100))
+    assert all(is_practice(f"{number}", share=1.0, seed=1) for number in range(100))
+
+
+WORDS = (
+    "apples",
+    "bricks",
+    "cups",
+    "doors",
+    "eggs",
+    "figs",
+    "goats",
+    "hats",
+    "inks",
+    "jars",
+    "kites",
+    "lamps",
+    "maps",
+    "nuts",
+    "oars",
+    "pins",
+)
+GENERATED = [
+    problem(f"g{number}-{wording}", number, text.format(thing, number)).model_copy(update={"group": f"{thing} {number}"})
+    for number, thing in enumerate(WORDS * 6)
+    for wording, text in enumerate(("Start from {1} {0}: tell what is left", "The number {1} belongs to which heap of {0}"))
+]
+FILES = [
+    problem("f1", 4, "How many ways are there to seat 4 guests at 9 tables?"),
+    problem("f2", 4, "How many  ways are there to seat $4$ guests at $9$ tables ?"),
+    problem("f3", 5, "Find the largest prime below 31."),
+    problem("f4", 6, "Find the largest prime below $31$."),
+    problem("f5", None, "What is love?"),
+    problem("f6", 4, "In how many ways can one choose 3 of 17 cards and one of 5 stones?"),
+    problem("f7", 4, "In how many ways can one choose 4 of 18 cards and one of 6 stones?"),
+]
+ASKED = [problem("e1", 4, "In how many ways can one choose 3 of 17 cards and one of 5 stones?"), problem("e2", None, "Unanswered?")]
+
+
+def run(folder: Path, config: Curate = CONFIG, **inputs: list[Problem]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    given = {"generated": GENERATED, "files": FILES, "extracted": [], "exam": ASKED, **inputs}
+    for name, problems in given.items():
+        rows.write(folder / name / "problems.parquet", problems, Problem)
+    measured = curate(config, **{name: folder / name for name in given}, out=folder / "out")
+    kinds = {"train": Problem, "practice": Problem, "exam": Problem, "dropped": Dropped, "suspects": Dropped}
+    return measured, {name: list(rows.read(folder / "out" / f"{name}.parquet", kind)) for name, kind in kinds.items()}
+
+
+def test_every_row_is_kept_once_or_dropped_with_a_reason(tmp_path: Path) -> None:
+    measured, out = run(tmp_path)
+    given = [*GENERATED, *FILES, *ASKED]
+    assert sorted(row.id for name in ("train", "practice", "exam", "dropped") for row in out[name]) == sorted(row.id for row in given)
+    assert {row.id: (row.reason, row.other) for row in out["dropped"]} == {
+        "f2": ("duplicate", "f1"),
+        "f3": ("conflict", "f4"),
+        "f4": ("conflict", "f3"),
+        "f5": ("no answer", None),
+        "f6": ("contaminated", "e1"),
+        "e2": ("no answer", None),
+    }
+    assert [(row.id, row.other) for row in out["suspects"]] == [("f7", "e1")]
+    assert measured["read"] == {"generated": 192, "files": 7, "exam": 2}
+    assert measured["dropped"]["no answer"] == {"files": 1, "exam": 1}
+    assert measured["kept"] == {"generated": 192, "files": 2, "exam": 1}
+
+
+def test_no_group_sits_on_two_sides_and_a_new_row_moves_no_other(tmp_path: Path) -> None:
+    _, out = run(tmp_path / "before")
+    sides = {row.id: name for name in ("train", "practice") for row in out[name]}
+    assert not {row.group for row in out["train"]} & {row.group for row in out["practice"]}
+    assert {*sides.values()} == {"train", "practice"}
+    _, more = run(tmp_path / "after", extracted=[problem("n1", 3, "A wholly new question about 77 zebras.")])
+    assert sides.items() <= {row.id: name for name in ("train", "practice") for row in more[name]}.items()
+
+
+def test_suspects_are_dropped_where_params_say_so(tmp_path: Path) -> None:
+    _, out = run(tmp_path, CONFIG.model_copy(update={"drop_suspects": True}))
+    assert ("f7", "suspect") in {(row.id, row.reason) for row in out["dropped"]}
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    run(tmp_path / "one")
+    run(tmp_path / "two")
+    for path in sorted((tmp_path / "one" / "out").iterdir()):
+        assert path.read_bytes() == (tmp_path / "two" / "out" / path.name).read_bytes()
+
+
+def test_one_id_in_two_sources_is_the_user_s_to_mend(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"files.problems\.parquet, row 1: id 'g0-0' is taken by a row of .*generated"):
+        run(tmp_path, files=[GENERATED[0]])
+
+
+def test_permutations_must_fill_the_bands(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"curate\.num_perm: 128 permutations do not make 30 equal bands"):
+        run(tmp_path, CONFIG.model_copy(update={"bands": 30}))
