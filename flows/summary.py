@@ -15,7 +15,7 @@ from flows.walk import Outcome
 
 REPORTS = Path("reports")
 SUMMARY = REPORTS / "summary.json"
-TELLING = ("right_per_finished", "right", "loss_last", "success", "rows", "problems", "kept", "written", "bytes", "parameters")
+TELLING = ("accuracy", "right_per_finished", "loss_last", "kl", "ratio", "right", "kept", "rows", "written", "problems", "parameters")
 """Names of metrics that say most about a stage, the most telling first; where there are none, its first numbers speak."""
 
 
@@ -78,10 +78,15 @@ def _line(root: Path, outcome: Outcome) -> Line:
 
 
 def _told(metrics: dict[str, Any]) -> str:
-    """At most three numbers in words: `rows 6000, loss_last 0.12`."""
+    """At most three numbers in words: `rows 6,000, loss_last 0.12`."""
     numbers = {name: value for name, value in leaves(metrics) if isinstance(value, int | float)}
-    telling = sorted((name for name in numbers if name in TELLING), key=TELLING.index) or list(numbers)
-    return ", ".join(f"{name} {numbers[name]:.4g}" for name in telling[:3])
+    heads = {name: name.partition(".")[0] for name in numbers}
+    telling = sorted((name for name in numbers if heads[name] in TELLING), key=lambda name: TELLING.index(heads[name]))
+    return ", ".join(f"{name} {_figure(numbers[name])}" for name in (telling or list(numbers))[:3])
+
+
+def _figure(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _read(path: Path) -> dict[str, Any]:
