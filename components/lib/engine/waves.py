@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.lib.engine.protocol import Completion, Sampling
+from components.lib.engine.protocol import Completion, EngineError, Sampling
 
 TURNS = 10
 """Turns of the loop without a change before the callers count as settled. A caller's end reaches its successor (done callback, TaskGroup,
@@ -67,6 +67,8 @@ class Waves:
         self._serving.cancel()
         with suppress(asyncio.CancelledError):
             await self._serving
+        for request in self._waiting():
+            request.future.set_exception(EngineError(f"the engine was closed before {request.key} was answered"))
 
     async def in_thread(self, work: Callable[[], Any]) -> Any:
         """Runs `work` in the batches' thread: torch's thread count is a setting of the thread that set it."""
