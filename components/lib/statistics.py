@@ -89,7 +89,7 @@ def interval(values: Sequence[float], confidence: float, resamples: int, seed: i
 def paired(differences: Sequence[float], confidence: float, resamples: int, seed: int) -> Paired:
     """Mean per-problem difference in [-1, 1] of two models on the same problems: BCa interval, sign-flip permutation test."""
     mean, (low, high) = _mean(differences), _bounds(differences, confidence, resamples, seed, -1.0)
-    return Paired(mean, low, high, _sign_flip(differences, resamples, seed))
+    return Paired(mean, low, high, sign_flip(differences, resamples, seed))
 
 
 def verdict(compared: Paired, margin: float) -> Verdict:
@@ -138,7 +138,7 @@ def _unseen(value: float, n: int, confidence: float, floor: float) -> tuple[floa
     return (1 - missed) * value + missed * floor, (1 - missed) * value + missed
 
 
-def _sign_flip(differences: Sequence[float], resamples: int, seed: int) -> float:
+def sign_flip(differences: Sequence[float], resamples: int, seed: int) -> float:
     """Two-sided p-value: how often random signs make a mean at least as far from 0. Exact where there are fewer flips than resamples.
 
     A problem without a difference changes under no flip, so only the others count.

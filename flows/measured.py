@@ -1,0 +1,53 @@
+"""The small files beside the graph as numbers: metrics and loss curves.
+
+Reads reports/metrics/*.json and reports/plots/loss-*.csv, and only while they are the files that dvc.lock recorded: an edited file
+must not speak for an entry. Writes nothing.
+"""
+
+import csv
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from flows.recorded import Piece
+
+Curve = list[tuple[int, dict[str, float]]]
+log = logging.getLogger(__name__)
+
+
+def metrics(root: Path, out: Piece) -> dict[str, float]:
+    """The numbers of a metrics file by dotted name; anything else in it is left out."""
+    data = json.loads(_recorded(root, out) or "{}")
+    return {key: float(value) for key, value in leaves(data) if isinstance(value, int | float)}
+
+
+def losses(root: Path, out: Piece) -> Curve:
+    """A recorded loss curve."""
+    return curve(_recorded(root, out))
+
+
+def curve(text: str) -> Curve:
+    """The rows of a loss curve (step, loss, …); a line that is still being written is left out."""
+    rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
+    return [(int(row.pop("step")), {key: float(value) for key, value in row.items() if value}) for row in rows]
+
+
+def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested mappings as dotted names and values."""
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _recorded(root: Path, out: Piece) -> str:
+    path = root / out.path
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.md5(data).hexdigest() == out.md5:
+        return data.decode()
+    log.warning("%s is not the file that dvc.lock recorded (md5 %s); its numbers are left out", path, out.md5)
+    return ""
