@@ -157,12 +157,10 @@ def test_the_clock_moves_with_the_tokens(engine: Engine, run: Run) -> None:
 
 def test_a_death_is_an_error_that_names_the_engine_and_nothing_stays(run: Run, engine: Engine) -> None:
     """The last of the suite: it leaves the engine dead."""
-    kill = {TransformersEngine: _maim, ServerEngine: _kill}[type(engine)]
-
     async def dies() -> None:
         task = asyncio.create_task(engine.complete("abc", PLAIN._replace(max_tokens=490, temperature=0.0), key="p/1", seed=1))
         await asyncio.sleep(0.3 if isinstance(engine, ServerEngine) else 0)
-        kill(engine)
+        _kill(engine) if isinstance(engine, ServerEngine) else _maim(engine)
         await task
 
     with pytest.raises(EngineError, match=engine.name.split()[0]) as failure:
@@ -174,7 +172,7 @@ def test_a_death_is_an_error_that_names_the_engine_and_nothing_stays(run: Run, e
             os.killpg(engine._process._process.pid, 0)  # type: ignore[union-attr]
 
 
-def _maim(engine: TransformersEngine) -> None:
+def _maim(engine: Any) -> None:
     engine._model.model.layers[1].mlp = None
 
 

@@ -54,7 +54,7 @@ async def serving(stream: Sequence[str], status: int = 200, models: Sequence[str
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
-        yield "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 def ask(model: Path, stream: Sequence[str], status: int = 200, flavour: FlavourName = "vllm", stop: tuple[str, ...] = ()) -> Completion:
@@ -90,7 +90,7 @@ def test_an_address_where_nobody_listens_is_an_error_that_names_it(model: Path) 
         async with engine(model, "http://127.0.0.1:9"):
             pass
 
-    with pytest.raises(EngineError, match="127.0.0.1:9"):
+    with pytest.raises(EngineError, match=r"127\.0\.0\.1:9"):
         asyncio.run(scene())
 
 

@@ -18,10 +18,11 @@ SMALLEST = 2.0**-25
 class Draws:
     """The logits processor of one batch: filters each row as it asked and adds its noise. Greedy rows pass as they are."""
 
-    def __init__(self, wave: Sequence[Request], vocab: int, device: str) -> None:
+    def __init__(self, wave: Sequence[Request], vocab: int, device: str, over: Callable[[], bool]) -> None:
+        """`over` says that the batch has ended: on a GPU the library looks only some steps later, which must not cost a row its luck."""
         import torch
 
-        self._wave = wave
+        self._wave, self._over = wave, over
         self._noise = torch.ones(len(wave), vocab, device=device)
         self._groups = _groups(wave)
         for request in wave:
@@ -29,6 +30,8 @@ class Draws:
                 request.draws = torch.Generator(device=device).manual_seed(request.seed)
 
     def __call__(self, ids: Any, scores: Any) -> Any:
+        if self._over():
+            return scores
         for rows, warp in self._groups:
             scores[rows] = warp(ids[rows], scores[rows])
         for noise, request in zip(self._noise, self._wave, strict=True):

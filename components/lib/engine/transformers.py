@@ -112,14 +112,15 @@ class TransformersEngine:
         import torch
 
         rows = sorted(wave, key=lambda request: len(request.prompt) + len(request.ids))
+        watch = self.Watch(self, rows)
         try:
             ids, mask = self._padded(rows)
             self._model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 generation_config=self._generation(max(request.sampling.max_tokens - len(request.ids) for request in rows)),
-                logits_processor=[Draws(rows, self._model.config.vocab_size, self._settings.device)],
-                stopping_criteria=[self.Watch(self, rows)],
+                logits_processor=[Draws(rows, self._model.config.vocab_size, self._settings.device, lambda: watch.over)],
+                stopping_criteria=[watch],
             )
         except (MemoryError, torch.OutOfMemoryError) as error:
             raise EngineError(f"{self.name}: no memory for {self._size(rows)}; lower engines.transformers.batch") from error
@@ -153,14 +154,14 @@ class TransformersEngine:
         """The stopping criterion of one batch: books each step's tokens, hands over what finished, says which rows are over."""
 
         def __init__(self, engine: "TransformersEngine", rows: Sequence[Request]) -> None:
-            self._engine, self._rows, self._over = engine, rows, False
+            self._engine, self._rows, self.over = engine, rows, False
 
         def __call__(self, ids: Any, _: Any) -> Any:
             import torch
 
-            if not self._over:
-                self._over = self._step(ids[:, -1].tolist())
-            over = [self._over or not request.waits for request in self._rows]
+            if not self.over:
+                self.over = self._step(ids[:, -1].tolist())
+            over = [self.over or not request.waits for request in self._rows]
             return torch.tensor(over, device=ids.device)
 
         def _step(self, tokens: Sequence[int]) -> bool:
