@@ -29,26 +29,35 @@ def main() -> None:
 @app.command()
 def run(flow: Annotated[str, typer.Argument(help="build-data, finetune, quantize, evaluate or retrain")] = "retrain") -> None:
     """Brings a part of the graph up to date; what is up to date is not run again."""
-    from flows import parts, summary
+    from flows import parts
     from flows.graph import Graph
     from flows.home import alone, prefect_environment
+    from flows.walk import end_leftovers
+
+    with alone(ROOT):
+        end_leftovers(ROOT)
+        graph = Graph.read(ROOT)
+        stages = parts.stages(graph, flow)
+        if not graph.changed() & stages:
+            _nothing_changed(flow, [name for name in graph.order if name in stages])
+            return
+    prefect_environment(ROOT)
+    from flows import pipeline
+
+    pipeline.FLOWS[flow](str(ROOT.resolve()))
+
+
+def _nothing_changed(flow: str, stages: list[str]) -> None:
+    """What a run does when no stage has to run: seconds, and no Prefect server."""
+    from flows import parts, summary
     from flows.walk import Outcome
 
-    graph = Graph.read(ROOT)
-    stages = parts.stages(graph, flow)
-    if graph.changed() & stages:
-        prefect_environment(ROOT)
-        from flows import pipeline
-
-        pipeline.FLOWS[flow](str(ROOT.resolve()))
-    else:
-        with alone(ROOT):
-            print("nothing changed, no stage runs")
-            outcomes = [Outcome(name, "cached", 0.0) for name in graph.order if name in stages]
-            summary.write(ROOT, flow, outcomes)
-            if flow == "retrain":
-                print(*parts.finish(ROOT, promote=True), sep="\n")
-            summary.show(ROOT, outcomes)
+    print("nothing changed, no stage runs")
+    outcomes = [Outcome(name, "cached", 0.0) for name in stages]
+    summary.write(ROOT, flow, outcomes)
+    if flow == "retrain":
+        print(*parts.finish(ROOT, promote=True), sep="\n")
+    summary.show(ROOT, outcomes)
 
 
 @app.command()

@@ -5,7 +5,8 @@ Runs nothing, and does not know what a stage computes.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,17 +105,20 @@ def entries(root: Path) -> dict[str, dict[str, Any]]:
     return dict(YAML(typ="safe").load(path)["stages"]) if path.exists() else {}
 
 
-def _repo(root: Path) -> Any:
+@contextmanager
+def _repo(root: Path) -> Iterator[Any]:
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
     from dvc.repo import Repo
 
     try:
-        repo = Repo(os.fspath(root))
-        _ = repo.index.graph
+        with Repo(os.fspath(root)) as repo:
+            yield repo
+    except LockError as error:
+        raise UserError(f"{root}: another DVC command is at work here; wait for it: {_reason(error)}") from None
     except DvcException as error:
         raise UserError(f"{root}: {_reason(error)}; run inside the project, and see that dvc.yaml can be read (`dvc status`)") from None
-    return repo
 
 
 def _reason(error: BaseException) -> str:

@@ -134,10 +134,6 @@ def test_what_is_wrong_is_refused_by_name_and_nothing_is_written(tmp_path: Path,
     assert (root / "params.yaml").read_text() == "before"
 
 
-def test_params_yaml_is_the_tiny_profile() -> None:
-    assert (ROOT / "params.yaml").read_bytes() == (ROOT / "infra/profiles/tiny.yaml").read_bytes()
-
-
 @pytest.mark.parametrize("name", sorted(overlays.available(ROOT)))
 def test_every_profile_and_recipe_passes_the_checks_of_its_components(tmp_path: Path, name: str) -> None:
     for folder in ("components", "infra"):

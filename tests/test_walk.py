@@ -1,5 +1,6 @@
 """The walk: DVC's own result, stages side by side, own words of a failure, nothing left behind, nothing done twice."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -171,10 +172,12 @@ def test_a_failing_stage_raises(tmp_path: Path) -> None:
 
 
 def sleepers(root: Path) -> list[int]:
+    """The processes of `sleep` that stages of this workspace started."""
     found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        if process.info["cwd"] == str(root) and (process.info["cmdline"] or [""])[0] == "sleep":
-            found.append(process.pid)
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.name() == "sleep" and process.cwd() == str(root):
+                found.append(process.pid)
     return found
 
 
