@@ -27,7 +27,7 @@ from components.quantize.stage import quantize
 
 PARAMS: dict[str, Any] = {
     "common": {"seed": 1, "threads": 1, "measure": {"rows": 8, "tokens": 64, "dtype": "float32", "device": "cpu"}},
-    "awq": {"bits": 4, "group": 64, "zero_point": True, "samples": 24, "length": 32, "env": ".envs/awq"},
+    "awq": {"bits": 4, "group": 64, "zero_point": True, "duo_scaling": False, "samples": 24, "length": 32, "env": ".envs/awq"},
     "fp8": {"scheme": "FP8_DYNAMIC", "env": ".envs/fp8"},
 }
 TEMPLATE = (
@@ -53,9 +53,19 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     folder = tmp_path_factory.mktemp("models") / "start"
-    shape = {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 2, "head_dim": 32, "max_position_embeddings": 256}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 4, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6}}
-    ends = {"eos_token_id": 2, "pad_token_id": 0, "bos_token_id": None}
+    shape: dict[str, Any] = {
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 2,
+        "head_dim": 32,
+        "max_position_embeddings": 256,
+    }
+    heads: dict[str, Any] = {
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
+    }
+    ends: dict[str, Any] = {"eos_token_id": 2, "pad_token_id": 0, "bos_token_id": None}
     torch.manual_seed(0)
     model = Qwen3ForCausalLM(Qwen3Config(vocab_size=608, tie_word_embeddings=True, initializer_range=0.08, **shape, **heads, **ends))
     with torch.no_grad():
@@ -150,7 +160,7 @@ def test_a_worker_that_sees_another_rope_theta_stops_before_it_calibrates(start:
     (tmp_path / "blocks.json").write_text(json.dumps([[5] * 32]))
     job = {"model": str(tmp_path / "lost"), "blocks": str(tmp_path / "blocks.json"), "out": str(tmp_path / "out"), "inv_freq": wanted}
     with pytest.raises(RuntimeError, match="rotary frequencies differ"):
-        isolated.run(".envs/awq", "awq", {**job, "bits": 4, "group": 64, "zero_point": True}, 1)
+        isolated.run(".envs/awq", "awq", {**job, "bits": 4, "group": 64, "zero_point": True, "duo_scaling": False}, 1)
 
 
 def test_a_scaled_rope_is_told_to_the_old_reader_where_it_looks() -> None:

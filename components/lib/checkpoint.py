@@ -80,7 +80,7 @@ def _unpacked(model: Path, dtype: Any) -> Any:
         if name.endswith(".qweight"):
             linear = name.removesuffix(".qweight")
             dense[f"{linear}.weight"] = unpack(packed[name], packed[f"{linear}.qzeros"], packed[f"{linear}.scales"], group)
-    kind = AutoModelForCausalLM._model_mapping[type(config)]
+    kind: Any = AutoModelForCausalLM._model_mapping[type(config)]
     opened, report = kind.from_pretrained(None, config=config, state_dict=dense, dtype=dtype, output_loading_info=True)
     wrong = {what: sorted(report[what]) for what in ("missing_keys", "unexpected_keys", "mismatched_keys") if report[what]}
     if wrong:

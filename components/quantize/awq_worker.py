@@ -1,19 +1,16 @@
 """AutoAWQ's own process: runs in the environment of infra/envs/awq.txt and imports nothing of this project.
 
 Reads one JSON object from its argument: `model` (a folder that transformers 4.51.3 understands), `out`, `blocks` (a JSON file with
-lists of token ids), `bits`, `group`, `zero_point`, and `inv_freq` (the rotary frequencies the model was trained with). Writes the
-packed safetensors and a config.json to `out`. Ends when its standard input closes, so that it never outlives the stage.
+lists of token ids), `bits`, `group`, `zero_point`, `duo_scaling`, and `inv_freq` (the rotary frequencies the model was trained with).
+Writes the packed safetensors and a config.json to `out`. Ends when its standard input closes, so that it never outlives the stage.
 """
 
 import json
 import os
 import sys
 import threading
-import warnings
 from pathlib import Path
 from typing import Any
-
-warnings.filterwarnings("ignore", category=DeprecationWarning)  # AutoAWQ is archived, and says so on every import
 
 
 def main(job: dict[str, Any]) -> None:
@@ -32,6 +29,7 @@ def main(job: dict[str, Any]) -> None:
         calib_data=blocks,
         max_calib_samples=len(blocks),
         max_calib_seq_len=len(blocks[0]),
+        duo_scaling=job["duo_scaling"],
     )
     model.model.half()  # embeddings and norms in the type of the scales; AutoAWQ would leave them as they were loaded
     broken = [name for name, tensor in model.model.state_dict().items() if tensor.is_floating_point() and not tensor.isfinite().all()]

@@ -31,6 +31,9 @@ class Method(Quantize, section="quantize", keyed=True):
     group: Annotated[int, Field(ge=8)]
     """Input channels that share a scale; divides every linear's inputs."""
     zero_point: Literal[True]
+    duo_scaling: bool
+    """AutoAWQ's own default scales by activations over weights; false: by activations alone (the paper's equation 4), where the search
+    begins at no scaling at all, so that a layer never ends worse than plain rounding."""
     samples: Annotated[int, Field(ge=1)]
     """Rows drawn for calibration, one window each."""
     length: Annotated[int, Field(ge=8)]
@@ -74,7 +77,7 @@ class Method(Quantize, section="quantize", keyed=True):
                 (copy / shard.name).symlink_to(shard.resolve())
             (bench / "blocks.json").write_text(json.dumps(blocks), encoding="utf-8")
             job = {"model": str(copy), "blocks": str(bench / "blocks.json"), "out": str(bench / "out"), "inv_freq": list(inv_freq)}
-            settings = {"bits": self.bits, "group": self.group, "zero_point": self.zero_point}
+            settings = self.model_dump(include={"bits", "group", "zero_point", "duo_scaling"})
             isolated.run(self.env, "awq", {**job, **settings}, self.threads)
             packed = checkpoint.read_config(bench / "out")["quantization_config"]
             isolated.take_weights(bench / "out", out)
