@@ -98,7 +98,8 @@ class Draft(NamedTuple):
 
 def drafts(count: int, seed: int) -> list[Draft]:
     """`count` statements that no two share both parts and numbers."""
-    chance, seen = random.Random(seed), {}
+    chance = random.Random(seed)
+    seen: dict[object, Draft] = {}
     while len(seen) < count:
         parts = (chance.randrange(len(OPENINGS)), chance.randrange(len(MIDDLES)), chance.randrange(len(QUESTIONS)))
         draft = Draft(parts, tuple(chance.randint(2, 400) for _ in range(4)), chance.choice(NAMES))  # type: ignore[arg-type]

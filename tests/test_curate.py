@@ -255,7 +255,7 @@ def run(folder: Path, config: Curate = CONFIG, **inputs: list[Problem]) -> tuple
     for name, problems in given.items():
         rows.write(folder / name / "problems.parquet", problems, Problem)
     measured = curate(config, **{name: folder / name for name in given}, out=folder / "out")
-    kinds = {"train": Problem, "practice": Problem, "exam": Problem, "dropped": Dropped, "suspects": Dropped}
+    kinds: dict[str, type[Any]] = {"train": Problem, "practice": Problem, "exam": Problem, "dropped": Dropped, "suspects": Dropped}
     return measured, {name: list(rows.read(folder / "out" / f"{name}.parquet", kind)) for name, kind in kinds.items()}
 
 

@@ -50,9 +50,10 @@ class Result(NamedTuple):
 def run(checks: list[Checks]) -> list[Result]:
     """The results of all suites, sorted by suite, column and expectation."""
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("memory")
     results = []
     for suite, table, expectations in checks:

@@ -23,23 +23,25 @@ def checks(data: Path, limits: Limits, contest: Contest) -> list[Checks]:
     """The rows, flattened, and one row of facts about the set."""
     import great_expectations.expectations as gxe
     import pandas as pd
+    from great_expectations.expectations.metadata_types import FailureSeverity
 
+    critical, warning = FailureSeverity.CRITICAL, FailureSeverity.WARNING
     examples = list(rows.read(data / "examples.parquet", Example))
     num_dropped = sum(1 for _ in rows.read(data / "dropped.parquet", Dropped))
     facts = {"id": data.name, "rows": len(examples), "share_dropped": num_dropped / ((num_dropped + len(examples)) or 1)}
     each = [
-        gxe.ExpectColumnValuesToBeUnique(column="id", severity="critical"),
-        gxe.ExpectColumnValuesToBeInSet(column="kind", value_set=limits.kinds, severity="critical"),
-        gxe.ExpectColumnValuesToBeBetween(column="num_loss", min_value=1, severity="critical"),
-        gxe.ExpectColumnValuesToBeInSet(column="loss_elsewhere", value_set=["none"], severity="critical"),
-        gxe.ExpectColumnValuesToBeInSet(column="last_role", value_set=["assistant"], severity="critical"),
-        gxe.ExpectColumnValuesToBeBetween(column="question_chars", min_value=1, max_value=limits.max_statement_chars, severity="critical"),
-        gxe.ExpectColumnValuesToBeInSet(column="code_ran", value_set=[True], severity="critical"),
-        gxe.ExpectColumnValuesToBeUnique(column="text", severity="warning"),
+        gxe.ExpectColumnValuesToBeUnique(column="id", severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="kind", value_set=limits.kinds, severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="num_loss", min_value=1, severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="loss_elsewhere", value_set=["none"], severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="last_role", value_set=["assistant"], severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="question_chars", min_value=1, max_value=limits.max_statement_chars, severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="code_ran", value_set=[True], severity=critical),
+        gxe.ExpectColumnValuesToBeUnique(column="text", severity=warning),
     ]
     whole = [
-        gxe.ExpectColumnValuesToBeBetween(column="rows", min_value=limits.min_rows, severity="critical"),
-        gxe.ExpectColumnValuesToBeBetween(column="share_dropped", max_value=limits.max_share_dropped, severity="warning"),
+        gxe.ExpectColumnValuesToBeBetween(column="rows", min_value=limits.min_rows, severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="share_dropped", max_value=limits.max_share_dropped, severity=warning),
     ]
     return [Checks("examples", _rows(examples), each), Checks("training set", pd.DataFrame([facts]), whole)]
 

@@ -22,27 +22,29 @@ SETS = ("train", "practice", "exam")
 def checks(data: Path, limits: Limits, contest: Contest) -> list[Checks]:
     """The rows of all sets, and one row of facts about each set."""
     import great_expectations.expectations as gxe
+    from great_expectations.expectations.metadata_types import FailureSeverity
 
+    critical, warning = FailureSeverity.CRITICAL, FailureSeverity.WARNING
     by_set = {name: list(rows.read(data / f"{name}.parquet", Problem)) for name in SETS}
     num_dropped = sum(1 for _ in rows.read(data / "dropped.parquet", Dropped))
     each = [
-        gxe.ExpectColumnValuesToBeUnique(column="id", severity="critical"),
-        gxe.ExpectColumnValuesToNotBeNull(column="answer", severity="critical"),
-        gxe.ExpectColumnValuesToBeBetween(column="answer", min_value=contest.low, max_value=contest.high, severity="critical"),
-        gxe.ExpectColumnValueLengthsToBeBetween(column="statement", min_value=1, max_value=limits.max_statement_chars, severity="critical"),
-        gxe.ExpectColumnValuesToMatchRegex(column="statement", regex=r"\S", severity="critical"),
-        gxe.ExpectColumnValuesToNotMatchRegex(column="statement", regex="\ufffd", severity="warning"),
-        gxe.ExpectColumnValuesToMatchRegex(column="licence", regex=r"\S", severity="critical"),
-        gxe.ExpectColumnValuesToMatchRegex(column="group", regex=r"\S", severity="critical"),
-        gxe.ExpectColumnValuesToBeInSet(column="shared_with_exam", value_set=["nothing"], severity="critical"),
-        gxe.ExpectColumnValuesToBeInSet(column="shared_with_train", value_set=["nothing"], severity="critical"),
-        gxe.ExpectColumnValuesToBeUnique(column="wording", severity="warning"),
+        gxe.ExpectColumnValuesToBeUnique(column="id", severity=critical),
+        gxe.ExpectColumnValuesToNotBeNull(column="answer", severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="answer", min_value=contest.low, max_value=contest.high, severity=critical),
+        gxe.ExpectColumnValueLengthsToBeBetween(column="statement", min_value=1, max_value=limits.max_statement_chars, severity=critical),
+        gxe.ExpectColumnValuesToMatchRegex(column="statement", regex=r"\S", severity=critical),
+        gxe.ExpectColumnValuesToNotMatchRegex(column="statement", regex="\ufffd", severity=warning),
+        gxe.ExpectColumnValuesToMatchRegex(column="licence", regex=r"\S", severity=critical),
+        gxe.ExpectColumnValuesToMatchRegex(column="group", regex=r"\S", severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="shared_with_exam", value_set=["nothing"], severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="shared_with_train", value_set=["nothing"], severity=critical),
+        gxe.ExpectColumnValuesToBeUnique(column="wording", severity=warning),
     ]
     whole = [
-        gxe.ExpectColumnValuesToBeBetween(column="train", min_value=limits.min_rows, severity="critical"),
-        gxe.ExpectColumnValuesToBeBetween(column="practice", min_value=1, severity="critical"),
-        gxe.ExpectColumnValuesToBeBetween(column="exam", min_value=1, severity="critical"),
-        gxe.ExpectColumnValuesToBeBetween(column="share_dropped", max_value=limits.max_share_dropped, severity="warning"),
+        gxe.ExpectColumnValuesToBeBetween(column="train", min_value=limits.min_rows, severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="practice", min_value=1, severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="exam", min_value=1, severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="share_dropped", max_value=limits.max_share_dropped, severity=warning),
     ]
     return [Checks("problems", _rows(by_set), each), Checks("problem sets", _facts(data, by_set, num_dropped), whole)]
 

@@ -1,0 +1,1 @@
+"""Measurements that are run by hand: each file prints one table and says in its docstring what it compares."""
