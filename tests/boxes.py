@@ -53,14 +53,17 @@ class Box:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.status() != psutil.STATUS_ZOMBIE and any(str(self.sandbox.server.root) in word for word in process.cmdline()):
+                ours = any(str(self.sandbox.server.root) in word for word in process.cmdline()) and process.name() != "bwrap"
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
             except psutil.NoSuchProcess:
                 continue
         return found
 
-    def folders(self) -> list[Path]:
-        return [path for path in self.sandbox.server.root.iterdir() if path.is_dir()]
+    def folders(self) -> list[str]:
+        """The sessions' own, as the zygote sees them: inside bubblewrap nobody else does."""
+        zygote = min(process.pid for process in self.processes())
+        return [path.name for path in Path(f"/proc/{zygote}/root/{self.sandbox.server.root}").iterdir() if path.is_dir()]
 
 
 @contextmanager

@@ -96,7 +96,7 @@ ATTACKS = [
         "too many files",
     ),
     Attack("nested folders", "import os\nfor i in range(5000): os.mkdir('d' * 200); os.chdir('d' * 200)", (CRASHED,), "too many files"),
-    Attack("closed folders", "import os\nos.mkdir('a'); open('a/x', 'w').close(); os.mkdir('a/b', 0); os.mkdir('c', 0)"),
+    Attack("closed folders", "import os\nos.mkdir('a'); open('a/x', 'w').close(); os.mkdir('a/b', 0); os.mkdir('c', 0)", (OK, CRASHED)),
     Attack("links out", "import os\nos.symlink('{home}', 'link')\ntry:\n print(open('link/answers').read())\nexcept OSError: 1"),
     Attack("reads /etc/passwd", refused("open('/etc/passwd').read()")),
     Attack("reads the caller's answers", refused("print(open('{home}/answers').read())")),
@@ -223,7 +223,7 @@ def test_attack_is_stopped(attack: Attack, box: boxes.Box, neighbour: boxes.Loca
         with pytest.raises(BlockingIOError):
             listener.accept() if listener is target.tcp else listener.recv(1)
     assert len(box.processes()) == 2, "the zygote and the neighbour, no one else"
-    assert [folder.name for folder in box.folders()] == [f"s{neighbour._life.number}" if neighbour._life else ""]
+    assert box.folders() == [f"s{neighbour._life.number}" if neighbour._life else ""]
     assert box.do(neighbour.run("answer")).output == "42\n"
 
 
@@ -283,7 +283,8 @@ def test_children_die_with_a_killed_zygote(box: boxes.Box) -> None:
     ("without", "promises"),
     [("seccomp", ["no network", "survives a kill"]), ("landlock", ["out of reach", "kept apart"]), ("limits", ["memory is bounded"])],
 )
-def test_a_missing_layer_is_refused_by_name(without: str, promises: list[str]) -> None:
+def test_a_missing_layer_is_refused_by_name(without: str, promises: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")  # no bubblewrap: it would keep some promises by itself
     layers = tuple(layer for layer in boxes.LAYERS if layer != without)
     with pytest.raises(boxes.SandboxError) as refusal, boxes.opened(layers, warm=False):
         pass

@@ -5,9 +5,9 @@ session. Not covered: what sessions run (local.py).
 """
 
 import asyncio
-import contextlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -41,7 +41,8 @@ class ForkServer:
     def __init__(self, memory_mb: int, layers: tuple[str, ...], warm: bool, longest_frame: int) -> None:
         self.settings = {"memory_mb": memory_mb, "layers": layers, "warm": warm}
         self.longest_frame = longest_frame
-        self.root = Path(tempfile.mkdtemp(prefix="sandbox-"))
+        self.root = Path(tempfile.gettempdir(), f"sandbox-{secrets.token_hex(8)}")
+        """Sessions' folders lie in it. The zygote makes it, because inside bubblewrap only the zygote sees it."""
         self.process: subprocess.Popen[bytes] | None = None
         self.namespaces = False
         self.broken: str | None = None
@@ -54,14 +55,15 @@ class ForkServer:
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        prefix = bubblewrap(self.root)
+        prefix = bubblewrap()
         self.namespaces = bool(prefix)
         settings = {"root": str(self.root), **self.settings}
         command = [*prefix, sys.executable, "-P", "-s", str(ZYGOTE), str(theirs.fileno()), json.dumps(settings)]
-        with theirs, (self.root / "zygote.log").open("wb") as log:
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
+        with theirs:
             self.process = subprocess.Popen(
                 command, env=ENVIRONMENT, cwd="/", pass_fds=[theirs.fileno()], start_new_session=True,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, stdout=self._words, stderr=self._words,
             )  # fmt: skip
         self._control = ours
         ours.setblocking(False)
@@ -94,7 +96,6 @@ class ForkServer:
     async def close(self) -> None:
         """Kills all sessions and removes their files; returns when nothing is left."""
         if self.process is None:
-            await asyncio.to_thread(sweep, self.root)
             return
         self._outbox.append((json.dumps({"do": "quit"}).encode(), None))
         self._flush()
@@ -104,6 +105,7 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             await asyncio.to_thread(self.process.wait)
+        self._words.close()
         await asyncio.to_thread(sweep, self.root)
 
     def _flush(self) -> None:
@@ -161,19 +163,19 @@ class ForkServer:
             self._ready.set_exception(SandboxError(why))
 
     def _log(self) -> str:
-        with contextlib.suppress(OSError):
-            lines = (self.root / "zygote.log").read_text(errors="replace").strip().splitlines()
-            if lines:
-                return f"its last word: {lines[-1]}"
+        self._words.seek(0)
+        if lines := self._words.read().decode(errors="replace").split("\n")[:-1]:
+            return f"its last word: {lines[-1]}"
         return f"exit code {self.process.poll() if self.process else None}"
 
 
-def bubblewrap(root: Path) -> list[str]:
+def bubblewrap() -> list[str]:
     """The command that starts another one in namespaces of its own; empty where bubblewrap is absent or not allowed here."""
     if not (found := shutil.which("bwrap")):
         return []
     command = [found, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
-    command += ["--size", str(TMPFS_MB << 20), "--tmpfs", "/tmp", "--size", str(TMPFS_MB << 20), "--tmpfs", str(root)]
+    for path in sorted({"/tmp", tempfile.gettempdir()}):
+        command += ["--size", str(TMPFS_MB << 20), "--tmpfs", path]
     for path in sorted({os.path.realpath(p) for p in (sys.prefix, sys.base_prefix, ZYGOTE.parent)} | {"/usr", "/lib", "/lib64", "/bin"}):
         command += ["--ro-bind-try", path, path]
     command += ["--chdir", "/"]

@@ -72,6 +72,7 @@ class Zygote:
     def __init__(self, control: socket.socket, settings: dict[str, Any]) -> None:
         self.control, self.settings = control, settings
         self.readable = isolation.libraries()
+        Path(settings["root"]).mkdir(0o700)
         self.live: dict[int, Live] = {}
         self.children, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake)
@@ -209,8 +210,7 @@ class Zygote:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(session.pid, 0)
             sweep(session.folder)
-        with contextlib.suppress(OSError):  # inside bubblewrap it is a mount point
-            sweep(Path(self.settings["root"]))
+        sweep(Path(self.settings["root"]))
 
 
 def only_descriptor(sock: socket.socket) -> socket.socket:
