@@ -21,7 +21,7 @@ setup: ## the environments, each from its pinned list; nothing where the lists h
 	@infra/envs/build $(ENVS)
 
 bench: ## speeds, as paired ratios
-	for file in benchmarks/*.py; do python $$file; done
+	for file in benchmarks/[a-z]*.py; do python -m benchmarks.$$(basename $$file .py); done
 
 dag: ## the graph
 	dvc dag

@@ -1,6 +1,6 @@
 """The mirror: what dvc.lock recorded, shown in MLflow, and the way back from a model to its first data. MLflow's only importer.
 
-Reads dvc.lock, reports/metrics/*.json, reports/plots/loss-*.csv, .aimo/live/loss-*.csv. Writes the tracking store: MLFLOW_TRACKING_URI, or
+Reads dvc.lock, reports/metrics/*.json, reports/losses/*.csv, .aimo/live/*.csv. Writes the tracking store: MLFLOW_TRACKING_URI, or
 .aimo/mlflow.db. One run per lock entry, found again by its tag `dvc.entry`; a run that is not FINISHED is the rest of an interrupted
 mirror and is written anew. Copies no data and no weights: those are DVC's, by md5. A store that does not answer delays the mirror,
 nothing else. Does not know how stages are run, nor which model is good.
@@ -46,6 +46,7 @@ def opened(root: Path, uri: str | None = None) -> Iterator[Store]:
     """The tracking store; Away where it does not answer. Two processes that made a new database at once would spoil it: one at a time."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # seconds; MLflow's own 7 retries take minutes per call
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run that ends on a server
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
@@ -125,7 +126,7 @@ def _write(store: Store, root: Path, entry: Entry, entries: dict[str, Entry]) ->
     for out in entry.outs:
         if out.path.startswith("reports/metrics/"):
             log_numbers(client, run_id, [(0, measured.metrics(root, out))], model, data)
-        if out.path.startswith("reports/plots/loss-"):
+        if out.path.startswith("reports/losses/"):
             log_numbers(client, run_id, measured.losses(root, out))
     client.set_terminated(run_id, "FINISHED")
 
@@ -208,7 +209,7 @@ def _name(key: str) -> str:
 
 def live(root: Path, stage: str, stop: threading.Event, uri: str | None = None, every_s: float = 5.0) -> None:
     """Shows a training stage's growing loss curve until `stop` is set, in a run of its own that the mirror of the stage replaces."""
-    path, began, sent, run_id = root / HOME / "live" / f"loss-{stage.partition('@')[2]}.csv", time.time(), 0, None
+    path, began, sent, run_id = root / HOME / "live" / f"{stage.partition('@')[2]}.csv", time.time(), 0, None
     stopped = False
     try:
         while not stopped:

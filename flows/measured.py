@@ -1,6 +1,6 @@
 """The small files beside the graph as numbers: metrics and loss curves.
 
-Reads reports/metrics/*.json and reports/plots/loss-*.csv, and only while they are the files that dvc.lock recorded: an edited file
+Reads reports/metrics/*.json and reports/losses/*.csv, and only while they are the files that dvc.lock recorded: an edited file
 must not speak for an entry. Writes nothing.
 """
 

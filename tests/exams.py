@@ -31,7 +31,7 @@ def workspace(root: Path, skills: dict[str, float] = SKILLS, exam_seed: int = 2,
     _exam(root, skills, exam_seed)
     for name, text in {"metrics/train@cot": '{"loss": {"last": 0.5}, "kind": "cot"}', "metrics/vote@awq": '{"majority": 0.45}'}.items():
         _write(root / f"reports/{name}.json", text)
-    _write(root / "reports/plots/loss-cot.csv", "step,loss,lr\n1,2.5,0.1\n2,1.5,0.05\n")
+    _write(root / "reports/losses/cot.csv", "step,loss,lr\n1,2.5,0.1\n2,1.5,0.05\n")
     (root / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": _stages(root, skills)}))
     if not (root / ".git").exists():
         shutil.copytree(_empty_store(), root / ".aimo")
@@ -98,7 +98,7 @@ def _stages(root: Path, skills: dict[str, float]) -> dict[str, Any]:
     stages["train@genselect"] = (["models/cot", "data/sft/cot"], ["models/genselect"])
     stages["train@cot"] = (
         ["components/train", "data/sft/cot", "models/base"],
-        ["models/cot", "reports/metrics/train@cot.json", "reports/plots/loss-cot.csv"],
+        ["models/cot", "reports/metrics/train@cot.json", "reports/losses/cot.csv"],
     )
     stages["compose@cot"] = (["components/lib/prompts/cot.md", "data/problems"], ["data/sft/cot"])
     stages["curate"] = (["data/raw/generated", "data/raw/exam"], ["data/problems"])

@@ -150,7 +150,7 @@ def test_with_the_server_away_the_run_goes_on_and_a_strict_mirror_says_so(
 
 
 def test_a_growing_loss_curve_is_shown_live_and_then_replaced_by_the_mirror(fresh: Path) -> None:
-    path, stop = fresh / ".aimo/live/loss-cot.csv", threading.Event()
+    path, stop = fresh / ".aimo/live/cot.csv", threading.Event()
     path.parent.mkdir()
     shown = threading.Thread(target=lineage.live, args=(fresh, "train@cot", stop), kwargs={"every_s": 0.05})
     shown.start()
