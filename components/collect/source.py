@@ -32,13 +32,12 @@ class Collect(Config, section="collect", keyed=True):
         """The entry as the Source of its kind; a Source checks itself as any section does."""
         if cls is not Collect:
             return super().check(params, path, key)
-        entry = (params.get(cls.section) or {}).get(key) or {}
-        known = kinds()
-        if key in (params.get(cls.section) or {}) and entry.get("kind") not in known:
-            wrong = entry.get("kind")
-            near = parameters.nearest(str(wrong), known)
-            raise UserError(f"{path}: collect.{key}.kind: no kind of source {wrong!r}{near}; there are: {', '.join(known)}")
-        source = importlib.import_module(f"components.collect.sources.{entry.get('kind', known[0])}").Source
+        section = parameters.entry(params, cls.section, f"{path}: ")
+        kind, known = parameters.entry(section, key or "", f"{path}: {cls.section}.").get("kind"), kinds()
+        if kind not in known:
+            near = parameters.nearest(str(kind), known)
+            raise UserError(f"{path}: collect.{key}.kind: no kind of source {kind!r}{near}; there are: {', '.join(known)}")
+        source = importlib.import_module(f"components.collect.sources.{kind}").Source
         return source.check(params, path, key)
 
     def write(self, contest: Contest, out: Path) -> Metrics:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import UserError
-from components.core.params import PARAMS, Config, nearest
+from components.core.params import PARAMS, Config, entry, nearest
 
 BASE = "tiny"
 OVER = "over"
@@ -63,7 +63,7 @@ def sections(root: Path) -> list[type[Config]]:
 def check(params: Mapping[str, Any], path: Path, kinds: Iterable[type[Config]]) -> None:
     """Every section that is there, and every key of a keyed one, as the component that reads it will see it."""
     for kind in kinds:
-        keys = [key for key in params.get(kind.section) or {} if key != "common"] if kind.keyed else [None]
+        keys = [key for key in entry(params, kind.section, f"{path}: ") if key != "common"] if kind.keyed else [None]
         for key in keys:
             kind.check(_plain(params), path, key)
 

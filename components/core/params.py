@@ -6,6 +6,7 @@ Does not know which stage reads what: each stage declares its own Config.
 """
 
 import difflib
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -41,10 +42,11 @@ class Config(Settings):
     @classmethod
     def check(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> Self:
         where = f"{path}: {cls.section}"
-        section = _entry(params, cls.section, f"{path}")
+        section = entry(params, cls.section, f"{path}: ")
         if cls.keyed:
+            common = entry(section, "common", f"{where}.") if "common" in section else {}
+            section = {**common, **entry(section, key or "", f"{where}.")}
             where = f"{where}.{key}"
-            section = {**section.get("common", {}), **_entry(section, key or "", f"{path}: {cls.section}")}
         try:
             return cls.model_validate(section)
         except ValidationError as error:
@@ -58,15 +60,22 @@ def read(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{path}: no such file; run inside the project, or write one with `aimo use tiny`")
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
-    except YAMLError as error:
+        whole = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
+    except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not YAML: {error}") from None
+    if not isinstance(whole, dict):
+        raise UserError(f"{path}: holds {whole!r:.40}, not sections with their keys; write one with `aimo use tiny`")
+    return whole
 
 
-def _entry(data: Mapping[str, Any], name: str, where: str) -> Any:
+def entry(data: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    """The keys and values under `name`; raises UserError where there are none. `where` ends as a key's path goes on."""
     if name not in data:
-        raise UserError(f"{where}: no entry '{name}'{nearest(name, data)}; there are: {', '.join(map(str, data))}")
-    return data[name] or {}
+        raise UserError(f"{where.rstrip(': .')}: no entry '{name}'{nearest(name, data)}; there are: {', '.join(map(str, data))}")
+    found = data[name] or {}
+    if not isinstance(found, Mapping):
+        raise UserError(f"{where}{name}: holds {found!r:.40}, not keys with their values")
+    return found
 
 
 def nearest(name: str, names: Mapping[str, Any] | list[str]) -> str:
@@ -77,15 +86,29 @@ def nearest(name: str, names: Mapping[str, Any] | list[str]) -> str:
 
 def _say(where: str, problem: Any, kind: type[BaseModel]) -> str:
     *parents, last = [str(part) for part in problem["loc"]] or [""]
+    shown, known = _place(kind, parents)
     if problem["type"] == "extra_forbidden":
-        return f"{'.'.join([where, *parents])}: unknown key '{last}'{nearest(last, _fields(kind, parents))}"
+        return f"{'.'.join([where, *shown])}: unknown key '{last}'{nearest(last, known)}"
     if problem["type"] == "missing":
-        return f"{'.'.join([where, *parents])}: '{last}' is missing"
-    return f"{'.'.join([where, *parents, last])}: {problem['msg']} (found: {problem['input']!r})"
+        return f"{'.'.join([where, *shown])}: '{last}' is missing"
+    return f"{'.'.join([where, *shown, last])}: {problem['msg']} (found: {problem['input']!r})"
 
 
-def _fields(kind: Any, path: list[str]) -> list[str]:
-    for name in path:
-        field = kind.model_fields.get(name) if hasattr(kind, "model_fields") else None
+def _place(kind: Any, parents: list[str]) -> tuple[list[str], list[str]]:
+    """A mapping's path as the file has it (pydantic puts a union's tag between the keys), and the keys that it knows."""
+    shown = []
+    for name in parents:
+        tagged = [member for member in typing.get_args(kind) if name in _tags(member)]
+        if tagged:
+            kind = tagged[0]
+            continue
+        shown.append(name)
+        field = getattr(kind, "model_fields", {}).get(name)
         kind = field.annotation if field else None
-    return list(getattr(kind, "model_fields", {}))
+    return shown, list(getattr(kind, "model_fields", {}))
+
+
+def _tags(member: Any) -> tuple[Any, ...]:
+    """The values of the `kind` that tells a union's member from the others."""
+    field = getattr(member, "model_fields", {}).get("kind")
+    return typing.get_args(field.annotation) if field else ()

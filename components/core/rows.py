@@ -24,6 +24,8 @@ GROUP = 4096
 
 def read(path: Path, kind: type[R]) -> Iterator[R]:
     """The rows of a sealed (.parquet) or growing (.jsonl) file, in order. Raises UserError naming the file, the row and the field."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; `dvc repro` makes what a stage reads, `dvc status` says what is missing")
     records = _parquet(path) if path.suffix == ".parquet" else _jsonl(path)
     for number, record in records:
         try:
@@ -102,21 +104,27 @@ def _arrow(hint: Any) -> Any:
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     number = 0
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(GROUP):
-            for record in batch.to_pylist():
-                number += 1
-                yield number, record
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(GROUP):
+                for record in batch.to_pylist():
+                    number += 1
+                    yield number, record
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's own; what arrow finds in the bytes has no number
+            raise
+        raise UserError(f"{path}, after row {number}: not a whole parquet file ({error}); remove it and make it again") from None
 
 
 def _jsonl(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                json.loads(line)
+                json.loads(text := line.decode("utf-8"))
             except ValueError as error:
                 raise UserError(f"{path}, line {number}: not JSON ({error}); mend or remove the line") from None
-            yield number, line
+            yield number, text

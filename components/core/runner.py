@@ -6,6 +6,7 @@ configuration and inputs: what a killed run left there, the next run goes on fro
 a file for. The runner knows nothing of any stage.
 """
 
+import errno
 import hashlib
 import inspect
 import json
@@ -15,7 +16,8 @@ import shutil
 import sys
 import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +29,7 @@ Out = Annotated[Path, "out"]
 Work = Annotated[Path, "work"]
 Metrics = dict[str, Any]
 HOME = Path(".aimo")
+FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 class Contract(typing.NamedTuple):
@@ -56,10 +59,21 @@ def main(stage: Callable[..., Metrics]) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(help=inspect.getdoc(stage))(_command(stage))
+    told: tuple[str, ...] = ()
     try:
         app()
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    except* UserError as raised:  # alone, or out of the tasks of a group
+        told = tuple(dict.fromkeys(str(error) for error in _leaves(raised)))
+    if told:
+        sys.exit("\n".join(f"error: {one}" for one in told))
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 def _command(stage: Callable[..., Metrics]) -> Callable[..., None]:
@@ -105,14 +119,30 @@ def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metric
             inputs = {n: paths[n] for n, r in shape.paths.items() if r == "in"}
             given[name] = HOME / "work" / f"{stage.__module__.split('.')[-2]}-{_digest(sections, inputs)}"
             given[name].mkdir(parents=True, exist_ok=True)
-    measured = stage(*sections.values(), **given)
-    for name, final in finals.items():
-        _move(given[name], final)
-    write_json(metrics, measured)
-    for name, role in shape.paths.items():
-        if role == "work":
-            shutil.rmtree(given[name])
-    _record(os.environ.get("DVC_STAGE") or metrics.stem, time.time() - started)
+    with _nothing_half(given[name] for name in finals):
+        measured = stage(*sections.values(), **given)
+        for name, final in finals.items():
+            _move(given[name], final)
+        write_json(metrics, measured)
+        for name, role in shape.paths.items():
+            if role == "work":
+                shutil.rmtree(given[name])
+        _record(os.environ.get("DVC_STAGE") or metrics.stem, time.time() - started)
+
+
+@contextmanager
+def _nothing_half(asides: Iterable[Path]) -> Iterator[None]:
+    """However the work ends, nothing half-written stays. A full disk is the user's to mend, whichever library met it and in what words."""
+    try:
+        yield
+    except Exception as error:
+        for leaf in map(str, _leaves(error)):
+            if any(full in leaf for full in FULL):
+                raise UserError(f"the disk is full ({leaf}): free some space and run again; nothing half-written is left") from error
+        raise
+    finally:
+        for aside in asides:
+            _remove(aside)
 
 
 def _aside(path: Path) -> Path:
@@ -138,8 +168,11 @@ def write_json(path: Path, data: Any) -> None:
     """Writes JSON atomically: sorted keys, floats to 6 digits, so that equal results are equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = _aside(path)
-    aside.write_text(json.dumps(_rounded(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
+    try:
+        aside.write_text(json.dumps(_rounded(data), indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _rounded(data: Any) -> Any:
