@@ -28,6 +28,7 @@ class Fit(NamedTuple):
 def fit(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, checkpoints: Path, live: Path) -> Fit:
     """Trains `model` in place. `config` is a Train section; `live` is a csv that grows with the loss while training runs."""
     from datasets import Dataset
+    from transformers import PrinterCallback
     from trl import SFTTrainer
 
     data = Dataset.from_list([row._asdict() for row in rows])
@@ -38,6 +39,7 @@ def fit(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, checkpo
         processing_class=tokenizer,
         callbacks=[_follower(live), _marker()],
     )
+    trainer.remove_callback(PrinterCallback)  # Follower says it shorter
     last = _last(checkpoints)
     if last is not None:
         log.info("going on from %s", last.name)
