@@ -24,6 +24,7 @@ CONTEST = Contest(low=0, high=999, modulus=1000)
 GENERATED = {"kind": "generated", "licence": "Apache-2.0", "seed": 1, "num_problems": 40, "classes": [1, 2]}
 FILE = {
     "name": "set",
+    "sha256": None,
     "licence": "CC0-1.0",
     "id": "id",
     "statement": "problem",
@@ -166,6 +167,15 @@ def test_an_unusable_row_is_dropped_with_its_reason_or_stops_an_exam(tmp_path: P
     assert measured["reasons"] == {reason: 1}
     with pytest.raises(UserError, match=rf"rows\.jsonl, row 2 \(set-2\): {reason}"):
         collect(one_file(path, on_bad_answer="error"), CONTEST, out=tmp_path / "exam")
+
+
+def test_a_file_that_is_not_the_named_one_stops_the_stage(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", GOOD)
+    digest = collect(one_file(path), CONTEST, out=tmp_path / "any")["sha256"]["set"]
+    assert collect(one_file(path, sha256=digest), CONTEST, out=tmp_path / "named")["problems"] == 1
+    jsonl(path, {**GOOD, "answer": 6})
+    with pytest.raises(UserError, match=rf"rows\.jsonl: its SHA-256 is [0-9a-f]+, but the entry set names {digest}"):
+        collect(one_file(path, sha256=digest), CONTEST, out=tmp_path / "other")
 
 
 @pytest.mark.parametrize("answer", [5, 5.0, "5", "005", "5.0", "$5$"])

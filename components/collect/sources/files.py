@@ -28,6 +28,8 @@ class File(Settings):
     """The source, and the first part of every id."""
     path: str
     """From the project's root, or absolute."""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+    """Which bytes it holds; null: whichever lie there. DVC does not look at files that params.yaml names, but it does at this."""
     licence: str
     id: str | None
     """The field that holds the id; null: the row's number."""
@@ -62,7 +64,7 @@ class Source(Collect, section="collect", keyed=True):
 
     def write(self, contest: Contest, out: Path) -> Metrics:
         measured = seal(out, "problems", Problem, self._rows(contest))
-        return {**measured, "sha256": {file.name: _sha256(Path(file.path)) for file in self.files}}
+        return {**measured, "sha256": {file.name: _sha256(file) for file in self.files}}
 
     def _rows(self, contest: Contest) -> Iterator[Problem | Dropped]:
         seen: set[str] = set()
@@ -117,6 +119,13 @@ def _answer(value: Any, pattern: str | None, contest: Contest) -> tuple[int | No
         return None, "answer out of range" if "outside" in str(error) else "answer not an integer", shown(error)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()
+def _sha256(file: File) -> str:
+    """The digest of the file's bytes; raises UserError where the entry names another."""
+    with Path(file.path).open("rb") as data:
+        found = hashlib.file_digest(data, "sha256").hexdigest()
+    if file.sha256 not in (None, found):
+        raise UserError(
+            f"{file.path}: its SHA-256 is {found}, but the entry {file.name} names {file.sha256}; "
+            "put the named file there, or write the new digest into params.yaml"
+        )
+    return found

@@ -1,0 +1,141 @@
+"""From public files to problems that may be trained on: the profile `real` as it stands, in a workspace beside which the files lie."""
+
+import os
+from collections.abc import Iterator
+from contextlib import chdir
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from components.collect.source import Collect
+from components.collect.stage import collect
+from components.core import overlays, rows
+from components.core.errors import UserError
+from components.core.types import Dropped, Problem, Topic
+from components.curate.canonical import canonical
+from components.curate.stage import Curate, curate
+from components.extract.stage import Extract, extract
+from components.lib.answers import Contest
+from components.lib.engine.config import Engines
+from components.validate.stage import Validate, validate
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
+SOURCES = ("generated", "files", "exam", "forum")
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
+
+
+class Ran(NamedTuple):
+    """A workspace after its first stages."""
+
+    home: Path
+    metrics: dict[str, dict[str, Any]]
+
+    def problems(self, path: str) -> dict[str, Problem]:
+        return {problem.id: problem for problem in rows.read(self.home / f"{path}.parquet", Problem)}
+
+    def dropped(self, folder: str) -> dict[str, Dropped]:
+        return {row.id: row for row in rows.read(self.home / folder / "dropped.parquet", Dropped)}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+    """`real` over `micro`, which only generates fewer problems; data and code are linked, as they lie around a checkout."""
+    around = tmp_path_factory.mktemp("around")
+    home = around / "project"
+    for link, target in ((around / "shared/data", DATA), (home / "components", ROOT / "components"), (home / "infra", ROOT / "infra")):
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(target)
+    overlays.use(["micro", "real"], home)
+    with chdir(home):
+        yield Ran(home, _stages())
+
+
+def _stages() -> dict[str, dict[str, Any]]:
+    contest, data, work = Contest.load(), Path("data"), Path("work")
+    work.mkdir()
+    raw, extracted, problems = data / "raw", data / "extracted", data / "problems"
+    metrics = {name: collect(Collect.load(key=name), contest, out=raw / name) for name in SOURCES}
+    metrics["extract"] = extract(Extract.load(), Engines.load(), contest, topics=raw / "forum", out=extracted, work=work)
+    metrics["curate"] = curate(
+        Curate.load(), generated=raw / "generated", files=raw / "files", extracted=extracted, exam=raw / "exam", out=problems
+    )
+    metrics["validate"] = validate(Validate.load(key="problems"), contest, data=problems, out=data / "validation.json")
+    return metrics
+
+
+def test_every_exam_problem_is_found_among_the_aime_problems_and_taken_out(ran: Ran) -> None:
+    gone = {name: row.other for name, row in ran.dropped("data/problems").items() if row.reason == "contaminated"}
+    exam = ran.problems("data/problems/exam")
+    missed = set(exam) - set(gone.values())
+    assert not missed, f"still among the training problems: {sorted(missed)}; taken out: {gone}"
+    needless = [name for name in gone if not name.startswith(("aime-2024_AIMO_II_", "aime-2025_AIME_"))]
+    assert not needless, f"taken out without need: {needless}"
+    assert len(gone) == len(exam) == 40, gone
+
+
+def test_the_exam_is_whole(ran: Ran) -> None:
+    exam = ran.problems("data/problems/exam")
+    assert sum(problem.source == "aimo2" for problem in exam.values()) == 10
+    assert sum(problem.source == "aime25" for problem in exam.values()) == 30
+    assert all(problem.answer is not None and problem.licence for problem in exam.values())
+
+
+def test_no_exam_statement_is_left_to_train_or_practise_on(ran: Ran) -> None:
+    asked = {canonical(problem.statement): name for name, problem in ran.problems("data/problems/exam").items()}
+    for side in ("train", "practice"):
+        held = ran.problems(f"data/problems/{side}")
+        shared = {name: asked[form] for name, problem in held.items() if (form := canonical(problem.statement)) in asked}
+        assert not shared, f"{side} holds exam problems: {shared}"
+        assert {"generated", "gsm8k", "aime"} <= {problem.source for problem in held.values()}
+
+
+def test_answers_beyond_the_contest_s_range_are_left_out_and_told(ran: Ran) -> None:
+    dropped, kept = ran.dropped("data/raw/files"), ran.problems("data/raw/files/problems")
+    assert {row.reason for row in dropped.values()} == {"answer out of range"}
+    assert "448000 is outside 0..999" in dropped["gsm8k-16"].detail
+    assert {name.split("-")[0] for name in dropped} == {"gsm8k"}
+    assert len(dropped) == 63
+    assert sum(problem.source == "gsm8k" for problem in kept.values()) == 600 - 63
+    assert sum(problem.source == "aime" for problem in kept.values()) == 982
+
+
+def test_every_topic_is_accounted_for(ran: Ran) -> None:
+    topics = {topic.id for topic in rows.read(ran.home / "data/raw/forum/topics.parquet", Topic)}
+    answers = {name: problem.answer for name, problem in ran.problems("data/extracted/problems").items()}
+    reasons = {name: row.reason for name, row in ran.dropped("data/extracted").items()}
+    assert {name.rpartition("-")[0] for name in [*answers, *reasons]} == topics == {f"topic-{number}" for number in range(1, 11)}
+    assert answers == {"topic-3-2": 1, "topic-7-1": None, "topic-10-2": None, "topic-10-3": 9, "topic-10-4": None}
+    proofs = dict.fromkeys((f"topic-{number}-1" for number in (1, 3, 4, 5, 6, 8, 9)), "proof")
+    assert reasons == {**proofs, "topic-2-1": "invalid", "topic-10-1": "answer not an integer"}
+
+
+def test_the_replies_reword_what_the_posts_ask(ran: Ran) -> None:
+    posts = {topic.id: " ".join(" ".join(topic.posts).split()) for topic in rows.read(ran.home / "data/raw/forum/topics.parquet", Topic)}
+    extracted = {name: problem.statement for name, problem in ran.problems("data/extracted/problems").items()}
+    for name, statement in {**extracted, **{name: row.statement for name, row in ran.dropped("data/extracted").items()}}.items():
+        words = statement.split()
+        runs = [" ".join(words[at : at + 8]) for at in range(len(words) - 7)]
+        copied = [run for run in runs if run in posts[name.rpartition("-")[0]]]
+        assert not copied, f"{name}: {copied}"
+
+
+def test_nothing_is_lost_between_the_sources_and_the_sets(ran: Ran) -> None:
+    curated = ran.metrics["curate"]
+    read, written = curated["read"], curated["written"]
+    assert read == {
+        "generated": ran.metrics["generated"]["problems"],
+        "files": ran.metrics["files"]["problems"],
+        "extracted": ran.metrics["extract"]["problems"],
+        "exam": 40,
+    }
+    assert sum(read.values()) == sum(written[side] for side in ("train", "practice", "exam", "dropped"))
+    assert ran.metrics["validate"]["warnings"] == 0
+
+
+def test_another_file_under_a_known_name_stops_collect(ran: Ran) -> None:
+    exam = Collect.load(key="exam").model_dump()
+    exam["files"][0] |= {"sha256": exam["files"][1]["sha256"]}
+    with pytest.raises(UserError, match=r"aimo2_reference\.csv: its SHA-256 is da9df02c.*, but the entry aimo2 names 12d45bc6"):
+        collect(Collect.check({"collect": {"exam": exam}}, Path("params.yaml"), "exam"), Contest.load(), out=Path("data/raw/other"))
