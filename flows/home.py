@@ -54,7 +54,7 @@ def prefect_environment(root: Path, environment: MutableMapping[str, str] = os.e
     home.mkdir(parents=True, exist_ok=True)  # Prefect makes its folder, but not the one around it
     wanted = {
         "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # the default of 20 s is too short for a busy machine
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "600",  # of 20 s by default; 4 minutes were seen at load 15 on two cores
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the walk prints its own lines; Prefect's go to its page
