@@ -282,7 +282,7 @@ def test_an_unknown_method_is_told_the_known_ones() -> None:
     ("key", "changed", "says"),
     [
         ("awq", {"env": ".envs/awk"}, r"\.envs/awk: no such environment; build it with `infra/envs/build awk`"),
-        ("awq", {"group": 96}, r"quantize\.awq\.group: 96 does not divide 128, the inputs of model\.layers\.0"),
+        ("awq", {"group": 96}, r"quantize\.awq\.group: 96 does not divide 256, the inputs of model\.layers\.0"),
         ("awq", {"samples": 53}, r"examples\.parquet: 60 rows, but quantize wants 8 to measure on and 53 others"),
         ("awq", {"samples": 1, "length": 400}, r"quantize\.awq\.length: 400, but the calibration rows hold only"),
     ],
