@@ -1,7 +1,7 @@
 """Numbers of an exam, each with its interval over problems.
 
-pass@k and maj@k are exact over the finished candidates of a problem; a problem with fewer than k of them is missing, not wrong, and is counted.
-`voted` is what the strategy really answered after the early stop; `any` is whether some finished candidate was right: the
+pass@k and maj@k are exact over the finished candidates of a problem; a problem with fewer than k of them is missing, not wrong, and is
+counted. `voted` is what the strategy really answered after the early stop; `any` is whether some finished candidate was right: the
 most that any selection could have reached. Selection loss is the gap between the two.
 """
 
@@ -24,7 +24,7 @@ Exams = dict[str, list[Answered]]
 
 
 def of_model(sat: Sequence[Answered], ks: Sequence[int], precision: Precision) -> dict[str, Any]:
-    """All measures of one model."""
+    """All measures of one model on at least one problem."""
     measures: dict[str, Any] = {
         "problems": len(sat),
         "candidates": sum(len(answered.candidates) for answered in sat),
@@ -35,10 +35,9 @@ def of_model(sat: Sequence[Answered], ks: Sequence[int], precision: Precision) -
         measures[f"pass@{k}"] = _over(sat, k, pass_credit, precision)
         measures[f"maj@{k}"] = _over(sat, k, majority_credit, precision)
     measures["any"] = _mean([float(answered.right > 0) for answered in sat], precision)
-    measures["voted"] = {
-        name: _mean([float(answered.votes[name].correct) for answered in sat], precision) for name in (sat[0].votes if sat else ())
-    }
-    measures["selection_loss"] = measures["any"]["mean"] - measures["voted"].get("majority", {"mean": 0.0})["mean"]
+    measures["voted"] = {name: _mean([float(answered.votes[name].correct) for answered in sat], precision) for name in sat[0].votes}
+    majority = measures["voted"].get("majority")
+    measures["selection_loss"] = measures["any"]["mean"] - majority["mean"] if majority else None
     return {**measures, **_tokens(sat)}
 
 
@@ -56,12 +55,9 @@ def majority_credit(answered: Answered, k: int) -> float:
 
 
 def compared(first: Sequence[Answered], second: Sequence[Answered], precision: Precision) -> dict[str, float]:
-    """Voted accuracy of `second` minus `first`, problem by problem."""
-    differences = [
-        float(b.votes["majority"].correct) - float(a.votes["majority"].correct)
-        for a, b in zip(first, second, strict=True)
-        if a.votes and b.votes
-    ]
+    """Accuracy of the majority vote of `second` minus that of `first`, problem by problem."""
+    pairs = zip(first, second, strict=True)
+    differences = [float(b.votes["majority"].correct) - float(a.votes["majority"].correct) for a, b in pairs]
     return statistics.paired(differences, *precision)._asdict()
 
 
@@ -96,7 +92,7 @@ def _over(sat: Sequence[Answered], k: int, credit: Callable[[Answered, int], flo
 
 
 def _mean(values: Sequence[float], precision: Precision) -> dict[str, float]:
-    return statistics.interval(values, *precision)._asdict() if values else {}
+    return statistics.interval(values, *precision)._asdict()
 
 
 def _tokens(sat: Sequence[Answered]) -> dict[str, float]:

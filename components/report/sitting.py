@@ -1,12 +1,15 @@
 """One model's exam as it lies on disk, problem by problem."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from components.core import rows
+from components.core.errors import UserError
 from components.core.types import Candidate, Judgement, Problem, Vote
+
+S = TypeVar("S", Candidate, Judgement, Vote)
 
 
 class Answered(NamedTuple):
@@ -35,14 +38,26 @@ class Answered(NamedTuple):
 
 
 def read(folder: Path, problems: Sequence[Problem]) -> list[Answered]:
-    """A sitting's folder: candidates, judgements and votes, joined in the problems' order."""
-    candidates: dict[str, list[Candidate]] = defaultdict(list)
-    judgements: dict[str, list[Judgement]] = defaultdict(list)
-    votes: dict[str, dict[str, Vote]] = defaultdict(dict)
-    for candidate in rows.read(folder / "candidates.parquet", Candidate):
+    """A sitting's folder: candidates, judgements and votes, joined in the problems' order; UserError where they are of another exam."""
+    candidates: dict[str, list[Candidate]] = {problem.id: [] for problem in problems}
+    judgements: dict[str, list[Judgement]] = {problem.id: [] for problem in problems}
+    votes: dict[str, dict[str, Vote]] = {problem.id: {} for problem in problems}
+    for candidate in _of_exam(folder / "candidates.parquet", Candidate, candidates):
         candidates[candidate.problem].append(candidate)
-    for judgement in rows.read(folder / "judgements.parquet", Judgement):
+    for judgement in _of_exam(folder / "judgements.parquet", Judgement, judgements):
         judgements[judgement.problem].append(judgement)
-    for vote in rows.read(folder / "votes.parquet", Vote):
+    for vote in _of_exam(folder / "votes.parquet", Vote, votes):
         votes[vote.problem][vote.strategy] = vote
+    strategies = dict.fromkeys(name for cast in votes.values() for name in cast)
+    for name, cast in votes.items():
+        if cast.keys() != strategies.keys():
+            lacking = ", ".join(strategy for strategy in strategies if strategy not in cast)
+            raise UserError(f"{folder / 'votes.parquet'}: no vote by {lacking} on problem '{name}'; vote again with `dvc repro`")
     return [Answered(problem, candidates[problem.id], judgements[problem.id], votes[problem.id]) for problem in problems]
+
+
+def _of_exam(path: Path, kind: type[S], exam: Container[str]) -> Iterator[S]:
+    for row in rows.read(path, kind):
+        if row.problem not in exam:
+            raise UserError(f"{path}: problem '{row.problem}' is not in the exam; `dvc repro` sits the exam that is there now")
+        yield row

@@ -3,26 +3,29 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from components.core import rows
-from components.core.params import Config
+from components.core.errors import UserError
+from components.core.params import Config, nearest
 from components.core.runner import In, Metrics, Out
 from components.core.types import Problem
 from components.report import measures, sitting
-from components.report.page import html
 from components.report.measures import Exams, Precision
+from components.report.page import html
 
 
 class Report(Config, section="report"):
     """What is shown and how sure it is."""
 
-    models: list[str]
+    models: Annotated[list[str], Field(min_length=1)]
     """The exams, in the order of the chain."""
-    ks: list[int]
+    ks: list[Annotated[int, Field(ge=1)]]
     """k of pass@k and maj@k, besides 1."""
-    compare: list[list[str]]
-    """Pairs [from, to] whose voted accuracy is compared."""
+    compare: list[Annotated[list[str], Field(min_length=2, max_length=2)]]
+    """Pairs [from, to] of models whose majority votes are compared."""
     problems_shown: int
     """How many problems get a section of their own on the page."""
     confidence: float
@@ -33,11 +36,16 @@ class Report(Config, section="report"):
 def report(config: Report, *, runs: In, problems: In, validation: In, measured: In, losses: In, page: Out, plots: Out) -> Metrics:
     """Tables, plot data and one page from what the other stages stored."""
     exam = list(rows.read(problems / "exam.parquet", Problem))
+    _refuse(config, exam, problems)
     exams: Exams = {name: sitting.read(runs / f"exam-{name}", exam) for name in config.models}
     precision = Precision(config.confidence, config.resamples, config.seed)
     results = {
         "models": {name: measures.of_model(sat, config.ks, precision) for name, sat in exams.items()},
-        "compared": {f"{b} - {a}": measures.compared(exams[a], exams[b], precision) for a, b in config.compare},
+        "compared": {
+            f"{b} - {a}": measures.compared(exams[a], exams[b], precision)
+            for a, b in config.compare
+            if "majority" in exams[a][0].votes and "majority" in exams[b][0].votes
+        },
         "selections": {name: measures.selections(sat, precision) for name, sat in exams.items()},
     }
     stages = _small_files(measured)
@@ -45,6 +53,15 @@ def report(config: Report, *, runs: In, problems: In, validation: In, measured: 
     page.write_text(shown, encoding="utf-8")
     _plots(plots, results)
     return results
+
+
+def _refuse(config: Report, exam: list[Problem], problems: Path) -> None:
+    if not exam:
+        raise UserError(f"{problems / 'exam.parquet'}: holds no problem; see collect.exam")
+    for name in (name for pair in config.compare for name in pair):
+        if name not in config.models:
+            near = nearest(name, config.models)
+            raise UserError(f"params.yaml: report.compare: no model '{name}'{near}; report.models has: {', '.join(config.models)}")
 
 
 def _small_files(folder: Path) -> dict[str, Any]:
