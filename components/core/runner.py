@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
 import time
 import typing
@@ -56,6 +57,7 @@ def main(stage: Callable[..., Metrics]) -> None:
     """Runs a stage as a command: `python -m components.<stage> [KEY] --flag path ... --metrics file`."""
     import typer
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what a stage started is ended in order
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(help=inspect.getdoc(stage))(_command(stage))
