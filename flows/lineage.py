@@ -80,7 +80,9 @@ def register(store: Store, model_id: str, tags: Mapping[str, str]) -> str:
     before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(store.client.tracking_uri)
     try:
-        return str(store.client.create_model_version(REGISTERED, f"models:/{model_id}", tags=tags).version)
+        source = f"models:/{model_id}"
+        made = store.client.create_model_version(REGISTERED, source, tags=tags, model_id=model_id, await_creation_for=0)
+        return str(made.version)  # a server refuses this source without the id; nothing is copied, so there is nothing to wait for
     finally:
         mlflow.set_tracking_uri(before)  # type: ignore[arg-type]
 
