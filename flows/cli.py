@@ -101,7 +101,6 @@ def promote() -> None:
     """Registers the models and lets the gate choose the champion."""
     from flows import promote as gate
 
-    gate.register(ROOT)
     print(gate.show(gate.promote(ROOT)))
 
 
