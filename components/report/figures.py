@@ -30,13 +30,14 @@ def accuracy(models: Mapping[str, Mapping[str, Any]]) -> str:
     axes.set_ylabel("% of problems")
     axes.set_ylim(0, 100)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, ncols=3, loc="upper left", fontsize=8)
+    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
     return _svg(figure)
 
 
 def losses(folder: Path, order: Sequence[str]) -> str:
     """The loss of each training stage over its steps, in this order; "" where there is none."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     curves = {name: _curve(folder / f"{name}.csv") for name in order if (folder / f"{name}.csv").exists()}
     if not curves:
@@ -46,6 +47,9 @@ def losses(folder: Path, order: Sequence[str]) -> str:
         axes.plot(steps, values, color="#3b7dd8", linewidth=1.1)
         axes.set_title(name, fontsize=9)
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("step", fontsize=8)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)

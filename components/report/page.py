@@ -1,6 +1,6 @@
 """The page: one HTML file without any outside address; all text that a model or a source wrote is escaped by the template engine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from components.report.funnel import funnel
 from components.report.measures import Exams
 
 TEMPLATE = Path(__file__).with_name("page.html")
+MINUS, THIN_SPACE, FIXED_SPACE = "\u2212", "\u202f", "\u00a0"
 Numbers = Mapping[str, float]
 
 
@@ -34,10 +35,7 @@ def html(
         exact=[name for name in next(iter(results["models"].values())) if "@" in name],
         accuracy=Markup(figures.accuracy(results["models"])),
         curves=Markup(figures.losses(losses, list(exams))),
-        sittings=_of("solve", stages),
-        readings=_of("judge", stages),
-        training=_of("train", stages),
-        quantized=_of("quantize", stages),
+        **{component: _of(component, stages, list(exams)) for component in ("solve", "judge", "train", "quantize")},
         sources=_sources(results["compared"]),
         funnel=funnel(stages),
         validation=validation,
@@ -45,9 +43,11 @@ def html(
     )
 
 
-def _of(component: str, stages: Mapping[str, Any]) -> dict[str, Any]:
-    """What the stages of one component measured, by their keys."""
-    return {name.partition("@")[2]: measured for name, measured in stages.items() if name.startswith(f"{component}@")}
+def _of(component: str, stages: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """What the stages of one component measured, by their keys, those of models in the models' order behind the others."""
+    found = {name.partition("@")[2]: measured for name, measured in stages.items() if name.startswith(f"{component}@")}
+    places = {name: place for place, name in enumerate(order)}
+    return dict(sorted(found.items(), key=lambda entry: places.get(entry[0].removeprefix("exam-"), -1)))
 
 
 def _sources(compared: Mapping[str, Any]) -> dict[str, tuple[str, Numbers]]:
@@ -66,7 +66,7 @@ def _range(value: Numbers) -> str:
 
 
 def _signed(value: Numbers) -> str:
-    return f"{100 * value['difference']:+.1f} ({100 * value['low']:+.1f} to {100 * value['high']:+.1f})"
+    return f"{100 * value['difference']:+.1f} ({100 * value['low']:+.1f} to {100 * value['high']:+.1f})".replace("-", MINUS)
 
 
 def _tone(value: Numbers) -> str:
@@ -76,7 +76,7 @@ def _tone(value: Numbers) -> str:
 
 def _num(value: float, digits: int = 3) -> str:
     """Whole numbers in groups of three, others with so many digits that tell."""
-    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:.{digits}g}"
+    return f"{value:,}".replace(",", THIN_SPACE) if isinstance(value, int) else f"{value:.{digits}g}"
 
 
 def _bytes(value: int) -> str:
@@ -84,12 +84,12 @@ def _bytes(value: int) -> str:
     size, unit = float(value), 0
     while size >= 1000 and unit < 4:
         size, unit = size / 1000, unit + 1
-    return f"{size:.3g} {('B', 'kB', 'MB', 'GB', 'TB')[unit]}"
+    return f"{size:.3g}{FIXED_SPACE}{('B', 'kB', 'MB', 'GB', 'TB')[unit]}"
 
 
 def _counts(value: Mapping[str, int]) -> str:
     """`24 stop, 3 length`."""
-    return ", ".join(f"{_num(num)} {name}" for name, num in value.items() if num) or "–"
+    return ", ".join(f"{_num(num)}{FIXED_SPACE}{name}" for name, num in value.items() if num) or "–"
 
 
 def _label(name: str) -> str:
