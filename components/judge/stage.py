@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.core import rows
+from components.core.errors import UserError
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out
 from components.core.types import Candidate, Judgement, Message, Problem
@@ -69,6 +70,8 @@ def _readings(config: Judge, candidates: Path, problems: Path) -> tuple[list[Rea
     known = {problem.id: problem for problem in rows.read(problems, Problem)}
     wanted, alone = [], 0
     for name, group in itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem):
+        if name not in known:
+            raise UserError(f"{candidates}: problem '{name}' is not in {problems}; `dvc repro` sits the problems that are there now")
         groups = clusters(list(group))
         alone += len(groups) == 1
         if len(groups) > 1:

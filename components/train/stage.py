@@ -45,6 +45,8 @@ def train(config: Train, *, data: In, start: In, gate: In, out: Out, losses: Out
     import torch
     import transformers
 
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("params.yaml: train.*.device is cuda, but torch sees no GPU; write cpu")
     if config.device == "cpu":
         torch.set_num_threads(1)  # steps this small do not scale, and one thread adds up in one order
     transformers.set_seed(config.seed)
@@ -76,7 +78,9 @@ def _tokens(path: Path, tokenizer: Any, max_length: int) -> tuple[list[chat.Toke
     encoded = [chat.encode(example, tokenizer) for example in rows.read(path, Example)]
     kept = [row for row in encoded if len(row.input_ids) <= max_length]
     if not kept:
-        raise UserError(f"{path}: none of its {len(encoded)} rows has at most train.max_length = {max_length} tokens")
+        raise UserError(
+            f"{path}: none of its {len(encoded)} rows has at most {max_length} tokens; raise train.*.max_length, or compose shorter rows"
+        )
     if len(kept) < len(encoded):
         log.info("%d of %d rows are longer than %d tokens and left out", len(encoded) - len(kept), len(encoded), max_length)
     return kept, len(encoded) - len(kept)
