@@ -1,14 +1,15 @@
 # A short front: each verb is a few lines that anyone can type by hand.
 BIN := .venv/bin
-ENVS := base awq fp8 vllm
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test lint bench dag up clean setup
+.PHONY: demo test lint bench dag up clean
 
-demo: setup ## the main job: data, three trainings, two quantizations, exams, votes, promotion
+demo: ## the main job: data, three trainings, two quantizations, exams, votes, promotion
+	@infra/envs/build base awq fp8
 	aimo run
 
-test: setup ## every test on real parts
+test: ## every test on real parts, a real vLLM server among them
+	@infra/envs/build base awq fp8 vllm
 	$(MAKE) --no-print-directory lint
 	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0 HF_HUB_OFFLINE=1 pytest
 
@@ -16,9 +17,6 @@ lint:
 	ruff check
 	ruff format --check
 	mypy
-
-setup: ## the environments, each from its pinned list; nothing where the lists have not changed
-	@infra/envs/build $(ENVS)
 
 bench: ## speeds, as paired ratios
 	for file in benchmarks/[a-z]*.py; do python -m benchmarks.$$(basename $$file .py); done
