@@ -72,6 +72,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for layer in model.model.layers:
             for norm in (layer.input_layernorm, layer.post_attention_layernorm):
                 norm.weight[::32] = 40.0
+    model.config.use_cache = False  # as training leaves it: generation must follow generation_config.json
+    model.generation_config.eos_token_id = [2, 0]
     model.save_pretrained(folder)
     _tokenizer().save_pretrained(folder)
     return folder
@@ -143,6 +145,13 @@ def test_the_same_inputs_give_the_same_bytes(start: Path, tir: Path, made: dict[
     again = {key: quantize(config(key), start=start, calibration=tir, out=tmp_path / key) for key in made}
     assert {key: one.metrics for key, one in made.items()} == again
     assert {key: sha256(one.model) for key, one in made.items()} == {key: sha256(tmp_path / key) for key in made}
+
+
+@pytest.mark.parametrize("key", ["awq", "fp8"])
+def test_a_quantized_model_generates_as_its_start_does(start: Path, made: dict[str, Made], key: str) -> None:
+    wanted, got = (checkpoint.load(model, "float32", "cpu")[0].generation_config for model in (start, made[key].model))
+    assert (got.use_cache, got.eos_token_id, got.pad_token_id) == (wanted.use_cache, [2, 0], 0)
+    assert got.use_cache is not False
 
 
 def test_rope_theta_is_kept_for_old_and_new_readers(start: Path, made: dict[str, Made]) -> None:

@@ -69,7 +69,7 @@ def shards(model: Path) -> list[Path]:
 def _unpacked(model: Path, dtype: Any) -> Any:
     """An AWQ model with dense weights; every tensor of the files is used, and every weight of the model is found, or it is an error."""
     from safetensors.torch import load_file
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
     config = AutoConfig.from_pretrained(model, local_files_only=True)
     group = config.quantization_config["group_size"]
@@ -85,6 +85,8 @@ def _unpacked(model: Path, dtype: Any) -> Any:
     wrong = {what: sorted(report[what]) for what in ("missing_keys", "unexpected_keys", "mismatched_keys") if report[what]}
     if wrong:
         raise UserError(f"{model}: its tensors do not fit its config.json: {wrong}; quantize it again")
+    if (model / "generation_config.json").exists():  # from_pretrained reads it only beside the weights
+        opened.generation_config = GenerationConfig.from_pretrained(model, local_files_only=True)
     return opened
 
 

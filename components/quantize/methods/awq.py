@@ -33,7 +33,7 @@ class Method(Quantize, section="quantize", keyed=True):
     zero_point: Literal[True]
     duo_scaling: bool
     """AutoAWQ's own default scales by activations over weights; false: by activations alone (the paper's equation 4), where the search
-    begins at no scaling at all, so that a layer never ends worse than plain rounding."""
+    begins at no scaling at all."""
     samples: Annotated[int, Field(ge=1)]
     """Rows drawn for calibration, one window each."""
     length: Annotated[int, Field(ge=8)]
