@@ -54,6 +54,7 @@ def train(config: Train, *, data: In, start: In, gate: In, out: Out, losses: Out
     chat.check_template(tokenizer, start)
     tokens, too_long = _tokens(data / "examples.parquet", tokenizer, config.max_length)
     fit = sft.fit(model, tokenizer, tokens, config, work, HOME / "live" / losses.name.removeprefix(".partial-"))
+    model.config.use_cache = True  # TRL switched it off to train; without it every generated token costs the whole text again
     model.save_pretrained(out)
     _complete(start, out)
     sft.write_curve(losses, fit.curve)
