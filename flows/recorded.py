@@ -41,7 +41,7 @@ class Entry(NamedTuple):
     @property
     def datasets(self) -> tuple[Piece, ...]:
         """The rows it read: everything that is neither model nor code."""
-        return tuple(dep for dep in self.deps if dep.path.startswith(("data/", "runs", "reports/", "infra/corpus/")))
+        return tuple(dep for dep in self.deps if dep.path.startswith(("data/", "runs", "reports/", "infra/corpus/", "../")))
 
     @property
     def code(self) -> tuple[Piece, ...]:
