@@ -1,4 +1,4 @@
-"""The whole chain at micro size, through the command a user types: from nothing to a gate's verdict, then nothing to do, then only what changed.
+"""The whole chain at micro size, through the command a user types: from nothing to a verdict, then nothing to do, then only what changed.
 
 Runs in a copy of the tracked files with the environments of this checkout; minutes, the longest test there is.
 """
@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +28,7 @@ def run(folder: Path, *words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which the micro chain ran."""
     copy = tmp_path_factory.mktemp("chain")
     for name in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n"):
@@ -42,7 +41,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     run(copy, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "copy")
     run(copy, sys.executable, "-m", "flows.cli", "use", "micro")
     (copy / "printed.txt").write_text(run(copy, sys.executable, "-m", "flows.cli", "run"), encoding="utf-8")
-    yield copy
+    return copy
 
 
 def test_every_stage_ran_and_the_summary_says_so(chain: Path) -> None:

@@ -157,6 +157,7 @@ def test_the_clock_moves_with_the_tokens(engine: Engine, run: Run) -> None:
 
 def test_a_death_is_an_error_that_names_the_engine_and_nothing_stays(run: Run, engine: Engine) -> None:
     """The last of the suite: it leaves the engine dead."""
+
     async def dies() -> None:
         task = asyncio.create_task(engine.complete("abc", PLAIN._replace(max_tokens=490, temperature=0.0), key="p/1", seed=1))
         await asyncio.sleep(0.3 if isinstance(engine, ServerEngine) else 0)

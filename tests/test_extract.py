@@ -239,5 +239,3 @@ def test_a_task_has_a_clock_of_its_own() -> None:
             return await asyncio.create_task(once("thirty-1/classify-proof")), await asyncio.create_task(once("heights-1/classify-proof"))
 
     assert asyncio.run(clocks()) == (0.5 * 7, 0.5 * 1)
-
-

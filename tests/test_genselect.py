@@ -2,8 +2,8 @@
 
 import pytest
 
-from components.lib import genselect
 from components.judge.drawing import clusters, draw
+from components.lib import genselect
 from tests.making import candidate, run
 
 

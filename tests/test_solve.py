@@ -125,6 +125,6 @@ def test_a_sitting_gives_the_same_bytes_twice_and_after_a_kill(tmp_path: Path, e
 
 
 def test_too_few_sessions_are_refused_before_anything_is_loaded(tmp_path: Path, engines: Engines) -> None:
+    small, asked = SANDBOX.model_copy(update={"sessions": 4}), exam(tmp_path)
     with pytest.raises(UserError, match=r"sandbox\.sessions is 4.*16 sessions"):
-        small = SANDBOX.model_copy(update={"sessions": 4})
-        solve(settings(), engines, small, CONTEST, problems=exam(tmp_path), model=tmp_path, out=tmp_path / "o.parquet", work=tmp_path)
+        solve(settings(), engines, small, CONTEST, problems=asked, model=tmp_path, out=tmp_path / "o.parquet", work=tmp_path)

@@ -89,10 +89,7 @@ def test_a_row_does_not_notice_that_its_batch_was_begun_anew(model: Path) -> Non
     async def together(lengths: list[int]) -> list[Completion]:
         async with engine(model) as opened:
             return await asyncio.gather(
-                *[
-                    opened.complete("abc", PLAIN._replace(max_tokens=length), key=f"{i:02}", seed=i % 4)
-                    for i, length in enumerate(lengths)
-                ]
+                *[opened.complete("abc", PLAIN._replace(max_tokens=length), key=f"{i:02}", seed=i % 4) for i, length in enumerate(lengths)]
             )
 
     completions = asyncio.run(together([5] * 16 + [60] * 16))

@@ -74,7 +74,7 @@ class Candidate(Row):
     """Generated tokens; code output is not counted."""
     seconds: float
     """On the engine's clock since the question was opened (wall seconds, or decode steps times engine.step_s)."""
-    ended: Literal["stop", "length", "tokens", "time", "cancelled"]
+    ended: Literal["stop", "length", "time", "cancelled"]
     seed: int
     rank: int | None
     """Order of finishing among the candidates of its problem, from 0; None where cancelled."""

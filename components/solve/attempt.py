@@ -7,6 +7,7 @@ block. An attempt knows its own question's deadline, not the other attempts.
 
 import asyncio
 import hashlib
+from typing import Literal
 
 from components.core.types import Candidate, CodeRun, Problem
 from components.lib import answers, tool_syntax
@@ -22,7 +23,7 @@ class Attempt:
         self.text = ""
         self.runs: list[CodeRun] = []
         self.num_tokens = 0
-        self.ended = "cancelled"
+        self.ended: Literal["stop", "length", "time", "cancelled"] = "cancelled"
         self._partial = ("", 0)
 
     async def go(self, engine: Engine, box: Sandbox, sampling: Sampling, max_executions: int, deadline: float) -> None:
