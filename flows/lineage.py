@@ -84,7 +84,7 @@ def register(store: Store, model_id: str, tags: Mapping[str, str]) -> str:
         made = store.client.create_model_version(REGISTERED, source, tags=tags, model_id=model_id, await_creation_for=0)
         return str(made.version)  # a server refuses this source without the id; nothing is copied, so there is nothing to wait for
     finally:
-        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]
+        mlflow.set_tracking_uri(before)
 
 
 # ---- the mirror ---------------------------------------------------------------------------------------------------------
