@@ -1,0 +1,75 @@
+"""Training: what carries loss, and that a killed stage ends in the same bytes."""
+
+import hashlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from components.compose import solutions
+from components.core import rows
+from components.core.types import Example
+from components.train import chat
+from components.train.stage import Train, train
+from tests import micro_model
+from tests.making import candidate, problem, run
+
+ROOT = Path(__file__).parents[1]
+CONFIG = {
+    "seed": 1, "device": "cpu", "dtype": "float32", "batch": 2, "accumulation": 1, "epochs": 2, "lr": 1e-3, "schedule": "cosine",
+    "warmup": 0.1, "weight_decay": 0.1, "beta2": 0.98, "max_grad_norm": 1.0, "max_length": 400, "checkpoints": 4, "gradient_checkpointing": False,
+    "packing": False,
+}  # fmt: skip
+
+
+def examples() -> list[Example]:
+    tried = [(i, run(f"print({i} + 4)", str(i + 4))) for i in range(40)]
+    return [solutions.example("tir", problem(f"p{i}", i + 4), candidate(i + 4, f"p{i}", runs=(cell,))) for i, cell in tried]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    micro_model.make(folder / "model")
+    (folder / "data").mkdir()
+    rows.write(folder / "data" / "examples.parquet", examples(), Example)
+    return folder
+
+
+def trained(folder: Path, name: str) -> tuple[str, str]:
+    """Runs the stage; hashes of its weights and of its loss curve."""
+    out, losses, work = folder / name, folder / f"{name}.csv", folder / f"work-{name}"
+    work.mkdir(exist_ok=True)
+    config = Train.model_validate(CONFIG)
+    train(config, data=folder / "data", start=folder / "model", gate=folder, out=out, losses=losses, work=work)
+    return tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in (out / "model.safetensors", losses))  # type: ignore[return-value]
+
+
+def test_code_output_and_prompt_carry_no_loss_and_the_end_of_the_turn_does(start: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(start / "model")
+    row = chat.encode(examples()[3], tokenizer)
+    learnt = tokenizer.decode([label for label in row.labels if label != chat.NO_LOSS])
+    assert learnt.endswith("The answer is \\boxed{7}.<|im_end|>")
+    assert "print(3 + 4)" in learnt and "```output" not in learnt and "Use Python" not in learnt
+    assert "```output\n7\n```" in tokenizer.decode(row.input_ids)
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bytes(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(start)
+    whole = trained(start, "whole")
+    victim = subprocess.Popen(
+        [sys.executable, "-c", f"from tests.test_train import *; trained(Path({str(start)!r}), 'killed')"], cwd=ROOT, start_new_session=True
+    )
+    while not list((start / "work-killed").glob("checkpoint-*/complete")):
+        assert victim.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    shutil.rmtree(start / "killed", ignore_errors=True)
+    assert trained(start, "killed") == whole
