@@ -25,6 +25,7 @@ class Attempt:
         self.num_tokens = 0
         self.ended: Literal["stop", "length", "time", "cancelled"] = "cancelled"
         self._partial = ("", 0)
+        self._said = (0, 0)
 
     async def go(self, engine: Engine, box: Sandbox, sampling: Sampling, max_executions: int, deadline: float) -> None:
         """Runs the attempt to its end. Cancelling it keeps what was generated up to then."""
@@ -69,6 +70,7 @@ class Attempt:
             return None
         self.text += completion.text
         self.num_tokens += completion.num_tokens
+        self._said = (len(self.text), len(self.runs))
         self._partial = ("", 0)
         if completion.ended == "length":
             self.ended = "length" if affordable == budget else "time"
@@ -80,7 +82,10 @@ class Attempt:
         self._partial = (text, num_tokens)
 
     def _keep_partial(self) -> None:
+        """Keeps what was generated. Output that no generation has read yet is dropped: how fast the code ran must not show."""
         text, num_tokens = self._partial
+        if not text:
+            self.text, self.runs = self.text[: self._said[0]], self.runs[: self._said[1]]
         self.text += text
         self.num_tokens += num_tokens
         self.ended = "cancelled"
