@@ -83,7 +83,19 @@ def workbench(out: Path) -> Iterator[Path]:
 def take_weights(written: Path, out: Path) -> None:
     """Moves the weights, and nothing else that the quantizer wrote, into `out`."""
     for file in sorted(written.glob("*.safetensors*")):  # the index of several shards among them
+        if file.suffix == ".safetensors":
+            _settle(file)
         file.replace(out / file.name)
+
+
+def _settle(file: Path) -> None:
+    """Sorts the free-text part of a safetensors header, which the library writes in an order of its own each time; nothing else changes."""
+    with file.open("r+b") as data:
+        size = int.from_bytes(data.read(8), "little")
+        header = json.loads(data.read(size))
+        header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+        data.seek(8)
+        data.write(json.dumps(header, separators=(",", ":")).encode().ljust(size))
 
 
 def complete(start: Path, out: Path) -> None:
