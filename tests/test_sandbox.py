@@ -1,6 +1,7 @@
 """The sandbox as a stage sees it: what a cell prints, what is kept, what a lost session says. Hostile code: test_sandbox_attacks.py."""
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ import pytest
 
 from components.core.errors import UserError
 from components.core.params import PARAMS
+from components.core.types import CodeRun
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
 from tests import boxes
 
@@ -208,6 +210,26 @@ def test_sessions_beyond_the_limit_wait_for_a_free_slot() -> None:
 
     with boxes.opened(warm=False, sessions=2, timeout_s=5.0) as box:
         assert sorted(box.do(story(box.sandbox))) == [f"{number}\n" for number in range(10)]
+
+
+def test_a_starved_cell_has_its_time_all_the_same() -> None:
+    """Four cells of half a second each share one processor core: two seconds on the clock, where one is allowed."""
+    burn = "import time\nwhile time.process_time() < {}: pass\nprint('done')"
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        with boxes.opened(warm=False, timeout_s=1.0) as box:
+            sessions = [box.session() for _ in range(4)]
+            began = time.monotonic()
+
+            async def together() -> list[CodeRun]:
+                return await asyncio.gather(*(session.run(burn.format(0.6)) for session in sessions))
+
+            runs = box.do(together())
+            assert time.monotonic() - began > 1.5
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert [(run.status, run.output) for run in runs] == [("ok", "done\n")] * 4
 
 
 def test_closing_leaves_no_process_and_no_file() -> None:

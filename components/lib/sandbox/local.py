@@ -16,6 +16,7 @@ from pydantic import Field
 from components.core.params import Config
 from components.core.types import CodeRun
 from components.lib.sandbox import text, trials
+from components.lib.sandbox.clock import GRACE_S, PATIENT
 from components.lib.sandbox.forkserver import ForkServer
 from components.lib.sandbox.life import Death, Life
 from components.lib.sandbox.protocol import Isolation, Sandbox, SandboxError
@@ -24,7 +25,7 @@ LAYERS = ("limits", "capabilities", "landlock", "seccomp")
 Status = Literal["ok", "error", "timeout-kept", "timeout-lost", "crashed"]
 T = TypeVar("T")
 PATIENCE_S = 120.0
-"""How long after a cell's limit the zygote may stay silent before the sandbox counts as broken."""
+"""How long after a cell's last moment the zygote may stay silent before the sandbox counts as broken."""
 
 
 class Bounds(NamedTuple):
@@ -41,7 +42,7 @@ class SandboxConfig(Config, section="sandbox"):
     """Where model-written code runs."""
 
     timeout_s: float = Field(gt=0)
-    """Wall seconds of one cell."""
+    """Processor seconds of one cell; ten times as many by the wall clock, for one that sleeps."""
     memory_mb: int = Field(ge=512)
     """Address space of one session: numpy and sympy alone take a third of the least value."""
     output_chars: int = Field(ge=1)
@@ -110,6 +111,7 @@ class LocalSession:
     def __init__(self, server: ForkServer, seed: int, bounds: Bounds, slots: asyncio.Semaphore) -> None:
         self._server, self._seed, self._slots = server, seed, slots
         self._limit_s, self._chars = bounds
+        self._patience_s = PATIENT * (self._limit_s + GRACE_S) + PATIENCE_S
         self._life: Life | None = None
         self._closed = False
 
@@ -189,10 +191,10 @@ class LocalSession:
 
     async def _patiently(self, awaited: Coroutine[Any, Any, T]) -> T:
         try:
-            async with asyncio.timeout(self._limit_s + PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 return await awaited
         except TimeoutError:
-            raise SandboxError(f"the zygote has not answered for {self._limit_s + PATIENCE_S:g} s") from None
+            raise SandboxError(f"the zygote has not answered for {self._patience_s:g} s") from None
 
 
 def _well_formed(answer: dict[str, Any], number: int, room: int) -> bool:

@@ -21,7 +21,6 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ sys.path.insert(0, HERE)
 import cells  # noqa: E402
 import isolation  # noqa: E402
 import seccomp  # noqa: E402
+from clock import GRACE_S, Clock  # noqa: E402
 from sweep import sweep  # noqa: E402
 
 sys.path.remove(HERE)
@@ -48,7 +48,6 @@ factorint(2**31 - 2); divisors(360); isprime(10**9 + 7); totient(1000); list(pri
 Matrix([[1, 2], [3, 4]]).det(); Matrix([[2, 1], [1, 3]]).eigenvals(); sqrtdenest(sqrt(8 + 2*sqrt(15))); N(pi, 30)
 Rational(3, 4) + S(1)/3; str(x**2/y)
 """
-GRACE_S = 0.5
 WATCH_S = 0.1
 """How often a running session's files and threads are counted."""
 MOST_FILES, MOST_FILE_MB, MOST_THREADS = 1000, 64, 256
@@ -61,7 +60,8 @@ class Live:
     id: int
     pid: int
     folder: Path
-    deadline: float | None = None
+    clock: Clock | None = None
+    """Of the cell that runs."""
     interrupted: bool = False
     why: str = ""
 
@@ -153,12 +153,14 @@ class Zygote:
             os._exit(code)
 
     def wake(self, session: Live, limit_s: float) -> None:
-        os.kill(session.pid, signal.SIGCONT)
-        session.interrupted, session.deadline = False, time.monotonic() + limit_s
+        session.interrupted = False
+        with contextlib.suppress(OSError):  # dead and not yet buried
+            session.clock = Clock(session.pid, limit_s)
+            os.kill(session.pid, signal.SIGCONT)
 
     def stop(self, session: Live) -> None:
         os.kill(session.pid, signal.SIGSTOP)
-        session.deadline = None
+        session.clock = None
         self.say(stopped=session.id, interrupted=session.interrupted)
 
     def kill(self, session: Live, why: str = "") -> None:
@@ -187,21 +189,27 @@ class Zygote:
 
     def pause(self) -> float | None:
         """How long to wait for orders: not at all longer than a running session may go unwatched."""
-        deadlines = [session.deadline for session in self.live.values() if session.deadline is not None]
-        return max(0.0, min(min(deadlines) - time.monotonic(), WATCH_S)) if deadlines else None
+        clocks = [session.clock for session in self.live.values() if session.clock]
+        with contextlib.suppress(OSError):
+            return max(0.0, min(WATCH_S, *(clock.left() for clock in clocks))) if clocks else None
+        return 0.0
 
     def watch(self) -> None:
-        now = time.monotonic()
         for session in self.live.values():
-            if session.deadline is None:
-                continue
-            if now >= session.deadline and not session.interrupted:
-                os.kill(session.pid, signal.SIGINT)
-                session.interrupted, session.deadline = True, now + GRACE_S
-            elif now >= session.deadline:
-                self.kill(session, "timeout")
-            elif excess := greed(session):
+            with contextlib.suppress(OSError):  # dead: to be buried
+                if session.clock:
+                    self.judge(session, session.clock)
+
+    def judge(self, session: Live, clock: Clock) -> None:
+        if clock.left() > 0:
+            if excess := greed(session):
                 self.kill(session, excess)
+        elif session.interrupted:
+            self.kill(session, "timeout")
+        else:
+            os.kill(session.pid, signal.SIGINT)
+            session.interrupted = True
+            clock.set(GRACE_S)
 
     def end(self) -> None:
         for session in self.live.values():
