@@ -68,18 +68,27 @@ class Candidate(Row):
     text: str
     """All that follows the prompt: thought, code, outputs, answer."""
     answer: int | None
+    """What it votes for: `boxed` or `printed`, as solve's `answer` says."""
     abstained: str | None
+    boxed: int | None
+    """The answer in its last box."""
+    printed: int | None
+    """The answer that its last code run printed, where that ran without error."""
     runs: tuple[CodeRun, ...]
     num_tokens: int
     """Generated tokens; code output is not counted."""
+    entropies: tuple[float, ...]
+    """Mean entropy in nats of each successive window of 32 generated tokens, from the engine's top log-probabilities; empty: not known."""
     seconds: float
     """On the engine's clock since the question was opened (wall seconds, or decode steps times engine.step_s)."""
-    ended: Literal["stop", "length", "time", "cancelled"]
+    ended: Literal["stop", "length", "time", "repetition", "cancelled"]
     seed: int
     rank: int | None
     """Order of finishing among the candidates of its problem, from 0; None where cancelled."""
     isolation: str
     """What the sandbox promised while this ran: strong, confined or weak."""
+    parent: int | None
+    """The candidate of the same problem whose text this one began with (plans that branch)."""
 
 
 class Judgement(Row):
@@ -97,6 +106,17 @@ class Judgement(Row):
     chosen: int
     """The chosen candidate's index; a seeded random one of `shown` where `parsed` is None."""
     answer: int | None
+
+
+class Check(Row):
+    """One attempt to verify an answer after the sitting."""
+
+    problem: str
+    candidate: int
+    kind: Literal["constraint", "rerun", "model"]
+    score: float | None
+    """1 holds, 0 does not, between: the model's probability of "yes"; None: cannot say."""
+    detail: str
 
 
 class Support(Row):
