@@ -1,7 +1,7 @@
 """Small rows for tests: real row types, only what a test is about is said."""
 
 from components.core.types import Candidate, CodeRun, Judgement, Problem
-from components.lib.tool_syntax import BEGIN, END, output_block
+from components.lib.tool_syntax import OPENMATH, output_block
 
 
 def problem(name: str = "p", answer: int | None = 7, statement: str = "What is 3 + 4?") -> Problem:
@@ -14,7 +14,7 @@ def run(code: str = "print(7)", output: str = "7", status: str = "ok") -> CodeRu
 
 def solution(answer: int | None, thought: str = "Add.", runs: tuple[CodeRun, ...] = ()) -> str:
     """The text of an attempt as the loop writes it."""
-    cells = "".join(f"{BEGIN}\n{cell.code}\n{END}{output_block(cell.output)}" for cell in runs)
+    cells = "".join(f"{OPENMATH.begin}\n{cell.code}\n{OPENMATH.end}{output_block(cell.output)}" for cell in runs)
     return f"<think>\n{thought}\n</think>\n{cells}" + ("" if answer is None else f"The answer is \\boxed{{{answer}}}.")
 
 

@@ -14,7 +14,7 @@ from components.lib.arithmetic import problem
 from components.lib.engine.protocol import EngineError, Sampling
 from components.lib.engine.teacher import UNKNOWN, TeacherEngine, TeacherSettings
 
-SAMPLING = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=1000, stop=(tool_syntax.END,))
+SAMPLING = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=1000, stop=(tool_syntax.OPENMATH.end,))
 NUM = 600
 
 

@@ -50,7 +50,7 @@ def refuse_tir(problem: Problem, candidate: Candidate, max_runs: int) -> str | N
         return f"more than {max_runs} code blocks"
     if candidate.runs[-1].status != "ok":
         return "last code failed"
-    before = candidate.text.split(tool_syntax.BEGIN, 1)[0]
+    before = candidate.text.split(tool_syntax.OPENMATH.begin, 1)[0]
     if "\\boxed" in before or re.search(rf"(?<![\d.]){candidate.answer}(?![\d.])", before):
         return "answer before code"
     return None

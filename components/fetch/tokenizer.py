@@ -16,7 +16,7 @@ from components.lib import prompts, tool_syntax
 from components.lib.arithmetic import cot_solution, document, problem, tir_segments
 
 PAD, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-TAGS = ("<think>", "</think>", tool_syntax.BEGIN, tool_syntax.END)
+TAGS = ("<think>", "</think>", tool_syntax.OPENMATH.begin, tool_syntax.OPENMATH.end)
 SPLIT = r"\p{N}{1,3}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """Numbers up to three digits, words with their space, signs, white space. 345 then becomes 34|5."""
 CHAT = (

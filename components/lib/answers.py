@@ -40,7 +40,7 @@ class Reading(NamedTuple):
 
 def read(text: str, contest: Contest) -> Reading:
     """The answer in the last complete box after the last `</think>` (in the whole text where there is none)."""
-    raw, opened = _last_box(_said(text).rpartition("</think>")[2])
+    raw, opened = _last_box(tool_syntax.said(text).rpartition("</think>")[2])
     if raw is None:
         return Reading(None, "unclosed box" if opened else "no box", None, False)
     if len(raw) > MAX_BOX_CHARS:
@@ -85,17 +85,6 @@ def gold(text: str | int | float, contest: Contest) -> int:
 
 _BOX = re.compile(r"\\(?:boxed|fbox)")
 _BOX_TOKEN = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\(?:boxed|fbox)\s*(?P<bare>-?\d+(?:\.\d+)?)|\\.|(?P<brace>[{}])", re.DOTALL)
-_OUTPUT = re.compile(r"\s*```output\n.*?\n```", re.DOTALL)
-
-
-def _said(text: str) -> str:
-    """The text without code blocks and their outputs."""
-    pieces = text.split(tool_syntax.END)
-    for at, piece in enumerate(pieces):
-        output = _OUTPUT.match(piece) if at else None
-        piece = piece[output.end() :] if output else piece
-        pieces[at] = piece.rpartition(tool_syntax.BEGIN)[0] if at + 1 < len(pieces) and tool_syntax.BEGIN in piece else piece
-    return "\n".join(pieces)
 
 
 def _last_box(text: str) -> tuple[str | None, bool]:

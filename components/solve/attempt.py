@@ -2,81 +2,147 @@
 
 The rules are NeMo-Skills' (nemo_skills/inference/model/code_execution.py): `max_executions` + 1 generations, so that text always
 follows the last call; generated tokens are charged, code output is not; code runs only where the text ends with the end of a code
-block. An attempt knows its own question's deadline, not the other attempts.
+block. An attempt may begin with another one's text (plans that branch) and may be taken up again after a first budget. It knows its own
+question's deadline, not the other attempts.
 """
 
 import asyncio
 import hashlib
-from typing import Literal
+import statistics
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from components.core.types import Candidate, CodeRun, Problem
 from components.lib import answers, tool_syntax
-from components.lib.engine.protocol import Engine, Sampling
+from components.lib.engine.protocol import Completion, Engine, Sampling
+from components.lib.prompts import render
 from components.lib.sandbox.protocol import Sandbox, Session
+from components.solve import ends
+
+WINDOW = 32
+"""Tokens over which a stored entropy is the mean."""
+
+
+class Manner(NamedTuple):
+    """How attempts are made, the same for all of a question unless its plan says otherwise."""
+
+    sampling: Sampling
+    """`max_tokens`: of one attempt in all, what it inherited included. `stop` and `until` are filled in from the fields below."""
+    max_executions: int
+    notice: bool
+    """Whether the model is told after each output how many code runs are left."""
+    syntax: tool_syntax.Syntax
+    ends: tuple[ends.End, ...]
+    prefer: answers.Prefer
+    contest: answers.Contest
+    seed: int
 
 
 class Attempt:
     """The state of one attempt; `candidate` turns it into a row at any moment."""
 
-    def __init__(self, problem: Problem, index: int, mode: str, prompt: str, seed: int) -> None:
-        self.problem, self.index, self.mode, self.prompt, self.seed = problem, index, mode, prompt, seed
-        self.text = ""
+    def __init__(self, problem: Problem, index: int, mode: str, prompt: str, text: str = "", parent: "Attempt | None" = None) -> None:
+        """`text` is put into its mouth. `parent`: what it was made from, for the record."""
+        self.problem, self.index, self.mode, self.prompt, self.text, self.parent = problem, index, mode, prompt, text, parent
         self.runs: list[CodeRun] = []
+        self.inherited = 0
+        """Tokens of its text that its parent generated."""
         self.num_tokens = 0
-        self.ended: Literal["stop", "length", "time", "cancelled"] = "cancelled"
+        self.entropies: list[float] = []
+        self.ended: Literal["stop", "length", "time", "repetition", "cancelled"] = "cancelled"
+        self._turn = 0
         self._partial = ("", 0)
-        self._said = (0, 0)
+        self._read = (len(text), 0)
+        self._session: Session | None = None
 
-    async def go(self, engine: Engine, box: Sandbox, sampling: Sampling, max_executions: int, deadline: float) -> None:
-        """Runs the attempt to its end. Cancelling it keeps what was generated up to then."""
-        session: Session | None = None
+    def branch(self, index: int, text: str = "") -> "Attempt":
+        """Another attempt that goes on from what this one said, and from `text` after it."""
+        child = Attempt(self.problem, index, self.mode, self.prompt, self.text + text, self)
+        child.runs, child.entropies, child.inherited = list(self.runs), list(self.entropies), self.depth
+        child._read = (len(child.text), len(child.runs))
+        return child
+
+    @property
+    def depth(self) -> int:
+        """Generated tokens of its text."""
+        return self.inherited + self.num_tokens
+
+    async def go(self, engine: Engine, box: Sandbox, manner: Manner, deadline: float) -> None:
+        """Runs the attempt to its end or to the token budget. Cancelling it keeps what was generated up to then."""
         try:
-            for turn in range(max_executions + 1):
-                code = await self._generate(engine, sampling, turn, deadline)
-                if code is None or turn == max_executions:
+            while await self._generate(engine, manner, deadline):
+                code = tool_syntax.last_code(self.text, manner.syntax)
+                if code is None:
+                    continue  # another block ended
+                if len(self.runs) >= manner.max_executions:
                     return
-                session = session or await box.session(seed=_seed(self.seed, self.problem.id, self.index))
-                run = await session.run(code)
-                self.runs.append(run)
-                self.text += tool_syntax.output_block(run.output)
+                await self._execute(code, box, manner)
+                if self._enough(manner):
+                    return
         except asyncio.CancelledError:
             self._keep_partial()
             raise
-        finally:
-            if session is not None:
-                await session.close()
 
-    async def _generate(self, engine: Engine, sampling: Sampling, turn: int, deadline: float) -> str | None:
-        """One generation; the code it asks to run, or None when the attempt is over (`ended` then says how)."""
+    async def close(self) -> None:
+        """Gives its sandbox session back."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def _execute(self, code: str, box: Sandbox, manner: Manner) -> None:
+        if self._session is None:
+            seed = _seed(manner.seed, self.problem.id, self.index)
+            self._session = await box.session(seed, continues=bool(self.runs))  # a parent's variables are not there, and it says so
+        run = await self._session.run(code)
+        self.runs.append(run)
+        self.text += tool_syntax.output_block(run.output, manner.syntax)
+        if manner.notice:
+            left = manner.max_executions - len(self.runs)
+            self.text += f"\n```system\n{render('budget', remaining=left) if left else render('budget-spent')}\n```\n"
+
+    async def _generate(self, engine: Engine, manner: Manner, deadline: float) -> bool:
+        """One generation; whether it ended with a code block. If not, the attempt is over, and `ended` says how."""
         left = deadline - engine.now()
-        budget = sampling.max_tokens - self.num_tokens
+        budget = manner.sampling.max_tokens - self.depth
         affordable = budget if engine.step_s is None else min(budget, int(left / engine.step_s))
         if left <= 0 or affordable <= 0:
             self.ended = "length" if budget <= 0 else "time"
-            return None
+            return False
         self._partial = ("", 0)
         try:
             async with asyncio.timeout(left if engine.step_s is None else None):
                 completion = await engine.complete(
                     self.prompt + self.text,
-                    sampling._replace(max_tokens=affordable),
-                    key=f"{self.problem.id}/{self.index}/{turn}",
-                    seed=_seed(self.seed, self.problem.id, self.index, turn),
+                    manner.sampling._replace(
+                        max_tokens=affordable, stop=(manner.syntax.end, *ends.stops(manner.ends)), until=ends.untils(manner.ends)
+                    ),
+                    key=f"{self.problem.id}/{self.index}/{self._turn}",
+                    seed=_seed(manner.seed, self.problem.id, self.index, self._turn),
                     progress=self._progress,
                 )
         except TimeoutError:
             self._keep_partial()
             self.ended = "time"
-            return None
-        self.text += completion.text
-        self.num_tokens += completion.num_tokens
-        self._said = (len(self.text), len(self.runs))
-        self._partial = ("", 0)
+            return False
+        self._keep(completion)
         if completion.ended == "length":
             self.ended = "length" if affordable == budget else "time"
-            return None
-        self.ended = "stop"
-        return tool_syntax.last_code(completion.text) if completion.stop == tool_syntax.END else None
+            return False
+        self.ended = "repetition" if completion.stop == "repetition" else "stop"
+        return completion.stop == manner.syntax.end
+
+    def _enough(self, manner: Manner) -> bool:
+        """Whether what its code did ends it."""
+        printed = "printed" in manner.ends and answers.printed(self.runs, manner.contest).answer is not None
+        return printed or "ran" in manner.ends
+
+    def _keep(self, completion: Completion) -> None:
+        self._turn += 1
+        self.text += completion.text
+        self.num_tokens += completion.num_tokens
+        self.entropies += completion.entropies
+        self._read = (len(self.text), len(self.runs))
+        self._partial = ("", 0)
 
     def _progress(self, text: str, num_tokens: int) -> None:
         self._partial = (text, num_tokens)
@@ -85,15 +151,19 @@ class Attempt:
         """Keeps what was generated. Output that no generation has read yet is dropped: how fast the code ran must not show."""
         text, num_tokens = self._partial
         if not text:
-            self.text, self.runs = self.text[: self._said[0]], self.runs[: self._said[1]]
+            self.text, self.runs = self.text[: self._read[0]], self.runs[: self._read[1]]
         self.text += text
         self.num_tokens += num_tokens
+        self._partial = ("", 0)
         self.ended = "cancelled"
 
-    def candidate(self, contest: answers.Contest, seconds: float, rank: int | None, isolation: str) -> Candidate:
+    def candidate(self, manner: Manner, seconds: float, rank: int | None, isolation: str) -> Candidate:
         """The row. A cancelled attempt abstains and ends with what was last generated, whatever its code printed after that."""
+        none = answers.Reading(None, "cancelled", None, False)
         cancelled = self.ended == "cancelled"
-        reading = answers.Reading(None, "cancelled", None, False) if cancelled else answers.read(self.text, contest)
+        boxed = none if cancelled else answers.read(self.text, manner.contest)
+        printed = none if cancelled else answers.printed(self.runs, manner.contest)
+        reading = answers.choose(boxed, printed, manner.prefer)
         return Candidate(
             problem=self.problem.id,
             index=self.index,
@@ -101,14 +171,24 @@ class Attempt:
             text=self.text,
             answer=reading.answer,
             abstained=reading.reason,
+            boxed=boxed.answer,
+            printed=printed.answer,
             runs=tuple(self.runs),
             num_tokens=self.num_tokens,
+            entropies=windows(self.entropies),
             seconds=round(seconds, 3),
             ended=self.ended,
-            seed=self.seed,
+            seed=manner.seed,
             rank=rank,
             isolation=isolation,
+            parent=self.parent.index if self.parent else None,
         )
+
+
+def windows(entropies: Sequence[float]) -> tuple[float, ...]:
+    """Means over successive windows, the last one perhaps shorter; four decimals."""
+    parts = (entropies[begin : begin + WINDOW] for begin in range(0, len(entropies), WINDOW))
+    return tuple(round(statistics.fmean(window), 4) for window in parts)
 
 
 def _seed(*parts: object) -> int:

@@ -34,7 +34,7 @@ def tir_segments(drawn: Drawn, forget_import: bool) -> ToolSolution:
 
 
 def _cell(code: str) -> str:
-    return f"{tool_syntax.BEGIN}\n{code}\n{tool_syntax.END}"
+    return f"{tool_syntax.OPENMATH.begin}\n{code}\n{tool_syntax.OPENMATH.end}"
 
 
 def thought(text: str) -> str:

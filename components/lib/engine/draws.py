@@ -32,6 +32,7 @@ class Draws:
     def __call__(self, ids: Any, scores: Any) -> Any:
         if self._over():
             return scores
+        self._note_entropies(scores)
         for rows, warp in self._groups:
             scores[rows] = warp(ids[rows], scores[rows])
         for noise, request in zip(self._noise, self._wave, strict=True):
@@ -40,11 +41,22 @@ class Draws:
         return scores - self._noise.clamp_min(SMALLEST).log()
 
 
+    def _note_entropies(self, scores: Any) -> None:
+        """Of the model's own distribution, as servers report it: before temperature and filters."""
+        most = max(request.sampling.logprobs for request in self._wave)
+        if most == 0:
+            return
+        likeliest = scores.float().log_softmax(-1).topk(most).values
+        for row, request in zip((-likeliest.exp() * likeliest).cumsum(-1).tolist(), self._wave, strict=True):
+            if request.sampling.logprobs and request.waits:
+                request.entropies.append(row[request.sampling.logprobs - 1])
+
+
 def _groups(wave: Sequence[Request]) -> list[tuple[Any, Callable[..., Any]]]:
     """The rows that are filtered alike, and their filter; all rows as one slice where they all are, which is the usual case."""
     alike: dict[Sampling, list[int]] = {}
     for row, request in enumerate(wave):
-        alike.setdefault(request.sampling._replace(max_tokens=0, stop=()), []).append(row)
+        alike.setdefault(request.sampling._replace(max_tokens=0, stop=(), until=()), []).append(row)
     whole = len(alike) == 1
     return [(slice(None) if whole else rows, _warp(how)) for how, rows in alike.items() if how.temperature > 0]
 
@@ -52,7 +64,11 @@ def _groups(wave: Sequence[Request]) -> list[tuple[Any, Callable[..., Any]]]:
 def _warp(how: Sampling) -> Callable[..., Any]:
     import transformers as hf
 
-    warpers: list[Any] = [hf.TemperatureLogitsWarper(how.temperature)] if how.temperature != 1 else []
+    warpers: list[Any] = []
+    if how.repetition_penalty != 1:
+        warpers.append(hf.RepetitionPenaltyLogitsProcessor(how.repetition_penalty))
+    if how.temperature != 1:
+        warpers.append(hf.TemperatureLogitsWarper(how.temperature))
     if how.top_k > 0:
         warpers.append(hf.TopKLogitsWarper(how.top_k))
     if how.top_p < 1:

@@ -1,4 +1,4 @@
-"""When a row of generated tokens is over: the end of the turn, a stop string, or its budget; and the text it then is.
+"""When a row of generated tokens is over: the end of the turn, a stop string, a caller's reason, or its budget; and the text it then is.
 
 Knows a byte-level tokenizer (decoding a tail needs nothing before it) and no model. Tokens like `<think>` stay in the text; the token
 that ends the turn is counted, as servers count it, and is not part of the text.
@@ -41,6 +41,11 @@ class Endings:
             text, stop = self._cut(self.text(ids), sampling.stop)
             if stop is not None:
                 return Completion(text, len(ids), "stop", stop)
+        for until in sampling.until:
+            if not until.closers or ids[-1] in self._closers(tuple(until.closers)):
+                text = self.text(ids)
+                if (length := until.find(text)) is not None:
+                    return Completion(text[:length], len(ids), "until", until.name)
         return Completion(self.text(ids), len(ids), "length", None) if len(ids) >= sampling.max_tokens else None
 
     def _may_close(self, ids: Sequence[int], stop: tuple[str, ...]) -> bool:

@@ -4,8 +4,9 @@ Common fields are always sent; FLAVOURS holds the rest (from the request schemas
 """
 
 import json
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from components.lib.engine.protocol import Completion, Sampling
@@ -41,11 +42,12 @@ class Reply:
 
     text: str = ""
     num_tokens: int = 0
+    entropies: list[float] = field(default_factory=list)
     ended: str | None = None
     matched: str | None = None
     error: str | None = None
 
-    def take(self, line: str, flavour: Flavour, stop: Sequence[str]) -> None:
+    def take(self, line: str, flavour: Flavour, asked: Sampling) -> None:
         """Adds one line of the stream."""
         if not line.startswith("data:") or line == "data: [DONE]":
             return
@@ -55,30 +57,37 @@ class Reply:
         for choice in event.get("choices") or []:
             self.text += choice.get("text") or ""
             self.num_tokens += 1
+            for likeliest in (choice.get("logprobs") or {}).get("top_logprobs") or []:
+                self.entropies.append(sum(-math.exp(p) * p for p in (likeliest or {}).values()))
             self.ended = choice.get("finish_reason") or self.ended
             self.matched = choice.get(flavour.matched) or self.matched
         self.num_tokens = (event.get("usage") or {}).get("completion_tokens") or self.num_tokens
-        if flavour.keep_stop is None and (found := [self.text.find(s) + len(s) for s in stop if s in self.text]):
+        if flavour.keep_stop is None and (found := [self.text.find(s) + len(s) for s in asked.stop if s in self.text]):
             self.text, self.ended = self.text[: min(found)], "stop"
+        for reason in asked.until:
+            if self.ended is None and (length := reason.find(self.text)) is not None:
+                self.text, self.ended, self.matched = self.text[:length], "until", reason.name
 
     def completion(self, stop: Sequence[str]) -> Completion:
         """The whole reply; a stop string that the server trimmed is put back where it says which one it was."""
         ended, text = str(self.ended), self.text
+        if ended == "until":
+            return Completion(text, self.num_tokens, ended, self.matched, tuple(self.entropies))
         if ended == "stop" and self.matched in stop and not text.endswith(str(self.matched)):
             text += str(self.matched)
         hit = next((s for s in stop if text.endswith(s)), None) if ended == "stop" else None
-        return Completion(text, self.num_tokens, ended, hit)
+        return Completion(text, self.num_tokens, ended, hit, tuple(self.entropies))
 
 
-def body(flavour: Flavour, model: str, prompt: str | list[int], sampling: Sampling, seed: int) -> dict[str, Any]:
-    """The JSON of one request to /v1/completions."""
+def body(flavour: Flavour, prompt: str | list[int], sampling: Sampling, seed: int) -> dict[str, Any]:
+    """The JSON of one request to /v1/completions, but for the model's name, which each server may spell in its own way."""
     asked: dict[str, Any] = {
-        "model": model,
         "prompt": prompt,
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k or flavour.top_k_off,  # always sent: lmdeploy's own default is 40
         "min_p": sampling.min_p,
+        "repetition_penalty": sampling.repetition_penalty,
         "max_tokens": sampling.max_tokens,
         "seed": seed,
         "n": 1,
@@ -87,6 +96,8 @@ def body(flavour: Flavour, model: str, prompt: str | list[int], sampling: Sampli
     }
     if flavour.running_usage:
         asked["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
+    if sampling.logprobs:
+        asked["logprobs"] = sampling.logprobs
     if sampling.stop and flavour.keep_stop is not None:
         asked |= {"stop": list(sampling.stop), **flavour.keep_stop}
     return asked

@@ -19,8 +19,18 @@ class EngineError(RuntimeError):
     """The engine failed, not the model: says which engine, what it was doing and what to look at."""
 
 
+class Until(NamedTuple):
+    """A reason of the caller's own to end a completion, beyond stop strings: looked at as the text grows."""
+
+    name: str
+    closers: str
+    """Characters one of which the last piece must hold for `find` to be worth asking; empty: any piece."""
+    find: Callable[[str], int | None]
+    """The length that the text is cut to, or None while it may go on. Pure, and quick: it is asked many times."""
+
+
 class Sampling(NamedTuple):
-    """How tokens are drawn. `temperature` 0 is greedy; `top_k` 0, `top_p` 1 and `min_p` 0 switch the filters off."""
+    """How tokens are drawn. `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 switch the filters off."""
 
     temperature: float
     top_p: float
@@ -28,6 +38,10 @@ class Sampling(NamedTuple):
     min_p: float
     max_tokens: int
     stop: tuple[str, ...]
+    until: tuple[Until, ...] = ()
+    repetition_penalty: float = 1.0
+    logprobs: int = 0
+    """How many of the likeliest tokens the entropy of each position is taken over; 0: none is reported."""
 
 
 class Completion(NamedTuple):
@@ -36,9 +50,11 @@ class Completion(NamedTuple):
     text: str
     num_tokens: int
     ended: str
-    """"stop" (a stop string or the end of the turn) or "length"."""
+    """"stop" (a stop string or the end of the turn), "length", or "until"."""
     stop: str | None
-    """The stop string that ended it, or None for the end of the turn."""
+    """The stop string, or the name of the `until`, that ended it; None for the end of the turn."""
+    entropies: tuple[float, ...] = ()
+    """Nats, one per generated token, over the likeliest tokens before temperature and filters; empty where they were not asked for."""
 
 
 Progress = Callable[[str, int], None]

@@ -5,12 +5,14 @@ request to /v1/completions; closing the stream is the cancellation (vLLM frees t
 fields; where they do not, flavours.py says how each spells it. A server that dies or breaks off is an EngineError, never a short text.
 
 With `step_s` the clock counts tokens: each one that arrives moves it by step_s over the number of open requests, as if they decoded in
-step. Seeds make each completion's tokens repeatable (checked on vLLM's CPU backend in float32; elsewhere best effort), but not which of
+step. Several addresses share the requests, each going where fewest are open; what a server that died had begun is asked anew elsewhere.
+Seeds make each completion's tokens repeatable (checked on vLLM's CPU backend in float32; elsewhere best effort), but not which of
 two finishes first: early stops and deadlines may fall differently in two runs.
 """
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
@@ -28,48 +30,62 @@ from components.lib.engine.flavours import FLAVOURS, FlavourName, Reply, body
 from components.lib.engine.process import ServerProcess
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
 
+log = logging.getLogger(__name__)
+
 
 class ServerSettings(Settings):
     """Where the server is, or how to start one."""
 
     flavour: FlavourName
-    url: str | None
-    """Of a running server ("http://host:8000"); None: start vLLM from `env`, and stop it at the end."""
+    urls: list[str]
+    """Of running servers (["http://host:8000"]); empty: start vLLM from `env`, and stop it at the end."""
     env: str
     dtype: str
     max_model_len: int
     max_num_seqs: int = Field(gt=0)
     flags: list[str]
-    """Further flags of the server, as they are: [--tensor-parallel-size, "4"]."""
+    """Further flags of the server, as they are: [--tensor-parallel-size, "4"], a KV cache type, a draft model."""
+    body: dict[str, Any]
+    """Further fields of each request, as they are: {skip_special_tokens: false}."""
+    template: dict[str, Any]
+    """Arguments of the model's chat template: {reasoning_effort: high}."""
     start_s: float
     """Seconds to become ready in, and the longest silence of a stream."""
     step_s: float | None
 
 
+class ServerLost(Exception):
+    """One server failed in a way that another one may not."""
+
+
+class Address:
+    """One server that answers: its client, and how many requests are open there."""
+
+    def __init__(self, url: str, client: Any) -> None:
+        self.url, self.client = url, client
+        self.model = ""
+        """What it calls the model."""
+        self.open = 0
+
+
 class ServerEngine:
-    """Continues prompts through a server."""
+    """Continues prompts through one or more servers."""
 
     def __init__(self, settings: ServerSettings, model: Path) -> None:
         checkpoint.check(model)
-        if settings.url is None and settings.flavour != "vllm":
-            raise UserError(f"params.yaml: engines.server.url: only vllm is started here; name the {settings.flavour} server's address")
+        if not settings.urls and settings.flavour != "vllm":
+            raise UserError(f"params.yaml: engines.server.urls: only vllm is started here; name the {settings.flavour} server's address")
         self._settings, self._folder, self._flavour = settings, model, FLAVOURS[settings.flavour]
         self._process: ServerProcess | None = None
         self.name = f"{settings.flavour} server, {model}"
         self.step_s = settings.step_s
-        self._clock, self._open = 0.0, 0
+        self._clock, self._alive, self._open = 0.0, list[Address](), 0
 
     async def __aenter__(self) -> Self:
-        import httpx
-
         self._tokenizer = chat.tokenizer(self._folder)
         async with AsyncExitStack() as undo:
-            url = self._settings.url or await self._start(undo)
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # a kept connection may be closed under a new request
-            timeout = httpx.Timeout(self._settings.start_s)
-            self._client = await undo.enter_async_context(
-                httpx.AsyncClient(base_url=url, limits=limits, timeout=timeout, trust_env=self._process is None)
-            )
+            for url in self._settings.urls or [await self._start(undo)]:
+                self._alive.append(await self._reach(url, undo))
             await self._introduce()
             self._undo = undo.pop_all()
         return self
@@ -82,32 +98,48 @@ class ServerEngine:
         return nullcontext()
 
     def render(self, messages: Sequence[Message]) -> str:
-        return chat.render(self._tokenizer, messages)
+        return chat.render(self._tokenizer, messages, self._settings.template)
 
     async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+        asked = self._body(prompt, sampling, key, seed)
+        while True:
+            address = min(self._alive, key=lambda address: address.open)
+            try:
+                return await self._stream(address, asked | {"model": address.model}, sampling, key, progress)
+            except ServerLost as error:
+                if address in self._alive:
+                    self._alive.remove(address)
+                if not self._alive:
+                    raise EngineError(str(error)) from error
+                log.warning("%s; %d of %d servers are left", error, len(self._alive), len(self._settings.urls))
+
+    async def _stream(
+        self, address: Address, asked: dict[str, Any], sampling: Sampling, key: str, progress: Progress | None
+    ) -> Completion:
         import httpx
 
-        asked, reply = self._body(prompt, sampling, key, seed), Reply()
-        self._open += 1
+        reply = Reply()
+        self._open, address.open = self._open + 1, address.open + 1
         try:
-            async with self._client.stream("POST", "/v1/completions", json=asked) as response:
+            async with address.client.stream("POST", "/v1/completions", json=asked) as response:
                 if not response.is_success:
                     said = (await response.aread()).decode(errors="replace")[:1000]
-                    raise EngineError(await self._lost(f"{key}: refused with {response.status_code}: {said}"))
+                    kind = ServerLost if response.status_code >= 500 else EngineError  # 4xx: another server would refuse it too
+                    raise kind(await self._lost(address.url, f"{key}: refused with {response.status_code}: {said}"))
                 async for line in response.aiter_lines():
                     before = reply.num_tokens
-                    reply.take(line, self._flavour, sampling.stop)
+                    reply.take(line, self._flavour, sampling)
                     self._tick(reply.num_tokens - before)
                     if progress is not None:
                         progress(reply.text, reply.num_tokens)
-                    if reply.error or (reply.ended and self._flavour.keep_stop is None):
+                    if reply.error or reply.ended == "until" or (reply.ended and self._flavour.keep_stop is None):
                         break
         except (httpx.TransportError, json.JSONDecodeError) as error:
-            raise EngineError(await self._lost(f"{key}: {type(error).__name__}: {error}")) from error
+            raise ServerLost(await self._lost(address.url, f"{key}: {type(error).__name__}: {error}")) from error
         finally:
-            self._open -= 1
-        if reply.error or reply.ended not in ("stop", "length"):
-            raise EngineError(await self._lost(f"{key}: the stream broke off: {reply.error or reply.ended}"))
+            self._open, address.open = self._open - 1, address.open - 1
+        if reply.error or reply.ended not in ("stop", "length", "until"):
+            raise ServerLost(await self._lost(address.url, f"{key}: the stream broke off: {reply.error or reply.ended}"))
         return reply.completion(sampling.stop)
 
     def now(self) -> float:
@@ -124,23 +156,34 @@ class ServerEngine:
         await self._process.ready(settings.start_s)
         return self._process.url
 
-    async def _introduce(self) -> None:
-        """Asks the server what it serves, and how long a context."""
+    async def _reach(self, url: str, undo: AsyncExitStack) -> Address:
         import httpx
 
-        try:
-            answer = (await self._client.get("/v1/models")).raise_for_status().json()["data"]
-            version = await self._client.get("/version")
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise EngineError(await self._lost(f"/v1/models: {type(error).__name__}: {error}")) from error
-        served = {model["id"]: model for model in answer}
-        named = [name for name in (str(self._folder), self._folder.name) if name in served]
-        if not named and len(served) != 1:
-            raise UserError(f"engines.server.url: {self._settings.url} serves {', '.join(served)}, none of them named {self._folder.name}")
-        self._model = [*named, *served][0]
-        self._context = served[self._model].get("max_model_len") or self._settings.max_model_len
-        if version.is_success:
-            self.name = f"{self._settings.flavour} {version.json().get('version', '')} server, {self._folder}"
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # a kept connection may be closed under a new request
+        timeout = httpx.Timeout(self._settings.start_s)
+        client = httpx.AsyncClient(base_url=url, limits=limits, timeout=timeout, trust_env=self._process is None)
+        return Address(url, await undo.enter_async_context(client))
+
+    async def _introduce(self) -> None:
+        """Asks each server what it serves, and how long a context."""
+        import httpx
+
+        contexts = []
+        for address in self._alive:
+            try:
+                answer = (await address.client.get("/v1/models")).raise_for_status().json()["data"]
+                version = await address.client.get("/version")
+            except (httpx.HTTPError, ValueError, KeyError) as error:
+                raise EngineError(await self._lost(address.url, f"/v1/models: {type(error).__name__}: {error}")) from error
+            served = {model["id"]: model for model in answer}
+            named = [name for name in (str(self._folder), self._folder.name) if name in served]
+            if not named and len(served) != 1:
+                raise UserError(f"engines.server.urls: {address.url} serves {', '.join(served)}, none of them named {self._folder.name}")
+            address.model = [*named, *served][0]
+            contexts.append(served[address.model].get("max_model_len") or self._settings.max_model_len)
+            if version.is_success:
+                self.name = f"{self._settings.flavour} {version.json().get('version', '')} server, {self._folder}"
+        self._context = min(contexts)
 
     def _body(self, prompt: str, sampling: Sampling, key: str, seed: int) -> dict[str, Any]:
         """The request. Raises EngineError where the prompt leaves no room, and asks for no more tokens than fit."""
@@ -152,14 +195,14 @@ class ServerEngine:
                 "lower max_tokens or the sandbox's output_chars, or raise engines.server.max_model_len"
             )
         sampling = sampling._replace(max_tokens=min(sampling.max_tokens, room))
-        return body(self._flavour, self._model, ids if self._flavour.takes_ids else prompt, sampling, seed)
+        return body(self._flavour, ids if self._flavour.takes_ids else prompt, sampling, seed) | self._settings.body
 
     def _tick(self, num_tokens: int) -> None:
-        self._clock += num_tokens * (self.step_s or 0.0) / max(1, min(self._open, self._settings.max_num_seqs))
+        self._clock += num_tokens * (self.step_s or 0.0) / max(1, min(self._open, self._settings.max_num_seqs * len(self._alive)))
 
-    async def _lost(self, what: str) -> str:
+    async def _lost(self, url: str, what: str) -> str:
         """The words for a server that failed: ours says how it died, another's address is named."""
         if self._process is None:
-            return f"{self.name} at {self._settings.url}: {what}"
+            return f"{self.name} at {url}: {what}"
         await asyncio.sleep(1.0)  # a dying process needs a moment to be seen dead, and to write why
         return f"{self.name}: {what}; {self._process.says()}"

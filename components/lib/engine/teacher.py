@@ -65,7 +65,7 @@ class TeacherEngine:
     async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         """The next piece of the solution: up to the end of a tool call, or to the end. `seed` is not used: the key decides."""
         text = self._reply(prompt, key)
-        stop = tool_syntax.END if text.endswith(tool_syntax.END) else None
+        stop = tool_syntax.OPENMATH.end if text.endswith(tool_syntax.OPENMATH.end) else None
         if stop and stop not in sampling.stop:
             raise EngineError(f"{self.name}: asked for a program ({key}), but {stop!r} is not among the stop strings {sampling.stop}")
         completion = _cut(text, stop, sampling.max_tokens)

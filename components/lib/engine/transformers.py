@@ -82,7 +82,8 @@ class TransformersEngine:
         sampling = sampling._replace(max_tokens=min(sampling.max_tokens, room))
         request = Request(key, ids, sampling, seed, asyncio.get_running_loop().create_future())
         try:
-            return await self._waves.ask(request)
+            completion = await self._waves.ask(request)
+            return completion._replace(entropies=tuple(request.entropies))
         finally:
             if progress is not None:
                 progress(self._endings.so_far(request.ids, sampling.stop), len(request.ids))

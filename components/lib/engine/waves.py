@@ -32,6 +32,7 @@ class Request:
     future: asyncio.Future[Completion]
     ids: list[int] = field(default_factory=list)
     """Generated so far. Written by the batch's thread, read by the loop."""
+    entropies: list[float] = field(default_factory=list)
     draws: Any = None
     """The row's random generator; it outlives the batch where a row goes on in the next one."""
     wave: int = 0

@@ -82,9 +82,9 @@ class LocalSandbox:
     async def __aexit__(self, *_: object) -> None:
         await self.server.close()
 
-    async def session(self, seed: int) -> "LocalSession":
+    async def session(self, seed: int, continues: bool = False) -> "LocalSession":
         """Waits for a free slot, which `close` gives back."""
-        return await self._open(seed, Bounds(self.config.timeout_s, self.config.output_chars), self._slots)
+        return await self._open(seed, Bounds(self.config.timeout_s, self.config.output_chars), self._slots, continues)
 
     async def _try(self) -> None:
         slots = asyncio.Semaphore(2)
@@ -93,9 +93,9 @@ class LocalSandbox:
             raise SandboxError(trials.refusal(found, self.standing))
         self.isolation = "weak" if found else "strong" if self.server.namespaces else "confined"
 
-    async def _open(self, seed: int, bounds: Bounds, slots: asyncio.Semaphore) -> "LocalSession":
+    async def _open(self, seed: int, bounds: Bounds, slots: asyncio.Semaphore, continues: bool = False) -> "LocalSession":
         await slots.acquire()
-        session = LocalSession(self.server, seed, bounds, slots)
+        session = LocalSession(self.server, seed, bounds, slots, continues)
         try:
             await session.begin()
         except BaseException:
@@ -108,8 +108,9 @@ class LocalSandbox:
 class LocalSession:
     """One candidate's interpreter, and its successors where it is lost."""
 
-    def __init__(self, server: ForkServer, seed: int, bounds: Bounds, slots: asyncio.Semaphore) -> None:
+    def __init__(self, server: ForkServer, seed: int, bounds: Bounds, slots: asyncio.Semaphore, continues: bool) -> None:
         self._server, self._seed, self._slots = server, seed, slots
+        self._note = text.FRESH if continues else ""
         self._limit_s, self._chars = bounds
         self._patience_s = PATIENT * (self._limit_s + GRACE_S) + PATIENCE_S
         self._life: Life | None = None
@@ -131,7 +132,7 @@ class LocalSession:
         if self._closed:
             raise SandboxError("the session is closed")
         code = code.encode("utf-8", "replace").decode("utf-8")
-        note = ""
+        note, self._note = self._note, ""
         try:
             life = self._life
             if life is None or not life.quiet():

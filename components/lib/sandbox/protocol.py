@@ -33,6 +33,6 @@ class Sandbox(Protocol):
 
     async def __aexit__(self, *_: object) -> None: ...
 
-    async def session(self, seed: int) -> Session:
-        """A fresh session whose random generators are seeded with `seed`."""
+    async def session(self, seed: int, continues: bool = False) -> Session:
+        """A fresh session whose random generators are seeded with `seed`. `continues`: earlier cells ran elsewhere; the first one is told."""
         ...

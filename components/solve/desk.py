@@ -1,0 +1,118 @@
+"""One question on the desk: attempts side by side, the stopping rules after each that ends, cancellation of the rest.
+
+A plan (plans/) decides which attempts there are and in which rounds; the desk runs them, keeps them in the order in which they began, and
+looks at the rules. Knows no plan and no clock but the engine's.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from components.core.types import Candidate, Message, Problem
+from components.lib import prompts
+from components.lib.engine.callers import start
+from components.lib.engine.protocol import Engine
+from components.lib.rules import stops
+from components.lib.rules.clocks import Allowance
+from components.lib.rules.tally import Tally
+from components.lib.sandbox.protocol import Sandbox
+from components.solve.attempt import Attempt, Manner
+
+
+class Finished(NamedTuple):
+    """An attempt that ended: what it votes for, and when (seconds since the question was opened)."""
+
+    index: int
+    answer: int | None
+    at_s: float
+
+
+class Desk:
+    """The attempts at one problem."""
+
+    def __init__(
+        self, problem: Problem, manner: Manner, rules: Sequence[stops.Stop], engine: Engine, box: Sandbox, allowance: Allowance
+    ) -> None:
+        self.problem, self.manner, self.engine, self.box = problem, manner, engine, box
+        self.allowance = allowance
+        self.rules = [*rules, *allowance.stops()]
+        self.planned = 0
+        """Attempts that will count, as far as the plan knows by now."""
+        self.attempts: list[Attempt] = []
+        self.finished: list[Finished] = []
+        self.over: stops.Ended | None = None
+        """Which rule ended the question, if one did."""
+        self._opened = engine.now()
+
+    @property
+    def settled(self) -> bool:
+        return self.over is not None
+
+    def used_s(self) -> float:
+        return self.engine.now() - self._opened
+
+    def ask(self, mode: str, text: str = "", parent: Attempt | None = None, **fields: str | int) -> Attempt:
+        """A new attempt, not yet begun, asked by the prompt `mode` with these fields; `text` is put into its mouth."""
+        asked = Message(role="user", content=self._prompt(mode, fields), loss=False)
+        return self._keep(Attempt(self.problem, len(self.attempts), mode, self.engine.render([asked]), text, parent))
+
+    def branch(self, parent: Attempt, text: str = "") -> Attempt:
+        """A new attempt that goes on from all that `parent` said."""
+        return self._keep(parent.branch(len(self.attempts), text))
+
+    async def run(
+        self, attempts: Sequence[Attempt], manner: Manner | Callable[[Attempt], Manner] | None = None, counts: bool = True, last: bool = True
+    ) -> None:
+        """Runs attempts side by side until each has ended or a rule holds. `counts`: the rules look at them when they end.
+
+        `manner`: another one than the sitting's, for all or for each. `last` false: an attempt that reaches its budget may be taken up again
+        and has not ended.
+        """
+        how = manner or self.manner
+        tasks: list[asyncio.Task[None]] = []
+
+        async def run(attempt: Attempt) -> None:
+            paused = False
+            try:
+                await attempt.go(self.engine, self.box, how if isinstance(how, Manner) else how(attempt), self._opened + self.allowance.limit_s)
+                paused = attempt.ended == "length" and not last
+            finally:
+                if not paused:
+                    await attempt.close()
+            if counts and not paused and self._end(attempt):
+                for task in tasks:
+                    task.cancel()
+
+        async with asyncio.TaskGroup() as group:
+            tasks += start(group, self.engine, [run(attempt) for attempt in attempts])
+
+    def _end(self, attempt: Attempt) -> bool:
+        """Books an attempt that ended; whether a rule holds now."""
+        answer = attempt.candidate(self.manner, 0.0, None, self.box.isolation).answer
+        self.finished.append(Finished(attempt.index, answer, self.used_s()))
+        at_s = list(accumulate((finished.at_s for finished in self.finished), max))  # engines that play replies have a clock per attempt
+        tally = Tally.of([finished.answer for finished in self.finished], at_s, max(self.planned, len(at_s)))
+        self.over = self.over or stops.now(self.rules, tally)
+        return self.settled
+
+    async def close(self) -> None:
+        for attempt in self.attempts:
+            await attempt.close()
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        """All attempts as rows, by index."""
+        ended = {finished.index: (finished.at_s, rank) for rank, finished in enumerate(self.finished)}
+        spent = self.used_s()
+        rows = ((attempt, *ended.get(attempt.index, (spent, None))) for attempt in self.attempts)
+        return tuple(attempt.candidate(self.manner, at_s, rank, self.box.isolation) for attempt, at_s, rank in rows)
+
+    def _keep(self, attempt: Attempt) -> Attempt:
+        self.attempts.append(attempt)
+        return attempt
+
+    def _prompt(self, mode: str, fields: dict[str, str | int]) -> str:
+        contest = self.manner.contest
+        always = {"statement": self.problem.statement, "executions": self.manner.max_executions, "low": contest.low, "high": contest.high}
+        known = {**always, **fields}
+        return prompts.render(mode, **{name: known[name] for name in prompts.fields(mode) if name in known})

@@ -1,0 +1,48 @@
+"""When one attempt is over before its model ends it: reasons that look at its own text, found by their names in params.yaml.
+
+    ends: {cot: [boxed, repetition], tir: [printed]}
+
+Pure functions of the text; what was generated after the reason held is cut off, so that it does not matter in pieces of which size the
+text arrived. Knows no other attempt.
+"""
+
+import re
+from typing import Literal
+
+from components.lib import answers
+from components.lib.engine.protocol import Until
+
+End = Literal["boxed", "ran", "printed", "think", "repetition"]
+"""boxed: at the first complete box that holds an integer (2nd place of AIMO-2, AIMO-3). ran: as soon as its code ran. printed: as soon as
+its code ran and printed an answer (2nd place). think: at </think> (5th and 9th place). repetition: it says the same again and again (NeMo-Skills)."""
+THINK = "</think>"
+_BOX = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_LOOK_BACK = 4 * answers.MAX_BOX_CHARS
+REPEATED_CHARS, REPEATED_TIMES = 200, 4
+"""A tail of this many characters that consists of one piece, this many times or more."""
+
+
+def untils(ends: tuple[End, ...]) -> tuple[Until, ...]:
+    """What the engine is to watch for."""
+    return tuple(UNTILS[end] for end in ends if end in UNTILS)
+
+
+def stops(ends: tuple[End, ...]) -> tuple[str, ...]:
+    """The stop strings among the reasons."""
+    return (THINK,) if "think" in ends else ()
+
+
+def first_box(text: str) -> int | None:
+    """The end of the first box with an integer; the text before it has been looked at."""
+    begin = max(0, len(text) - _LOOK_BACK)
+    return next((box.end() for box in _BOX.finditer(text, begin) if answers.integer(box[1]) is not None), None)
+
+
+def repeats(text: str) -> int | None:
+    """The text's length, where its tail says one piece over and over: shifted by that piece, its beginning fits again."""
+    tail = text[-REPEATED_CHARS:]
+    again = tail.find(tail[: REPEATED_CHARS - REPEATED_CHARS // REPEATED_TIMES], 1) if len(tail) == REPEATED_CHARS else -1
+    return len(text) if again > 0 else None
+
+
+UNTILS = {"boxed": Until("boxed", "}", first_box), "repetition": Until("repetition", "", repeats)}
