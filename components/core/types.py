@@ -96,6 +96,8 @@ class Judgement(Row):
 
     problem: str
     index: int
+    round: int
+    """From 0. Whoever is chosen in a round of a knockout is shown in the next; independent readings are all of round 0."""
     shown: tuple[int, ...]
     """Candidate indices in the order of the prompt."""
     seed: int
@@ -128,11 +130,13 @@ class Support(Row):
 
 
 class Vote(Row):
-    """The outcome of one strategy on one problem; `answer is None` means that nobody voted."""
+    """The outcome of one strategy on one problem; `answer is None` means that nobody voted and nothing was to be answered then."""
 
     problem: str
     strategy: str
     answer: int | None
+    fallback: bool
+    """Nobody voted: `answer` is vote.fallback, and never counts as correct."""
     gold: int
     correct: bool
     support: tuple[Support, ...]
