@@ -1,8 +1,8 @@
 """Numbers of an exam, each with its interval over problems.
 
 pass@k and maj@k are exact over the finished candidates of a problem; a problem with fewer than k of them is missing, not wrong, and is
-counted. `voted` is what the strategy really answered after the early stop (where nobody voted, no answer: `unanswered`); `any` is whether some finished candidate was right: the
-most that any selection could have reached. Selection loss is the gap between the two.
+counted. `voted` is what the strategy really answered after the early stop; where nobody voted a fallback is no answer (`unanswered`).
+`any` is whether some finished candidate was right: the most that any selection could have reached. Selection loss is the gap between them.
 """
 
 from collections.abc import Callable, Sequence
