@@ -73,15 +73,16 @@ def _exam(root: Path, skills: dict[str, float], seed: int) -> None:
 
 def _try(problem: Problem, index: int, right: bool) -> Candidate:
     answer = problem.answer if right else 1000 + index % 5
-    return Candidate(problem=problem.id, index=index, mode="tir", text="", answer=answer, abstained=None, runs=(), num_tokens=1,
-                     seconds=1.0, ended="stop", seed=1, rank=index, isolation="strong")  # fmt: skip
+    return Candidate(problem=problem.id, index=index, mode="tir", text="", answer=answer, abstained=None, boxed=answer,
+                     printed=None, runs=(), num_tokens=1, entropies=(), seconds=1.0, ended="stop", seed=1, rank=index,
+                     isolation="strong", parent=None)  # fmt: skip
 
 
 def _vote(problem: Problem, right: bool) -> Vote:
     gold = problem.answer or 0
     answer = gold if right else 1000
     support = (Support(answer=answer, weight=1.0, candidates=(0,)),)
-    return Vote(problem=problem.id, strategy="random", answer=answer, gold=gold, correct=right, support=support)
+    return Vote(problem=problem.id, strategy="random", answer=answer, fallback=False, gold=gold, correct=right, support=support)
 
 
 def _stages(root: Path, skills: dict[str, float]) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """Small rows for tests: real row types, only what a test is about is said."""
 
-from components.core.types import Candidate, CodeRun, Judgement, Problem
+from typing import Any
+
+from components.core.types import Candidate, Check, CodeRun, Judgement, Problem
 from components.lib.tool_syntax import OPENMATH, output_block
+from components.lib.votes.numbers import Votes
 
 
 def problem(name: str = "p", answer: int | None = 7, statement: str = "What is 3 + 4?") -> Problem:
@@ -28,17 +31,45 @@ def candidate(answer: int | None = 7, name: str = "p", index: int = 0, **fields:
             "text": solution(answer, runs=runs),  # type: ignore[arg-type]
             "answer": answer,
             "abstained": None if answer is not None else "no box",
+            "boxed": answer,
+            "printed": None,
             "runs": runs,
             "num_tokens": 10,
+            "entropies": (),
             "seconds": 1.0,
             "ended": "stop",
             "seed": 1,
             "rank": index,
             "isolation": "confined",
+            "parent": None,
             **fields,
         }
     )
 
 
-def judgement(chosen: int, name: str = "p", index: int = 0, shown: tuple[int, ...] = (0, 1)) -> Judgement:
-    return Judgement(problem=name, index=index, shown=shown, seed=1, text="", parsed=shown.index(chosen), chosen=chosen, answer=None)
+def judgement(chosen: int, name: str = "p", index: int = 0, shown: tuple[int, ...] = (0, 1), round: int = 0) -> Judgement:
+    return Judgement(
+        problem=name, index=index, round=round, shown=shown, seed=1, text="", parsed=shown.index(chosen), chosen=chosen, answer=None
+    )
+
+
+def check(index: int, score: float | None, kind: str = "rerun", name: str = "p") -> Check:
+    return Check.model_validate({"problem": name, "candidate": index, "kind": kind, "score": score, "detail": ""})
+
+
+NUMBERS: dict[str, Any] = {
+    "strategies": ["majority"],
+    "fallback": None,
+    "seed": 1,
+    "weighted": {"up_to": 20, "multiple_of": 100, "weight": 0.6},
+    "code_first": {"printed": 1.0, "boxed_alone": 1.0, "boxed_beside": 0.0},
+    "agreement": {"bonus": 3.0, "short_chars": 20, "short": 0.5, "small_up_to": 10, "small": 0.5},
+    "distinct": {"prefix_chars": 40, "weight": 0.5},
+    "tail_entropy": {"tokens": 256, "share": 2.0, "confidence": 0.3, "consensus": 0.5},
+    "verified": {"top": 3, "gain": 1.0},
+}
+
+
+def votes(**fields: object) -> Votes:
+    """Section `vote` with the sources' numbers."""
+    return Votes.model_validate({**NUMBERS, **fields})

@@ -1,10 +1,26 @@
-"""What a judge is shown and how its verdict is read."""
+"""What a judge is shown, how its verdict is read, and how readings follow one another."""
+
+import itertools
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from components.judge.drawing import clusters, draw
+from components.compose import selections
+from components.core import rows
+from components.core.types import Candidate, Judgement, Problem
+from components.judge.drawing import SHARES, Knockout, Repeated, Share, clusters, show
+from components.judge.stage import Judge, judge
 from components.lib import genselect
-from tests.making import candidate, run
+from components.lib.engine.config import Engines
+from tests.making import candidate, problem, run
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
@@ -34,11 +50,179 @@ def test_a_summary_leaves_the_thought_out_and_needs_exactly_one_box() -> None:
     assert genselect.summary(candidate(None)) is None
 
 
-@pytest.mark.parametrize("max_shown", [2, 3, 4, 16])
-def test_every_cluster_is_shown_as_far_as_there_is_room(max_shown: int) -> None:
-    groups = clusters([candidate(answer, index=index) for index, answer in enumerate([1, 1, 1, 1, 2, 2, 3, 3])])
-    for seed in range(50):
-        shown = draw(groups, max_shown, seed)
-        assert len(shown) <= max_shown and len({c.index for c in shown}) == len(shown)
-        assert len({c.answer for c in shown}) == min(3, max_shown)
-    assert [c.index for c in draw(groups, max_shown, 1)] == [c.index for c in draw(groups, max_shown, 1)]
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("x" * 500 + "\n\nSo \\boxed{7}.", "So \\boxed{7}."),  # from the first blank line on
+        ("x" * 500 + " \\boxed{7}" + "\n\nDone.", "x" * 83 + " \\boxed{7}\n\nDone."),  # which must not cut the box off
+        ("\\boxed{7} " + "x" * 500, None),
+    ],
+)
+def test_a_long_summary_is_cut_and_keeps_its_box(text: str, wanted: str | None) -> None:
+    found = genselect.summary(candidate(7, text=f"<think></think>{text}"), 100)
+    assert found == wanted and len(found or "") <= 100
+
+
+# ---- repeated readings ----------------------------------------------------------------------------------------------------------
+
+
+def tries(answers: Sequence[int | None]) -> list[Candidate]:
+    return [candidate(answer, index=index) for index, answer in enumerate(answers)]
+
+
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=40), st.integers(2, 16), st.sampled_from(list(SHARES)), st.integers(0, 9))
+def test_every_cluster_is_shown_as_far_as_there_is_room(answers: list[int], max_shown: int, share: Share, seed: int) -> None:
+    groups = clusters(tries(answers))
+    shown = show(groups, max_shown, share, seed)
+    assert len(shown) <= min(max_shown, len(answers))
+    assert len({c.index for c in shown}) == len(shown)
+    assert len({c.answer for c in shown}) == min(len(groups), max_shown)
+    assert [c.index for c in show(groups, max_shown, share, seed)] == [c.index for c in shown]
+
+
+@pytest.mark.parametrize(
+    ("share", "wanted"), [("linear", 16 * 13 / 33), ("sqrt", 16 * 13**0.5 / (13**0.5 + 2 * 10**0.5)), ("bayesian", 16 * 14 / 36)]
+)
+def test_places_are_shared_in_proportion_on_average(share: Share, wanted: float) -> None:
+    groups = clusters(tries([1] * 13 + [2] * 10 + [3] * 10))
+    num = [sum(c.answer == 1 for c in show(groups, 16, share, seed)) for seed in range(2000)]
+    assert sum(num) / len(num) == pytest.approx(wanted, abs=0.2)
+
+
+def test_a_small_cluster_gets_more_room_by_the_root_than_in_proportion() -> None:
+    groups = clusters(tries([1] * 27 + [2] * 3))
+
+    def shown(share: Share) -> int:
+        return sum(c.answer == 2 for seed in range(500) for c in show(groups, 16, share, seed))
+
+    assert shown("linear") < shown("bayesian") < shown("sqrt")
+
+
+def test_readings_of_a_problem_have_draws_and_orders_of_their_own() -> None:
+    draw = Repeated(kind="repeated", readings=8, max_shown=4, share="linear").draw(tries([1, 1, 1, 1, 2, 2, 3]), 0, "1/p")
+    assert len({tuple(c.index for c in shown.candidates) for shown in draw.read}) > 4
+    assert len({shown.seed for shown in draw.read}) == 8
+    assert not draw.through
+
+
+def test_one_answer_is_not_read_by_either_plan() -> None:
+    for plan in (Repeated(kind="repeated", readings=2, max_shown=4, share="linear"), Knockout(kind="knockout", window=2)):
+        assert plan.draw(tries([5, 5, 5, None]), 0, "1/p") == ([], [])
+
+
+# ---- knockout ---------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=70), st.integers(2, 8), st.randoms(use_true_random=False))
+def test_a_knockout_reads_everybody_once_a_round_and_ends_with_one_answer(answers: list[int], window: int, chance: Any) -> None:
+    pool, plan = tries(answers), Knockout(kind="knockout", window=window)
+    for round in itertools.count():
+        draw = plan.draw(pool, round, "1/p")
+        if not draw.read and not draw.through:
+            break
+        assert all(2 <= len(shown.candidates) <= window and len(clusters(shown.candidates)) > 1 for shown in draw.read)
+        seen = [c.index for shown in draw.read for c in shown.candidates]
+        assert len(seen) == len(set(seen)) and {*seen, *(c.index for c in draw.through)} <= {c.index for c in pool}
+        left = [*draw.through, *(chance.choice(shown.candidates) for shown in draw.read)]
+        assert len(left) < len(pool)
+        pool = left
+    assert len({c.answer for c in pool}) == 1
+
+
+# ---- the stage, on recorded verdicts ------------------------------------------------------------------------------------------------
+
+
+class Judged(NamedTuple):
+    """What a reading of the stage left."""
+
+    metrics: dict[str, Any]
+    made: list[Judgement]
+
+
+def settings(**plan: object) -> Judge:
+    whole = {"seed": 1, "prompt": "genselect", "engine": "scripted", "engine_by_format": {}, "plan": plan, "summary_chars": 3000}
+    return Judge.model_validate({**whole, "max_tokens": 100, "temperature": 0.7, "at_once": 3})
+
+
+REPEATED = {"kind": "repeated", "readings": 4, "max_shown": 4, "share": "linear"}
+
+
+def judged(home: Path, answers: dict[str, list[int | None]], reply: Callable[[int], str], **plan: object) -> Judged:
+    cast = [candidate(answer, name, index) for name, given in answers.items() for index, answer in enumerate(given)]
+    replies = [{"key": f"{name}/judge/{number}", "reply": reply(number)} for name in answers for number in range(40)]
+    (home / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in replies), encoding="utf-8")
+    rows.write(home / "candidates.parquet", cast, Candidate)
+    rows.write(home / "problems.parquet", [problem(name) for name in answers], Problem)
+    metrics = judge(
+        settings(**plan), Engines.load(ROOT / "params.yaml"), candidates=home / "candidates.parquet",
+        problems=home / "problems.parquet", model=home / "replies.jsonl", out=home / "out.parquet",
+    )  # fmt: skip
+    return Judged(metrics, list(rows.read(home / "out.parquet", Judgement)))
+
+
+def test_the_first_place_can_be_chosen_and_so_can_each_of_two_equal_texts(tmp_path: Path) -> None:
+    """Candidates 0 and 1 have one text; places are told apart by number, never by text, and place 0 is a verdict."""
+    first = judged(tmp_path, {"p": [7, 7, 3]}, lambda number: "Judgment: 0", **REPEATED)
+    second = judged(tmp_path, {"p": [7, 7, 3]}, lambda number: "Judgement: [1]", **REPEATED)
+    assert all(one.parsed == 0 and one.chosen == one.shown[0] for one in first.made)
+    assert all(one.parsed == 1 and one.chosen == one.shown[1] for one in second.made)
+    assert {one.chosen for one in (*first.made, *second.made)} == {0, 1, 2}
+
+
+def test_a_verdict_that_names_nobody_is_kept_and_a_recorded_lot_chooses(tmp_path: Path) -> None:
+    answers: dict[str, list[int | None]] = {f"p{i}": [7, 3, 5, None] for i in range(12)}
+    once = judged(tmp_path, answers, lambda number: f"hard to say {number}", **REPEATED)
+    assert once.metrics["unparsed"] == once.metrics["readings"] == len(once.made) == 48
+    assert all(one.parsed is None and one.text == f"hard to say {one.index}" for one in once.made)
+    assert {one.shown.index(one.chosen) for one in once.made} == {0, 1, 2}
+    assert judged(tmp_path, answers, lambda number: f"hard to say {number}", **REPEATED).made == once.made
+
+
+def test_what_a_reading_keeps_is_enough_to_draw_it_again(tmp_path: Path) -> None:
+    answers: list[int | None] = [7, 7, 7, 3, 3, 5]
+    for one in judged(tmp_path, {"p": answers}, lambda number: "Judgment: 1", **REPEATED).made:
+        assert tuple(c.index for c in show(clusters(tries(answers)), 4, "linear", one.seed)) == one.shown
+        assert one.answer == answers[one.chosen]
+
+
+def test_problems_of_one_answer_bypass_the_model(tmp_path: Path) -> None:
+    found = judged(tmp_path, {"p": [7, 7, None], "q": [7, 3]}, lambda number: "Judgment: 0", **REPEATED)
+    assert {one.problem for one in found.made} == {"q"}
+    assert found.metrics["problems_of_one_answer"] == 1
+
+
+def test_a_knockout_keeps_all_its_readings_with_their_rounds(tmp_path: Path) -> None:
+    found = judged(tmp_path, {"p": [7, 3] * 10, "q": [7, 3]}, lambda number: "Judgment: 0", kind="knockout", window=4)
+    of_p = [one for one in found.made if one.problem == "p"]
+    assert [one.index for one in of_p] == list(range(len(of_p)))
+    assert [one.round for one in of_p] == sorted(one.round for one in of_p)
+    assert max(one.round for one in of_p) >= 1
+    for one in of_p:
+        if one.round:
+            through = {earlier.chosen for earlier in of_p if earlier.round < one.round}
+            lost = {index for earlier in of_p if earlier.round < one.round for index in earlier.shown} - through
+            assert not set(one.shown) & lost
+    assert [one.round for one in found.made if one.problem == "q"] == [0]
+    last = [one.answer for one in of_p if one.round == of_p[-1].round]
+    assert len(set(last)) == 1
+
+
+# ---- the training set's sampler ------------------------------------------------------------------------------------------------------
+
+
+def test_the_number_of_shown_solutions_is_cut_to_an_integer_and_not_rounded() -> None:
+    """A normal of mean 3 and deviation 1/3 on [2, 4]: cutting gives 2 as often as 3, rounding would nearly always give 3."""
+    draw = random.Random(1)
+    sizes = [selections._size(draw, 4) for _ in range(4000)]
+    assert sizes.count(2) / 4000 == pytest.approx(0.5, abs=0.03)
+    assert sizes.count(4) / 4000 < 0.01
+
+
+def test_equal_solutions_of_a_training_row_keep_labels_of_their_own() -> None:
+    cast = tries([7, 7, 7, 3, 3, 3])
+    made = selections.instances(problem(), cast, "genselect", wanted=8, max_shown=6, seed=1)
+    for row in made:
+        asked, verdict = (message.content for message in row.messages)
+        assert asked.count("#") >= 3  # of two texts, so at least two are equal
+        assert all(f"#{label}: " in asked and f"\n{label}: " in verdict for label in range(asked.count("#")))
+    assert made

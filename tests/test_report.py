@@ -89,7 +89,7 @@ def sat(
     rows.write(root / f"runs/exam-{model}/candidates.parquet", made, Candidate)
     rows.write(root / f"runs/exam-{model}/judgements.parquet", [judgement(2, "p0", shown=(2, 0))], Judgement)
     votes = [
-        Vote(problem=f"p{number}", strategy=strategy, answer=answer, gold=GOLD, correct=answer == GOLD,
+        Vote(problem=f"p{number}", strategy=strategy, answer=answer, fallback=False, gold=GOLD, correct=answer == GOLD,
              support=() if answer is None else (Support(answer=answer, weight=2.0, candidates=(0,)),))
         for number in range(len(tries)) for strategy, answer in ((name, answers[number]) for name, answers in voted.items())
     ]  # fmt: skip
@@ -156,6 +156,17 @@ def test_votes_the_best_possible_and_the_loss_between_them(results: dict[str, An
     assert (first["any"]["mean"], first["voted"]["majority"]["mean"], first["selection_loss"]) == (0.75, 0.5, 0.25)
     assert first["voted"]["genselect"]["mean"] == 0.75
     assert (first["problems"], first["candidates"], first["finished"]) == (4, 12, 8)
+
+
+def test_a_fallback_is_no_answer_even_where_it_is_the_right_number(tmp_path: Path) -> None:
+    exam(tmp_path)
+    sat(tmp_path, "first", [[]] * 4, {"majority": [None] * 4})
+    cast = [Vote(problem=f"p{i}", strategy="majority", answer=GOLD, fallback=True, gold=GOLD, correct=False, support=()) for i in range(4)]
+    rows.write(tmp_path / "runs/exam-first/votes.parquet", cast, Vote)
+    small_files(tmp_path, {}, {}, curve=False)
+    model = reported(tmp_path, models=["first"], compare=[])["models"]["first"]
+    assert (model["voted"]["majority"]["mean"], model["unanswered"]) == (0.0, {"majority": 4})
+    assert f"none ({GOLD} as fallback)" in Tags((tmp_path / "index.html").read_text(encoding="utf-8")).text
 
 
 def test_a_cancelled_attempt_saves_what_a_finished_one_of_its_problem_costs(results: dict[str, Any]) -> None:

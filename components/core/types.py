@@ -91,11 +91,30 @@ class Candidate(Row):
     """The candidate of the same problem whose text this one began with (plans that branch)."""
 
 
+class Sat(Row):
+    """How one question of a sitting went."""
+
+    problem: str
+    place: int
+    """In the order of the sitting, from 0."""
+    limit_s: float
+    used_s: float
+    """On the engine's clock."""
+    planned: int
+    """Attempts that were to count."""
+    stopped_by: str | None
+    """The kind of the rule that ended it early."""
+    given_up: bool
+    """Whether that rule took it for lost: the fallback counts, no vote."""
+
+
 class Judgement(Row):
     """One GenSelect reading: some candidates were shown in some order and one was chosen."""
 
     problem: str
     index: int
+    round: int
+    """From 0. Whoever is chosen in a round of a knockout is shown in the next; independent readings are all of round 0."""
     shown: tuple[int, ...]
     """Candidate indices in the order of the prompt."""
     seed: int
@@ -128,11 +147,13 @@ class Support(Row):
 
 
 class Vote(Row):
-    """The outcome of one strategy on one problem; `answer is None` means that nobody voted."""
+    """The outcome of one strategy on one problem; `answer is None` means that nobody voted and nothing was to be answered then."""
 
     problem: str
     strategy: str
     answer: int | None
+    fallback: bool
+    """Nobody voted: `answer` is vote.fallback, and never counts as correct."""
     gold: int
     correct: bool
     support: tuple[Support, ...]

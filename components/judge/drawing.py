@@ -1,36 +1,104 @@
-"""Which candidates a reading shows: clusters by answer, each shown at least once, the rest in proportion.
+"""Which candidates a reading shows.
 
-NVIDIA's rule (nemo_skills commit 4f3782f3, genselect_preprocess.py, mode linear): each cluster's expected share of the places, rounded up
-or down by chance. A problem with a single answer is not read at all.
+Repeated readings: clusters by answer, each shown at least once, the rest in proportion to a share of theirs (NVIDIA's rule, nemo_skills
+commit 4f3782f3, genselect_preprocess.py): the expected number of places, rounded up or down by chance. A knockout: all candidates, dealt
+into windows of about equal size. Asks no engine; a problem whose candidates have one answer is drawn nothing for.
 """
 
+import math
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, NamedTuple
 
+from pydantic import Field
+
+from components.core.params import Settings
 from components.core.types import Candidate
-from components.lib import genselect
+
+Share = Literal["linear", "sqrt", "bayesian"]
+SHARES: dict[Share, Callable[[int], float]] = {"linear": float, "sqrt": math.sqrt, "bayesian": lambda size: size + 1.0}
+"""How much of the places a cluster of a size is due. The 1 that `bayesian` adds is the source's constant."""
+
+
+class Shown(NamedTuple):
+    """What one reading shows."""
+
+    seed: int
+    """Of this draw, and of what the reading does by chance."""
+    candidates: list[Candidate]
+    """In the order of the prompt."""
+
+
+class Draw(NamedTuple):
+    """One round on one problem."""
+
+    read: list[Shown]
+    through: list[Candidate]
+    """Who goes on unread: alone in a window, or before others with the same answer."""
+
+
+class Repeated(Settings):
+    """The paper's version: independent readings, each with a draw of its own."""
+
+    kind: Literal["repeated"]
+    readings: int = Field(ge=1)
+    """Per problem (the paper: 64; its figure 2: 8)."""
+    max_shown: int = Field(ge=2)
+    """Candidates in one prompt (the paper: at most 16)."""
+    share: Share
+
+    def draw(self, pool: Sequence[Candidate], round: int, seed: str) -> Draw:
+        groups = clusters(pool)
+        if round or len(groups) < 2:
+            return Draw([], [])
+        seeds = [_seed(f"{seed}/{number}") for number in range(self.readings)]
+        return Draw([Shown(one, show(groups, self.max_shown, self.share, one)) for one in seeds], [])
+
+
+class Knockout(Settings):
+    """nemo_skills' later version (parallel_thinking.py, window 8): whoever is chosen in a window goes on, until one answer is left."""
+
+    kind: Literal["knockout"]
+    window: int = Field(ge=2)
+
+    def draw(self, pool: Sequence[Candidate], round: int, seed: str) -> Draw:
+        if len(clusters(pool)) < 2:
+            return Draw([], [])
+        dealt = list(pool)
+        random.Random(f"{seed}/round {round}").shuffle(dealt)
+        tables = math.ceil(len(dealt) / self.window)
+        windows = [dealt[table::tables] for table in range(tables)]
+        read = [Shown(_seed(f"{seed}/{round}/{table}"), window) for table, window in enumerate(windows) if len(clusters(window)) > 1]
+        return Draw(read, [window[0] for window in windows if len(clusters(window)) == 1])
+
+
+Plan = Annotated[Repeated | Knockout, Field(discriminator="kind")]
+
+
+def _seed(text: str) -> int:
+    return random.Random(text).getrandbits(62)
 
 
 def clusters(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Readable candidates by answer; largest cluster first, then the one that finished first."""
+    """Candidates by answer; the largest cluster first, then the one that stands first."""
     found: dict[int, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
-        if candidate.answer is not None and genselect.summary(candidate):
+        if candidate.answer is not None:
             found[candidate.answer].append(candidate)
     return sorted(found.values(), key=len, reverse=True)
 
 
-def draw(groups: Sequence[Sequence[Candidate]], max_shown: int, seed: int) -> list[Candidate]:
+def show(groups: Sequence[Sequence[Candidate]], max_shown: int, share: Share, seed: int) -> list[Candidate]:
     """At most `max_shown` candidates in the order of the prompt; with more clusters than places the largest ones are shown."""
     chance = random.Random(seed)
     groups = groups[:max_shown]
-    total = sum(map(len, groups))
-    places = min(max_shown, total)
+    places = min(max_shown, sum(map(len, groups)))
+    due = [SHARES[share](len(group)) for group in groups]
     shown = []
-    for group in groups:
-        share = len(group) * places / total
-        count = int(share) + (chance.random() < share - int(share))
+    for group, part in zip(groups, due, strict=True):
+        expected = part * places / sum(due)
+        count = int(expected) + (chance.random() < expected - int(expected))
         shown += chance.sample(list(group), min(len(group), max(1, count)))
     while len(shown) > max_shown:  # rounding gave too many: take from a cluster that is shown more than once
         answers = [candidate.answer for candidate in shown]

@@ -1,19 +1,21 @@
-"""The stage: for each problem on which the candidates disagree, several readings with draws of their own."""
+"""The stage: for each problem on which the candidates disagree, readings round by round as the plan draws them."""
 
 import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from pydantic import Field
 
 from components.core import rows
 from components.core.errors import UserError
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out
 from components.core.types import Candidate, Judgement, Message, Problem
-from components.judge.drawing import clusters, draw
+from components.judge.drawing import Plan, clusters
 from components.lib import genselect
 from components.lib.engine.callers import start
 from components.lib.engine.config import Engines, kind_for, open_engine
@@ -30,13 +32,13 @@ class Judge(Config, section="judge"):
     """The prompt file's name."""
     engine: str
     engine_by_format: dict[str, str]
-    readings: int
-    """Per problem, each with its own draw and order (the paper: 64)."""
-    max_shown: int
-    """Candidates in one prompt (the paper: at most 16)."""
+    plan: Plan
+    summary_chars: int = Field(ge=100)
+    """Of each candidate's solution, at most (the paper: 5,000; later 16,384)."""
     max_tokens: int
     temperature: float
-    questions_at_once: int
+    at_once: int = Field(ge=1)
+    """Readings side by side."""
 
 
 class Reading(NamedTuple):
@@ -44,64 +46,92 @@ class Reading(NamedTuple):
 
     problem: Problem
     number: int
+    round: int
     shown: Sequence[Candidate]
     seed: int
 
 
+class Read(NamedTuple):
+    """A reading that was made."""
+
+    reading: Reading
+    judgement: Judgement
+
+    @property
+    def chosen(self) -> Candidate:
+        return next(candidate for candidate in self.reading.shown if candidate.index == self.judgement.chosen)
+
+
+Pools = Mapping[str, Sequence[Candidate]]
+"""Readable candidates by problem, of those problems on which they disagree."""
+
+
 def judge(config: Judge, engines: Engines, *, candidates: In, problems: In, model: In, out: Out) -> Metrics:
     """Lets a model read and choose."""
-    wanted, alone = _readings(config, candidates, problems)
-    made = asyncio.run(_read(config, engines, model, wanted))
-    rows.write(out, made, Judgement)
-    golds = {problem.id: problem.answer for problem in rows.read(problems, Problem)}
+    known = {problem.id: problem for problem in rows.read(problems, Problem)}
+    pools, alone = _pools(config, candidates, known, problems)
+    made = asyncio.run(_read(config, engines, model, known, pools)) if pools else []
+    rows.write(out, (read.judgement for read in made), Judgement)
     return {
-        "problems_read": len({judgement.problem for judgement in made}),
+        "problems_read": len({judgement.problem for _, judgement in made}),
         "problems_of_one_answer": alone,
         "readings": len(made),
-        "unparsed": sum(judgement.parsed is None for judgement in made),
-        "right": sum(judgement.answer == golds[judgement.problem] for judgement in made),
-        "right_by_chance": sum(sum(c.answer == golds[r.problem.id] for c in r.shown) / len(r.shown) for r in wanted),
-        "chosen_by_position": _positions(made),
+        "rounds": max((judgement.round + 1 for _, judgement in made), default=0),
+        "unparsed": sum(judgement.parsed is None for _, judgement in made),
+        "right": sum(judgement.answer == reading.problem.answer for reading, judgement in made),
+        "right_by_chance": sum(sum(c.answer == r.problem.answer for c in r.shown) / len(r.shown) for r, _ in made),
+        "chosen_by_position": _positions([judgement for _, judgement in made]),
     }
 
 
-def _readings(config: Judge, candidates: Path, problems: Path) -> tuple[list[Reading], int]:
-    """All readings to make, and how many problems need none since they have one answer."""
-    known = {problem.id: problem for problem in rows.read(problems, Problem)}
-    wanted, alone = [], 0
+def _pools(config: Judge, candidates: Path, known: Mapping[str, Problem], problems: Path) -> tuple[Pools, int]:
+    """What there is to read, and how many problems need no reading since their candidates have one answer."""
+    pools, alone = {}, 0
     for name, group in itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem):
         if name not in known:
             raise UserError(f"{candidates}: problem '{name}' is not in {problems}; `dvc repro` sits the problems that are there now")
-        groups = clusters(list(group))
-        alone += len(groups) == 1
-        if len(groups) > 1:
-            for index in range(config.readings):
-                seed = random.Random(f"{config.seed}/{name}/{index}").getrandbits(62)
-                wanted.append(Reading(known[name], index, draw(groups, config.max_shown, seed), seed))
-    return wanted, alone
+        readable = [candidate for candidate in group if genselect.summary(candidate, config.summary_chars)]
+        num = len(clusters(readable))
+        alone += num == 1
+        if num > 1:
+            pools[name] = readable
+    return pools, alone
 
 
-async def _read(config: Judge, engines: Engines, model: Path, wanted: Sequence[Reading]) -> list[Judgement]:
-    if not wanted:
-        return []
-    engine = open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model)
-    at_once = config.questions_at_once * config.readings
-    made: list[Judgement] = []
-    async with engine:
-        for begin in range(0, len(wanted), at_once):
-            made += await _together(config, engine, wanted[begin : begin + at_once])
-            log.info("%d of %d readings", len(made), len(wanted))
+async def _read(config: Judge, engines: Engines, model: Path, known: Mapping[str, Problem], pools: Pools) -> list[Read]:
+    """All readings, problem by problem in the order of the pools."""
+    made: dict[str, list[Read]] = {name: [] for name in pools}
+    async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model) as engine:
+        for round in itertools.count():
+            draws = {name: config.plan.draw(pool, round, f"{config.seed}/{name}") for name, pool in pools.items()}
+            wanted = [
+                Reading(known[name], len(made[name]) + place, round, shown.candidates, shown.seed)
+                for name, draw in draws.items()
+                for place, shown in enumerate(draw.read)
+            ]
+            left = {name: draw.through for name, draw in draws.items() if draw.read or draw.through}
+            if not left:
+                break
+            for read in await _together(config, engine, wanted):
+                made[read.reading.problem.id].append(read)
+                left[read.reading.problem.id].append(read.chosen)
+            log.info("round %d: %d readings", round, len(wanted))
+            pools = left
+    return [read for reads in made.values() for read in reads]
+
+
+async def _together(config: Judge, engine: Engine, wanted: Sequence[Reading]) -> list[Read]:
+    made: list[Read] = []
+    for begin in range(0, len(wanted), config.at_once):
+        readings = wanted[begin : begin + config.at_once]
+        async with asyncio.TaskGroup() as group:
+            tasks = start(group, engine, [_one(config, engine, reading) for reading in readings])
+        made += [Read(reading, task.result()) for reading, task in zip(readings, tasks, strict=True)]
     return made
 
 
-async def _together(config: Judge, engine: Engine, readings: Sequence[Reading]) -> list[Judgement]:
-    async with asyncio.TaskGroup() as group:
-        tasks = start(group, engine, [_one(config, engine, reading) for reading in readings])
-    return [task.result() for task in tasks]
-
-
 async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
-    texts = [genselect.summary(candidate) or "" for candidate in reading.shown]
+    texts = [genselect.summary(candidate, config.summary_chars) or "" for candidate in reading.shown]
     asked = Message(role="user", content=genselect.ask(config.prompt, reading.problem.statement, texts), loss=False)
     sampling = Sampling(config.temperature, 1.0, 0, 0.0, config.max_tokens, ())
     key = f"{reading.problem.id}/judge/{reading.number}"
@@ -112,6 +142,7 @@ async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
     return Judgement(
         problem=reading.problem.id,
         index=reading.number,
+        round=reading.round,
         shown=tuple(candidate.index for candidate in reading.shown),
         seed=reading.seed,
         text=verdict.text,

@@ -1,17 +1,19 @@
 r"""The final answer of a text: find the box, read one integer, hold it against the contest's range.
 
 One function (`read`) serves the early stop, the vote, the reward and the grader, so that they can never disagree. What is not clearly
-one integer abstains and says why: a wrong vote costs more than a missing one. Only the content of a box counts; code, and what code
-printed, never does. Exact arithmetic on short closed forms is closed_form.py's; nothing here knows models or engines.
+one integer abstains and says why: a wrong vote costs more than a missing one. In a text only the content of a box counts; what the last
+code run printed is a reading of its own (`printed`), and `choose` says which of the two an attempt votes for. Exact arithmetic on short
+closed forms is closed_form.py's; nothing here knows models or engines.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from components.core.params import Config
+from components.core.types import CodeRun
 from components.lib import closed_form, tool_syntax
 
 MAX_BOX_CHARS = 200
@@ -27,13 +29,14 @@ class Contest(Config, section="contest"):
 
 
 class Reading(NamedTuple):
-    """What a text answers. Exactly one of `answer` and `reason` is None."""
+    """What a text or a print answers. Exactly one of `answer` and `reason` is None."""
 
     answer: int | None
     reason: str | None
-    """Why it abstains: no box, unclosed box, box too long, not an integer (or one beyond 10^12), negative, out of range."""
+    """Why it abstains: no box, unclosed box, box too long, not an integer (or one beyond 10^12), negative, out of range; of a print:
+    no code ran, the code did not end well, nothing printed, no integer printed, negative print, print out of range."""
     raw: str | None
-    """The box's content as it stood."""
+    """The box's content, or the last line printed, as it stood."""
     reduced: bool
     """Whether the answer was taken modulo contest.modulus."""
 
@@ -48,12 +51,48 @@ def read(text: str, contest: Contest) -> Reading:
     number = integer(raw)
     if number is None:
         return Reading(None, "not an integer", raw, False)
+    return _held(number, raw, contest, "negative", "out of range")
+
+
+def printed(runs: Sequence[CodeRun], contest: Contest) -> Reading:
+    """The integer that ends the last line of what the last code run printed, where that run ended well.
+
+    After imagination_aimo2/local_eval_kaggle.py (the 2nd place of AIMO-2: last integer of the output), but stricter: what stands last there
+    must be an integer, so `[1, 2]`, `3/4`, `0.5` and `n = x` abstain.
+    """
+    if not runs:
+        return Reading(None, "no code ran", None, False)
+    if runs[-1].status != "ok":
+        return Reading(None, "the code did not end well", None, False)
+    line = runs[-1].output.strip().rpartition("\n")[2].strip()
+    if not line:
+        return Reading(None, "nothing printed", None, False)
+    found = _PRINTED.search(line)
+    if found is None:
+        return Reading(None, "no integer printed", line, False)
+    return _held(int(found[1]), line, contest, "negative print", "print out of range")
+
+
+Prefer = Literal["boxed-first", "printed-first", "boxed", "printed"]
+"""What an attempt votes for: one of the two readings, and the other where the first abstains, or only the one."""
+
+
+def choose(boxed: Reading, printed: Reading, prefer: Prefer) -> Reading:
+    """The reading that counts. Where both abstain, the reason of the preferred one that said anything at all."""
+    order = {"boxed-first": (boxed, printed), "printed-first": (printed, boxed), "boxed": (boxed,), "printed": (printed,)}[prefer]
+    answered = [reading for reading in order if reading.answer is not None]
+    said = [reading for reading in order if reading.raw is not None]
+    return [*answered, *said, *order][0]
+
+
+def _held(number: int, raw: str, contest: Contest, negative: str, outside: str) -> Reading:
+    """A number against the contest's range, with the reasons to give."""
     if number < 0:
-        return Reading(None, "negative", raw, False)  # -5 modulo 1000 would invent the answer 995
+        return Reading(None, negative, raw, False)  # -5 modulo 1000 would invent the answer 995
     reduced = number > contest.high and contest.modulus is not None
     answer = number % contest.modulus if reduced and contest.modulus else number
     if not contest.low <= answer <= contest.high:
-        return Reading(None, "out of range", raw, False)
+        return Reading(None, outside, raw, False)
     return Reading(answer, None, raw, reduced)
 
 
@@ -79,6 +118,10 @@ def gold(text: str | int | float, contest: Contest) -> int:
     if not contest.low <= number <= contest.high:
         raise ValueError(f"{number} is outside {contest.low}..{contest.high}")
     return number
+
+
+_PRINTED = re.compile(r"(?:^|(?<=[\s=:$(]))(?<!,\s)([-+]?\d{1,4000})(?:\.0*)?[.$)]{0,2}$")
+"""An integer (`42`, `42.0`, `x=42`, `(42)`, `$42$.`) at the end of a line. Python reads no more than 4,300 digits."""
 
 
 # ---- boxes -----------------------------------------------------------------------------------------------------------

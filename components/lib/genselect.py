@@ -11,20 +11,24 @@ from components.core.types import Candidate
 from components.lib import prompts
 
 SUMMARY_CHARS = 3000
-"""A longer summary is cut to its last so many characters, then from its first blank line on (paper's data code)."""
+"""Of a summary in a training row (paper's data code). At an exam the paper shows 5,000 and nemo_skills' later version 16,384."""
 VERDICT = re.compile(r"[Jj]udge?ment:\s*\[?(\d+)\]?")
 """Both spellings and the bracketed form that the original's own prompt shows but its parser refused."""
 
 
-def summary(candidate: Candidate) -> str | None:
-    """What the judge sees: the text after the thought. None where that has no single boxed answer, or none that counts."""
+def summary(candidate: Candidate, max_chars: int = SUMMARY_CHARS) -> str | None:
+    """What the judge sees: the text after the thought. None where that has no single boxed answer, or none that counts.
+
+    A longer one is cut to its last `max_chars` characters, then from its first blank line on, unless the box would be lost with that.
+    """
     text = candidate.text.rsplit("</think>", 1)[-1].strip()
     if candidate.answer is None or text.count("\\boxed") != 1:
         return None
-    if len(text) > SUMMARY_CHARS:
-        text = text[-SUMMARY_CHARS:]
-        text = text.split("\n\n", 1)[-1]
-    return text
+    if len(text) > max_chars:
+        text = text[-max_chars:]
+        after = text.partition("\n\n")[2]
+        text = after if "\\boxed" in after else text
+    return text if "\\boxed" in text else None
 
 
 def ask(prompt: str, statement: str, summaries: Sequence[str]) -> str:

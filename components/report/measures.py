@@ -1,8 +1,8 @@
 """Numbers of an exam, each with its interval over problems.
 
 pass@k and maj@k are exact over the finished candidates of a problem; a problem with fewer than k of them is missing, not wrong, and is
-counted. `voted` is what the strategy really answered after the early stop; `any` is whether some finished candidate was right: the
-most that any selection could have reached. Selection loss is the gap between the two.
+counted. `voted` is what the strategy really answered after the early stop; where nobody voted a fallback is no answer (`unanswered`).
+`any` is whether some finished candidate was right: the most that any selection could have reached. Selection loss is the gap between them.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,6 +36,8 @@ def of_model(sat: Sequence[Answered], ks: Sequence[int], precision: Precision) -
         measures[f"maj@{k}"] = _over(sat, k, majority_credit, precision)
     measures["any"] = _mean([float(answered.right > 0) for answered in sat], precision)
     measures["voted"] = {name: _mean([float(answered.votes[name].correct) for answered in sat], precision) for name in sat[0].votes}
+    votes = [answered.votes for answered in sat]
+    measures["unanswered"] = {name: sum(cast[name].fallback or cast[name].answer is None for cast in votes) for name in votes[0]}
     majority = measures["voted"].get("majority")
     measures["selection_loss"] = measures["any"]["mean"] - majority["mean"] if majority else None
     return {**measures, **_tokens(sat)}

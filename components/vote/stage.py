@@ -4,44 +4,38 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from components.core import rows
 from components.core.errors import UserError
-from components.core.params import Config, nearest
 from components.core.runner import In, Metrics, Out
-from components.core.types import Candidate, Judgement, Problem, Vote
-from components.vote.strategies import STRATEGIES, Ballot, count
+from components.core.types import Candidate, Check, Judgement, Problem, Vote
+from components.lib.votes.ballot import Ballot, decide, strategies
+from components.lib.votes.numbers import Votes
+
+R = TypeVar("R", Judgement, Check)
 
 
-class VoteBy(Config, section="vote"):
-    """Which strategies vote."""
-
-    strategies: list[str]
-    seed: int
-
-
-def vote(config: VoteBy, *, candidates: In, judgements: In, problems: In, out: Out) -> Metrics:
+def vote(config: Votes, *, candidates: In, judgements: In, checks: In, problems: In, out: Out) -> Metrics:
     """Votes by every strategy and counts how many problems each gets right."""
-    for name in config.strategies:
-        if name not in STRATEGIES:
-            raise UserError(
-                f"params.yaml: vote.strategies: no strategy '{name}'{nearest(name, list(STRATEGIES))}; there are: {', '.join(STRATEGIES)}"
-            )
+    strategies(config.strategies)  # refuses a name that is none
     golds = _golds(problems)
-    read: dict[str, list[Judgement]] = defaultdict(list)
-    for judgement in rows.read(judgements, Judgement):
-        read[judgement.problem].append(judgement)
+    read, checked = _by_problem(judgements, Judgement), _by_problem(checks, Check)
     right: dict[str, int] = dict.fromkeys(config.strategies, 0)
+    unanswered: dict[str, int] = dict.fromkeys(config.strategies, 0)
 
     def votes() -> Iterator[Vote]:
-        for ballot in _ballots(config, candidates, read, golds):
-            for name in config.strategies:
-                cast = _vote(ballot, name, golds[ballot.problem])
-                right[name] += cast.correct
-                yield cast
+        for name, cast in _cast(candidates, golds):
+            ballot = Ballot(name, cast, read[name], checked[name], config)
+            for strategy in config.strategies:
+                decided = decide(ballot, strategy, golds[name])
+                right[strategy] += decided.correct
+                unanswered[strategy] += decided.fallback or decided.answer is None
+                yield decided
 
     rows.write(out, votes(), Vote)
-    return {"problems": len(golds), "right": right, "accuracy": {name: num / len(golds) for name, num in right.items()}}
+    accuracy = {name: num / len(golds) for name, num in right.items()}
+    return {"problems": len(golds), "right": right, "accuracy": accuracy, "unanswered": unanswered}
 
 
 def _golds(problems: Path) -> dict[str, int]:
@@ -56,20 +50,20 @@ def _golds(problems: Path) -> dict[str, int]:
     return golds
 
 
-def _ballots(config: VoteBy, candidates: Path, read: dict[str, list[Judgement]], golds: Iterable[str]) -> Iterator[Ballot]:
-    """One ballot per problem of the exam, also for those that got no candidate at all."""
+def _by_problem(path: Path, kind: type[R]) -> dict[str, list[R]]:
+    found: dict[str, list[R]] = defaultdict(list)
+    for row in rows.read(path, kind):
+        found[row.problem].append(row)
+    return found
+
+
+def _cast(candidates: Path, golds: Iterable[str]) -> Iterator[tuple[str, list[Candidate]]]:
+    """Per problem of the exam its candidates with an answer as they finished; also for a problem that got no candidate at all."""
     left = dict.fromkeys(golds)  # in the exam's order
     for name, group in itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem):
         if name not in left:
             raise UserError(f"{candidates}: problem '{name}' is not in the exam, or not in one piece; `dvc repro` sits the exam anew")
-        finished = sorted((c for c in group if c.answer is not None), key=lambda candidate: (candidate.rank is None, candidate.rank))
         del left[name]
-        yield Ballot(name, finished, read.get(name, []), config.seed)
+        yield name, sorted((c for c in group if c.answer is not None), key=lambda candidate: (candidate.rank is None, candidate.rank))
     for name in left:
-        yield Ballot(name, [], [], config.seed)
-
-
-def _vote(ballot: Ballot, name: str, gold: int) -> Vote:
-    support = count(ballot, STRATEGIES[name])
-    answer = support[0].answer if support else None
-    return Vote(problem=ballot.problem, strategy=name, answer=answer, gold=gold, correct=answer == gold, support=support)
+        yield name, []

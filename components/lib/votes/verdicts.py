@@ -1,0 +1,42 @@
+"""Strategies that look at what was found out after the sitting: GenSelect's readings, and checks of an answer."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from statistics import fmean
+
+from components.lib.votes.ballot import Ballot, Voice, each, strategy
+from components.lib.votes.plain import majority
+
+
+@strategy()
+def genselect(ballot: Ballot) -> Iterable[Voice]:
+    """A voice per reading of the last round that chose the candidate; a problem that was not read, since all agree, falls to its majority.
+
+    Readings that know nothing of each other are one round, so the most chosen answer wins; a knockout's last round is its final.
+    """
+    if not ballot.judgements:
+        return majority(ballot)
+    last = max(judgement.round for judgement in ballot.judgements)
+    chosen = [judgement.chosen for judgement in ballot.judgements if judgement.round == last]
+    return each(ballot, lambda candidate: float(chosen.count(candidate.index)))
+
+
+@strategy()
+def verified(ballot: Ballot) -> Iterable[Voice]:
+    """Votes * (1 + gain * how far the answer was verified), for the `top` answers; where all agree, plain votes.
+
+    The extent is the mean over the kinds of checks that could say something about the answer (0 where none could). Below the `top` answers
+    votes count as they are, which cannot win: nothing there has more of them.
+    """
+    by, supporters = ballot.numbers.verified, ballot.supporters
+    extent = {} if len(supporters) < 2 else {answer: _extent(ballot, answer) for answer in list(supporters)[: by.top]}
+    return each(ballot, lambda candidate: 1.0 + by.gain * (extent.get(candidate.answer, 0.0) if candidate.answer is not None else 0.0))
+
+
+def _extent(ballot: Ballot, answer: int) -> float:
+    behind = {candidate.index for candidate in ballot.supporters[answer]}
+    scores: dict[str, list[float]] = defaultdict(list)
+    for check in ballot.checks:
+        if check.candidate in behind and check.score is not None:
+            scores[check.kind].append(check.score)
+    return fmean(fmean(found) for found in scores.values()) if scores else 0.0
