@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from components.solve.question import Rules, question
+from components.solve.stopping import Agree, Never, Stop
 
 from components.core import rows
 from components.core.errors import UserError
@@ -16,9 +18,7 @@ from components.lib.engine.config import Engines
 from components.lib.engine.protocol import Sampling
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
-from components.solve.question import Rules, question
 from components.solve.stage import Solve, solve
-from components.solve.stopping import Agree, Never, Stop
 from tests.making import problem
 
 CONTEST = Contest(low=0, high=999, modulus=1000)

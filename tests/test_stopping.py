@@ -1,7 +1,6 @@
 """The early stop, on the orders of finishing that tell rules apart."""
 
 import pytest
-
 from components.solve.stopping import Agree, Never
 
 NVIDIA = Agree(kind="agree", of_first=5, equal=4)

@@ -23,7 +23,7 @@ from components.solve.attempt import Attempt, Manner
 class Finished(NamedTuple):
     """An attempt that ended: what it votes for, and when (seconds since the question was opened)."""
 
-    index: int
+    attempt: int
     answer: int | None
     at_s: float
 
@@ -62,12 +62,16 @@ class Desk:
         return self._keep(parent.branch(len(self.attempts), text))
 
     async def run(
-        self, attempts: Sequence[Attempt], manner: Manner | Callable[[Attempt], Manner] | None = None, counts: bool = True, last: bool = True
+        self,
+        attempts: Sequence[Attempt],
+        manner: Manner | Callable[[Attempt], Manner] | None = None,
+        counts: bool = True,
+        last: bool = True,
     ) -> None:
         """Runs attempts side by side until each has ended or a rule holds. `counts`: the rules look at them when they end.
 
-        `manner`: another one than the sitting's, for all or for each. `last` false: an attempt that reaches its budget may be taken up again
-        and has not ended.
+        `manner`: another one than the sitting's, for all or for each. `last` false: an attempt that reaches its budget may be taken up
+        again and has not ended.
         """
         how = manner or self.manner
         tasks: list[asyncio.Task[None]] = []
@@ -75,7 +79,9 @@ class Desk:
         async def run(attempt: Attempt) -> None:
             paused = False
             try:
-                await attempt.go(self.engine, self.box, how if isinstance(how, Manner) else how(attempt), self._opened + self.allowance.limit_s)
+                await attempt.go(
+                    self.engine, self.box, how if isinstance(how, Manner) else how(attempt), self._opened + self.allowance.limit_s
+                )
                 paused = attempt.ended == "length" and not last
             finally:
                 if not paused:
@@ -102,7 +108,7 @@ class Desk:
 
     def candidates(self) -> tuple[Candidate, ...]:
         """All attempts as rows, by index."""
-        ended = {finished.index: (finished.at_s, rank) for rank, finished in enumerate(self.finished)}
+        ended = {finished.attempt: (finished.at_s, rank) for rank, finished in enumerate(self.finished)}
         spent = self.used_s()
         rows = ((attempt, *ended.get(attempt.index, (spent, None))) for attempt in self.attempts)
         return tuple(attempt.candidate(self.manner, at_s, rank, self.box.isolation) for attempt, at_s, rank in rows)
@@ -113,6 +119,11 @@ class Desk:
 
     def _prompt(self, mode: str, fields: dict[str, str | int]) -> str:
         contest = self.manner.contest
-        always = {"statement": self.problem.statement, "executions": self.manner.max_executions, "low": contest.low, "high": contest.high}
+        always: dict[str, str | int] = {
+            "statement": self.problem.statement,
+            "executions": self.manner.max_executions,
+            "low": contest.low,
+            "high": contest.high,
+        }
         known = {**always, **fields}
         return prompts.render(mode, **{name: known[name] for name in prompts.fields(mode) if name in known})

@@ -14,7 +14,8 @@ from components.lib.engine.protocol import Until
 
 End = Literal["boxed", "ran", "printed", "think", "repetition"]
 """boxed: at the first complete box that holds an integer (2nd place of AIMO-2, AIMO-3). ran: as soon as its code ran. printed: as soon as
-its code ran and printed an answer (2nd place). think: at </think> (5th and 9th place). repetition: it says the same again and again (NeMo-Skills)."""
+its code ran and printed an answer (2nd place). think: at </think> (5th and 9th place). repetition: it says
+the same again and again (NeMo-Skills)."""
 THINK = "</think>"
 _BOX = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _LOOK_BACK = 4 * answers.MAX_BOX_CHARS

@@ -1,9 +1,4 @@
-"""The stage: a whole sitting, question by question, kept as it goes and sealed in the problems' order.
-
-A sitting is cut into sheets. On an engine whose time is counted in steps a sheet is `questions_at_once` problems, and the next one
-begins when all of it is done, so that batches, and with them the bytes, never depend on how fast anything ran or on where a
-killed run stopped. On the wall clock the sitting is one sheet, and a question begins as soon as another ends.
-"""
+"""The stage: a sitting from its problems to its rows, sealed in the problems' order."""
 
 import asyncio
 import logging
@@ -13,66 +8,15 @@ from pathlib import Path
 
 from components.core import rows
 from components.core.errors import UserError
-from components.core.params import Config
 from components.core.runner import In, Metrics, Out, Work
-from components.core.types import Candidate, Problem, Row, Sat
-from components.lib import prompts, tool_syntax
-from components.lib.answers import Contest, Prefer
+from components.core.types import Candidate, Problem, Sat
+from components.lib import prompts
+from components.lib.answers import Contest
 from components.lib.engine.config import Engines, kind_for, open_engine
-from components.lib.engine.protocol import Engine, Sampling
-from components.lib.rules.clocks import Clock, History
-from components.lib.rules.length_model import Length
-from components.lib.rules.stops import Stop
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
-from components.lib.sandbox.protocol import Sandbox
-from components.solve.attempt import Manner
-from components.solve.desk import Desk
-from components.solve.ends import End
-from components.solve.plans import Plan
+from components.solve.sitting import Handed, Keeper, Sitting, Solve, manner
 
 log = logging.getLogger(__name__)
-
-
-class Solve(Config, section="solve", keyed=True):
-    """How a sitting asks."""
-
-    seed: int
-    engine: str
-    engine_by_format: dict[str, str]
-    """Another engine for a quantized model: {fp8: server}."""
-    model: str | None
-    """Named only where dvc.yaml takes the model's path from here (teacher)."""
-    plan: Plan
-    syntax: tool_syntax.SyntaxName
-    """How the model calls code."""
-    max_executions: int
-    notice: bool
-    """Whether the model is told how many code runs are left."""
-    max_tokens: int
-    """Generated tokens of one attempt."""
-    temperature: float
-    top_p: float
-    top_k: int
-    min_p: float
-    repetition_penalty: float
-    logprobs: int
-    """Likeliest tokens over which each token's entropy is taken; 0: none is stored."""
-    ends: list[End]
-    """What ends an attempt before its model does."""
-    prefer: Prefer
-    """What an attempt votes for: its box or what its code printed."""
-    questions_at_once: int
-    stop: list[Stop]
-    """What ends a question before all attempts have; any of them does."""
-    clock: Clock
-
-
-class Handed(Row):
-    """A finished question, as one line of the growing file; `elapsed` is the sitting's clock when it was handed in."""
-
-    sat: Sat
-    candidates: tuple[Candidate, ...]
-    elapsed: float
 
 
 def solve(
@@ -104,110 +48,6 @@ async def _sit(
         with rows.Growing(kept) as growing:
             await Sitting(config, manner(config, contest), engine, box, asked, growing).sit(list(rows.read(kept, Handed)))
         return {"engine": engine.name, "isolation": box.isolation}
-
-
-def manner(config: Solve, contest: Contest) -> Manner:
-    """How this sitting's attempts are made."""
-    sampling = Sampling(
-        config.temperature, config.top_p, config.top_k, config.min_p, config.max_tokens, (),
-        repetition_penalty=config.repetition_penalty, logprobs=config.logprobs,
-    )  # fmt: skip
-    syntax = tool_syntax.SYNTAXES[config.syntax]
-    return Manner(sampling, config.max_executions, config.notice, syntax, tuple(config.ends), config.prefer, contest, config.seed)
-
-
-class Sitting:
-    """A paper being sat: which questions are done, and what the clock allows the next one."""
-
-    def __init__(
-        self, config: Solve, manner: Manner, engine: Engine, box: Sandbox, asked: Sequence[Problem], growing: rows.Growing
-    ) -> None:
-        self._config, self._manner, self._engine, self._box, self._asked, self._growing = config, manner, engine, box, asked, growing
-        self._places = {problem.id: place for place, problem in enumerate(asked)}
-        self._lengths = Length.load(Path(config.clock.model)) if config.clock.kind == "tokens" else None
-        self._used, self._limits = list[float](), list[float]()
-        self._elapsed = 0.0
-
-    async def sit(self, handed: Sequence[Handed]) -> None:
-        """Sits what was not handed in before."""
-        done = {question.sat.problem: question for question in handed}
-        size = self._config.questions_at_once if self._engine.step_s else len(self._asked)
-        for begin in range(0, len(self._asked), max(1, size)):
-            sheet = self._asked[begin : begin + size]
-            if self._engine.step_s and not all(problem.id in done for problem in sheet):
-                left = sheet  # a sheet is sat whole, or its batches would differ
-            else:
-                left = [problem for problem in sheet if problem.id not in done]
-                self._remember([done[problem.id] for problem in sheet if problem.id in done])
-            if left:
-                await self._sheet(left)
-                log.info("%d of %d questions, %.0f s on the sitting's clock", begin + len(sheet), len(self._asked), self._elapsed)
-
-    def _remember(self, handed: Sequence[Handed]) -> None:
-        for question in handed:
-            self._limits.append(question.sat.limit_s)
-            self._used.append(question.sat.used_s)
-            self._elapsed = max(self._elapsed, question.elapsed)
-
-    async def _sheet(self, sheet: Sequence[Problem]) -> None:
-        seats, opened, elapsed = asyncio.Semaphore(self._config.questions_at_once), self._engine.now(), self._elapsed
-
-        async def sit(problem: Problem) -> None:
-            async with seats:
-                desk = self._open(problem, elapsed + self._engine.now() - opened)
-                try:
-                    if desk.allowance.limit_s > 0:
-                        await self._config.plan.sit(desk)
-                finally:
-                    await desk.close()
-                self._hand_in(desk, elapsed + self._engine.now() - opened)
-
-        async with asyncio.TaskGroup() as group:
-            for problem in sheet:
-                group.create_task(sit(problem))
-        self._elapsed = round(elapsed + self._engine.now() - opened, 3)
-
-    def _open(self, problem: Problem, elapsed: float) -> Desk:
-        """The question with what the clock allows it."""
-        expected = self._lengths.predict(problem.statement) if self._lengths else None
-        allowance = self._config.clock.allow(History(len(self._asked), elapsed, self._used, self._limits, expected))
-        self._limits.append(allowance.limit_s)
-        how = self._manner
-        if allowance.max_tokens is not None:
-            how = how._replace(sampling=how.sampling._replace(max_tokens=min(how.sampling.max_tokens, allowance.max_tokens)))
-        return Desk(problem, how, self._config.stop, self._engine, self._box, allowance)
-
-    def _hand_in(self, desk: Desk, elapsed: float) -> None:
-        used_s = desk.used_s()
-        self._used.append(used_s)
-        sat = Sat(
-            problem=desk.problem.id,
-            place=self._places[desk.problem.id],
-            limit_s=round(desk.allowance.limit_s, 3),
-            used_s=round(used_s, 3),
-            planned=desk.planned,
-            stopped_by=desk.rules[desk.over.rule].kind if desk.over else None,
-            given_up=desk.over is not None and desk.over.given_up,
-        )
-        self._growing.append(Handed(sat=sat, candidates=desk.candidates(), elapsed=round(elapsed, 3)))
-
-
-class Keeper:
-    """The growing file in the problems' order, read row by row; where a sheet was sat twice (a run was killed), the later one counts."""
-
-    def __init__(self, kept: Path, order: Sequence[str]) -> None:
-        self._kept, self._order = kept, order
-        self._where, at = dict[str, int](), 0
-        with kept.open("rb") as lines:
-            for line in lines:
-                self._where[Handed.model_validate_json(line).sat.problem] = at
-                at += len(line)
-
-    def __iter__(self) -> Iterator[Handed]:
-        with self._kept.open("rb") as lines:
-            for name in self._order:
-                lines.seek(self._where[name])
-                yield Handed.model_validate_json(lines.readline())
 
 
 def _measure(asked: Sequence[Problem], questions: Iterator[Sat], candidates: Iterator[Candidate]) -> Metrics:

@@ -40,7 +40,6 @@ class Draws:
                 noise.exponential_(generator=request.draws)
         return scores - self._noise.clamp_min(SMALLEST).log()
 
-
     def _note_entropies(self, scores: Any) -> None:
         """Of the model's own distribution, as servers report it: before temperature and filters."""
         most = max(request.sampling.logprobs for request in self._wave)

@@ -30,7 +30,7 @@ class Until(NamedTuple):
 
 
 class Sampling(NamedTuple):
-    """How tokens are drawn. `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 switch the filters off."""
+    """How tokens are drawn. `temperature` 0 is greedy; `top_k` 0, `top_p` 1, `min_p` 0, `repetition_penalty` 1 switch the filters off."""
 
     temperature: float
     top_p: float

@@ -113,9 +113,7 @@ class ServerEngine:
                     raise EngineError(str(error)) from error
                 log.warning("%s; %d of %d servers are left", error, len(self._alive), len(self._settings.urls))
 
-    async def _stream(
-        self, address: Address, asked: dict[str, Any], sampling: Sampling, key: str, progress: Progress | None
-    ) -> Completion:
+    async def _stream(self, address: Address, asked: dict[str, Any], sampling: Sampling, key: str, progress: Progress | None) -> Completion:
         import httpx
 
         reply = Reply()

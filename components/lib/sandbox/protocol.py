@@ -34,5 +34,5 @@ class Sandbox(Protocol):
     async def __aexit__(self, *_: object) -> None: ...
 
     async def session(self, seed: int, continues: bool = False) -> Session:
-        """A fresh session whose random generators are seeded with `seed`. `continues`: earlier cells ran elsewhere; the first one is told."""
+        """A fresh session whose random generators are seeded with `seed`. `continues`: earlier cells ran elsewhere, and it says so."""
         ...

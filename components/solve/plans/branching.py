@@ -1,7 +1,8 @@
 """Few attempts to a depth, then more of those that are not finished, each going on alone. 3rd place of AIMO-2 (Aliev).
 
 There: 5 attempts of 4,096 tokens; every unfinished one doubled, to 10, for 4,096 more; unless more than 6 have answered and one answer
-holds more than 70 % of them (a stopping rule), 7 unfinished ones by lot, doubled to 14, for 4,096 more. Prefix caching makes a double cheap.
+holds more than 70 % of them (a stopping rule), 7 unfinished ones by lot, doubled to 14, for 4,096 more. Prefix caching makes doubles
+cheap.
 """
 
 from random import Random

@@ -1,29 +1,35 @@
-"""So many attempts by each prompt, all side by side. 1st place of AIMO-2: 12 by one prompt; 2nd: 7 CoT and 8 code, in turn; 9th: 8 and 2."""
+"""So many attempts by each prompt, all side by side. AIMO-2: 12 by one prompt (1st place); 7 CoT and 8 code in turn (2nd); 8 and 2 (9th)."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import chain, zip_longest
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from components.core.params import Settings
 from components.solve.desk import Desk
 
 
+class Ask(NamedTuple):
+    """So many attempts by one prompt."""
+
+    prompt: str
+    attempts: int
+
+
 class Fixed(Settings):
-    """{kind: fixed, asks: {cot: 7, tir: 8}, in_turn: true}"""
+    """{kind: fixed, asks: [[cot, 7], [tir, 8]], in_turn: true}"""
 
     kind: Literal["fixed"]
-    asks: dict[str, int]
-    """Attempts per prompt."""
+    asks: list[Ask]
     in_turn: bool
     """Whether prompts alternate, so that a clock that allows fewer attempts cuts both; else one prompt's attempts follow the other's."""
 
     @property
     def most(self) -> int:
-        return sum(self.asks.values())
+        return sum(ask.attempts for ask in self.asks)
 
     @property
     def prompts(self) -> list[str]:
-        return list(self.asks)
+        return [ask.prompt for ask in self.asks]
 
     async def sit(self, desk: Desk) -> None:
         modes = order(self.asks, self.in_turn)[: desk.allowance.candidates]
@@ -31,8 +37,8 @@ class Fixed(Settings):
         await desk.run([desk.ask(mode) for mode in modes])
 
 
-def order(asks: Mapping[str, int], in_turn: bool) -> list[str]:
+def order(asks: Sequence[Ask], in_turn: bool) -> list[str]:
     """The prompt of each attempt."""
-    rows = [[mode] * count for mode, count in asks.items()]
+    rows = [[ask.prompt] * ask.attempts for ask in asks]
     dealt = zip_longest(*rows) if in_turn else rows
     return [mode for mode in chain.from_iterable(dealt) if mode is not None]
