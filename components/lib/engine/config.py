@@ -10,6 +10,7 @@ from components.core.errors import UserError
 from components.core.params import Config, nearest
 from components.lib.checkpoint import format_of
 from components.lib.engine.protocol import Engine
+from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from components.lib.engine.server import ServerEngine, ServerSettings
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
@@ -20,6 +21,7 @@ class Engines(Config, section="engines"):
     """One group of settings per kind of engine."""
 
     scripted: ScriptedSettings
+    replayed: ReplayedSettings
     teacher: TeacherSettings
     transformers: TransformersSettings
     server: ServerSettings
@@ -35,6 +37,8 @@ def open_engine(kind: str, engines: Engines, model: Path) -> Engine:
     match kind:
         case "scripted":
             return ScriptedEngine(engines.scripted, model)
+        case "replayed":
+            return ReplayedEngine(engines.replayed, model)
         case "teacher":
             return TeacherEngine(engines.teacher)
         case "transformers":

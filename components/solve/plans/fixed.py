@@ -1,4 +1,4 @@
-"""So many attempts by each prompt, all side by side. AIMO-2: 12 by one prompt (1st place); 7 CoT and 8 code in turn (2nd); 8 and 2 (9th)."""
+"""So many attempts by each prompt, all side by side. AIMO-2: 12 by one prompt (1st place); 7 CoT and 8 code (2nd); 8 and 2 (9th)."""
 
 from collections.abc import Sequence
 from itertools import chain, zip_longest

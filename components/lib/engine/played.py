@@ -1,0 +1,103 @@
+"""What engines that play known replies share: where a reply is cut, and a clock as if all were decoded side by side, a token each per step.
+
+Time is simulated (waves.py): attempts finish in the order of their lengths, cancelled ones stop where they are, and a clock's limit or
+an early stop falls at the same token in every run, in milliseconds of real time. Knows no prompt and no model.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Self
+
+from components.core.types import Message
+from components.lib.engine.protocol import Completion, Progress, Sampling, Until
+from components.lib.engine.waves import Request, Waves
+
+TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+$")
+"""What counts as a token where nobody counted: a run of letters and digits, or one other sign, with the white space before it."""
+AT_ONCE = 1 << 20
+
+
+class Reply(NamedTuple):
+    """A known reply."""
+
+    text: str
+    num_tokens: int
+
+
+def counted(text: str) -> Reply:
+    """A reply whose tokens nobody counted."""
+    return Reply(text, len(TOKEN.findall(text)))
+
+
+def cut(reply: Reply, sampling: Sampling) -> Completion:
+    """The reply up to the first stop string, reason or budget. Tokens are taken to be of equal length where the text alone is known."""
+    found = [(reply.text.find(stop) + len(stop), "stop", stop) for stop in sampling.stop if stop in reply.text]
+    found += [(length, "until", until.name) for until in sampling.until if (length := _first(reply.text, until)) is not None]
+    end, ended, stop = min(found, default=(len(reply.text), "stop", None))
+    num_tokens = max(1, round(reply.num_tokens * end / max(1, len(reply.text)))) if end < len(reply.text) else reply.num_tokens
+    if num_tokens > sampling.max_tokens:
+        kept = len(reply.text) * sampling.max_tokens // max(1, reply.num_tokens)
+        return Completion(reply.text[:kept], sampling.max_tokens, "length", None)
+    return Completion(reply.text[:end], num_tokens, ended, stop)
+
+
+def _first(text: str, until: Until) -> int | None:
+    """Where the reason holds first, looked at after each character that may bring it about."""
+    places = (at for at, char in enumerate(text, 1) if not until.closers or char in until.closers)
+    return next((length for at in places if (length := until.find(text[:at])) is not None), None)
+
+
+class Played:
+    """An engine over known replies; the heir says which reply belongs to a key."""
+
+    name: str
+
+    def __init__(self, step_s: float) -> None:
+        self.step_s: float | None = step_s
+        self._second, self._steps = step_s, 0
+        self._completions: dict[Request, Completion] = {}
+
+    def reply(self, prompt: str, key: str) -> Reply:
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        self._waves = await Waves(self._decode, AT_ONCE).__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._waves.__aexit__()
+
+    def attempt(self) -> AbstractContextManager[None]:
+        return self._waves.attempt()
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The contents, one after another: known replies have no chat template."""
+        return "\n".join(message.content for message in messages) + "\n"
+
+    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+        """The reply of this key up to what ends it; neither sampling's temperature nor the seed changes it."""
+        completion = cut(self.reply(prompt, key), sampling)
+        request = Request(key, (), sampling, seed, asyncio.get_running_loop().create_future())
+        self._completions[request] = completion
+        try:
+            return await self._waves.ask(request)
+        finally:
+            del self._completions[request]
+            if progress:
+                done = len(request.ids)
+                progress(completion.text[: len(completion.text) * done // max(1, completion.num_tokens)], done)
+
+    def now(self) -> float:
+        """Seconds per step times the steps so far: with equal replies the same in every run."""
+        return self._second * self._steps
+
+    def _decode(self, wave: Sequence[Request]) -> None:
+        """To the next reply that is over; whoever is not goes on in the next wave."""
+        left = {request: self._completions[request].num_tokens - len(request.ids) for request in wave}
+        steps = max(0, min(left.values()))
+        self._steps += steps
+        for request in wave:
+            request.ids.extend([0] * steps)
+        self._waves.hand_over({request: self._completions[request] for request in wave if left[request] <= steps})

@@ -1,0 +1,80 @@
+"""One question at a desk, answered by recorded replies: what tests of attempts, plans and recipes share.
+
+Replies are keyed "p/<attempt>/<turn>". The clock is simulated: a word counts as a token and a token as `STEP_S` seconds.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from components.core.params import PARAMS, read
+from components.core.types import Candidate
+from components.lib.answers import Contest
+from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
+from components.lib.rules.clocks import Allowance
+from components.lib.sandbox.local import LocalSandbox, SandboxConfig
+from components.lib.sandbox.protocol import Isolation, Session
+from components.solve.desk import Desk
+from components.solve.sitting import Solve, manner
+from tests.making import problem
+
+CONTEST = Contest(low=0, high=999, modulus=1000)
+SANDBOX = SandboxConfig(timeout_s=5.0, memory_mb=1024, output_chars=200, sessions=256, allow_weak=False)
+STEP_S = 0.02
+
+
+class Late:
+    """The sandbox of this machine, opened when the first code wants to run: most tests run none, and opening takes two seconds."""
+
+    isolation: Isolation = "weak"
+
+    async def __aenter__(self) -> "Late":
+        self._stack, self._box = AsyncExitStack(), None
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def session(self, seed: int, continues: bool = False) -> Session:
+        if self._box is None:
+            self._box = await self._stack.enter_async_context(LocalSandbox(SANDBOX, warm=False))
+        return await self._box.session(seed, continues)
+
+
+def settings(**over: object) -> Solve:
+    """Section solve of params.yaml, its fields replaced by `over`."""
+    common = read(PARAMS)["solve"]["common"]
+    return Solve.model_validate({**common, "max_executions": 2, "max_tokens": 1000, "logprobs": 0, "stop": [], **over})
+
+
+def fixed(**asks: int) -> dict[str, Any]:
+    """The plan {cot: 8} as params.yaml writes it."""
+    return {"kind": "fixed", "asks": [[prompt, count] for prompt, count in asks.items()], "in_turn": False}
+
+
+def words(count: int, then: str = "") -> str:
+    """A text of so many tokens, and `then` after them."""
+    return " so" * count + then
+
+
+def sat(folder: Path, replies: Mapping[str, str], config: Solve, allowance: Allowance | None = None, contest: Contest = CONTEST) -> Desk:
+    """The desk after the question."""
+    file = folder / "replies.jsonl"
+    file.write_text("".join(json.dumps({"key": key, "reply": reply}) + "\n" for key, reply in replies.items()), encoding="utf-8")
+
+    async def run() -> Desk:
+        async with ScriptedEngine(ScriptedSettings(step_s=STEP_S), file) as engine, Late() as box:
+            desk = Desk(problem(), manner(config, contest), config.stop, engine, box, allowance or Allowance(1e6))
+            await config.plan.sit(desk)
+            await desk.close()
+            return desk
+
+    return asyncio.run(run())
+
+
+def sit(folder: Path, replies: Mapping[str, str], plan: Mapping[str, Any], limit_s: float = 1e6, **over: object) -> Sequence[Candidate]:
+    """The rows of one question."""
+    return sat(folder, replies, settings(plan=plan, **over), Allowance(limit_s)).candidates()
