@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from components.compose import selections
 from components.core import rows
 from components.core.types import Candidate, Judgement, Problem
-from components.judge.drawing import SHARES, Knockout, Repeated, Share, clusters, show
+from components.judge.drawing import SHARES, Knockout, Repeated, Share, show
 from components.judge.stage import Judge, judge
 from components.lib import genselect
 from components.lib.engine.config import Engines
+from components.lib.supporters import by_answer
 from tests.making import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +65,10 @@ def test_a_long_summary_is_cut_and_keeps_its_box(text: str, wanted: str | None) 
 
 
 # ---- repeated readings ----------------------------------------------------------------------------------------------------------
+
+
+def clusters(cast: Sequence[Candidate]) -> list[list[Candidate]]:
+    return list(by_answer(cast).values())
 
 
 def tries(answers: Sequence[int | None]) -> list[Candidate]:
