@@ -141,7 +141,7 @@ def _measure(disputed: Iterable[Disputed], checks: Sequence[Check]) -> Metrics:
     """Per kind: how many checks hold, fail or cannot say, and the mean score of right and of wrong answers."""
     golds = {one.problem.id: one.problem.answer for one in disputed}
     answered = {(c.problem, c.index): c.answer for one in disputed for behind in one.supporters for c in behind}
-    measured = {}
+    measured: Metrics = {}
     for kind in dict.fromkeys(check.kind for check in checks):
         scores: dict[bool, list[float]] = {True: [], False: []}
         told = Counter[str](holds=0, fails=0, between=0, cannot_say=0)
