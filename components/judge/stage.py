@@ -138,7 +138,7 @@ async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
     key = f"{reading.problem.id}/judge/{reading.number}"
     verdict = await engine.complete(engine.render([asked]), sampling, key=key, seed=reading.seed)
     parsed = genselect.parse(verdict.text, len(reading.shown))
-    position = random.Random(reading.seed).randrange(len(reading.shown)) if parsed is None else parsed
+    position = _lot(reading) if parsed is None else parsed
     chosen = reading.shown[position]
     return Judgement(
         problem=reading.problem.id,
@@ -151,6 +151,11 @@ async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
         chosen=chosen.index,
         answer=chosen.answer,
     )
+
+
+def _lot(reading: Reading) -> int:
+    """The place that stands in for a verdict that names none."""
+    return random.Random(f"{reading.seed}/lot").randrange(len(reading.shown))
 
 
 def _positions(made: Sequence[Judgement]) -> dict[str, int]:
