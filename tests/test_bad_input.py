@@ -24,14 +24,15 @@ import pytest
 
 from components.core import params, rows, runner
 from components.core.errors import UserError
-from components.core.types import Candidate, Example, Judgement, Message, Problem
+from components.core.types import Candidate, Check, Example, Judgement, Message, Problem
 from components.lib import arithmetic
 from tests import micro_model
 from tests.making import candidate, problem
 
 ROOT = Path(__file__).parents[1]
 WORDS = {
-    "vote": "--candidates candidates.parquet --judgements judgements.parquet --problems problems.parquet --out out.parquet",
+    "vote": "--candidates candidates.parquet --judgements judgements.parquet --checks checks.parquet --problems problems.parquet "
+    "--out out.parquet",
     "compose cot": "--candidates candidates.parquet --problems problems.parquet --out out.parquet",
     "judge": "--candidates candidates.parquet --problems problems.parquet --model . --out out.parquet",
     "solve exam-cot": "--problems problems.parquet --model . --out out.parquet",
@@ -52,6 +53,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
         Path("candidates.parquet"), [candidate(answer, name, index) for name in "pq" for index, answer in enumerate((7, 3))], Candidate
     )
     rows.write(Path("judgements.parquet"), [], Judgement)
+    rows.write(Path("checks.parquet"), [], Check)
     return tmp_path
 
 

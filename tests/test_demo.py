@@ -83,7 +83,7 @@ def test_a_voting_setting_changes_only_votes(chain: Path) -> None:
     params = (chain / "params.yaml").read_text(encoding="utf-8")
     try:
         (chain / "params.yaml").write_text(
-            params.replace("[majority, weighted, genselect, arbitrary]", "[majority, genselect]"), encoding="utf-8"
+            params.replace("[majority, weighted, genselect, verified, arbitrary]", "[majority, genselect]"), encoding="utf-8"
         )
         assert Graph.read(chain).changed() == {f"vote@{name}" for name in ("base", "cot", "tir", "genselect", "awq", "fp8")}
     finally:

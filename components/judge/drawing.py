@@ -7,7 +7,6 @@ into windows of about equal size. Asks no engine; a problem whose candidates hav
 
 import math
 import random
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, NamedTuple
 
@@ -15,6 +14,7 @@ from pydantic import Field
 
 from components.core.params import Settings
 from components.core.types import Candidate
+from components.lib.supporters import by_answer
 
 Share = Literal["linear", "sqrt", "bayesian"]
 SHARES: dict[Share, Callable[[int], float]] = {"linear": float, "sqrt": math.sqrt, "bayesian": lambda size: size + 1.0}
@@ -49,7 +49,7 @@ class Repeated(Settings):
     share: Share
 
     def draw(self, pool: Sequence[Candidate], round: int, seed: str) -> Draw:
-        groups = clusters(pool)
+        groups = list(by_answer(pool).values())
         if round or len(groups) < 2:
             return Draw([], [])
         seeds = [_seed(f"{seed}/{number}") for number in range(self.readings)]
@@ -63,14 +63,14 @@ class Knockout(Settings):
     window: int = Field(ge=2)
 
     def draw(self, pool: Sequence[Candidate], round: int, seed: str) -> Draw:
-        if len(clusters(pool)) < 2:
+        if len(by_answer(pool)) < 2:
             return Draw([], [])
         dealt = list(pool)
         random.Random(f"{seed}/round {round}").shuffle(dealt)
         tables = math.ceil(len(dealt) / self.window)
         windows = [dealt[table::tables] for table in range(tables)]
-        read = [Shown(_seed(f"{seed}/{round}/{table}"), window) for table, window in enumerate(windows) if len(clusters(window)) > 1]
-        return Draw(read, [window[0] for window in windows if len(clusters(window)) == 1])
+        read = [Shown(_seed(f"{seed}/{round}/{table}"), window) for table, window in enumerate(windows) if len(by_answer(window)) > 1]
+        return Draw(read, [window[0] for window in windows if len(by_answer(window)) == 1])
 
 
 Plan = Annotated[Repeated | Knockout, Field(discriminator="kind")]
@@ -78,15 +78,6 @@ Plan = Annotated[Repeated | Knockout, Field(discriminator="kind")]
 
 def _seed(text: str) -> int:
     return random.Random(text).getrandbits(62)
-
-
-def clusters(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Candidates by answer; the largest cluster first, then the one that stands first."""
-    found: dict[int, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        if candidate.answer is not None:
-            found[candidate.answer].append(candidate)
-    return sorted(found.values(), key=len, reverse=True)
 
 
 def show(groups: Sequence[Sequence[Candidate]], max_shown: int, share: Share, seed: int) -> list[Candidate]:

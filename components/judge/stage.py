@@ -15,11 +15,12 @@ from components.core.errors import UserError
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out
 from components.core.types import Candidate, Judgement, Message, Problem
-from components.judge.drawing import Plan, clusters
+from components.judge.drawing import Plan
 from components.lib import genselect
 from components.lib.engine.callers import start
 from components.lib.engine.config import Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
+from components.lib.supporters import by_answer
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def _pools(config: Judge, candidates: Path, known: Mapping[str, Problem], proble
         if name not in known:
             raise UserError(f"{candidates}: problem '{name}' is not in {problems}; `dvc repro` sits the problems that are there now")
         readable = [candidate for candidate in group if genselect.summary(candidate, config.summary_chars)]
-        num = len(clusters(readable))
+        num = len(by_answer(readable))
         alone += num == 1
         if num > 1:
             pools[name] = readable
@@ -137,7 +138,7 @@ async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
     key = f"{reading.problem.id}/judge/{reading.number}"
     verdict = await engine.complete(engine.render([asked]), sampling, key=key, seed=reading.seed)
     parsed = genselect.parse(verdict.text, len(reading.shown))
-    position = random.Random(reading.seed).randrange(len(reading.shown)) if parsed is None else parsed
+    position = _lot(reading) if parsed is None else parsed
     chosen = reading.shown[position]
     return Judgement(
         problem=reading.problem.id,
@@ -150,6 +151,11 @@ async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
         chosen=chosen.index,
         answer=chosen.answer,
     )
+
+
+def _lot(reading: Reading) -> int:
+    """The place that stands in for a verdict that names none."""
+    return random.Random(f"{reading.seed}/lot").randrange(len(reading.shown))
 
 
 def _positions(made: Sequence[Judgement]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.runner import In, Metrics, Out
 from components.core.types import Candidate, Check, Judgement, Problem, Vote
+from components.lib.supporters import finished
 from components.lib.votes.ballot import Ballot, decide, strategies
 from components.lib.votes.numbers import Votes
 
@@ -64,6 +65,6 @@ def _cast(candidates: Path, golds: Iterable[str]) -> Iterator[tuple[str, list[Ca
         if name not in left:
             raise UserError(f"{candidates}: problem '{name}' is not in the exam, or not in one piece; `dvc repro` sits the exam anew")
         del left[name]
-        yield name, sorted((c for c in group if c.answer is not None), key=lambda candidate: (candidate.rank is None, candidate.rank))
+        yield name, finished(group)
     for name in left:
         yield name, []

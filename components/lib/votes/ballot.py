@@ -24,15 +24,6 @@ class Ballot(NamedTuple):
     checks: Sequence[Check]
     numbers: Votes
 
-    @property
-    def supporters(self) -> dict[int, list[Candidate]]:
-        """Candidates by answer; the answer with most of them first, then the one whose first supporter finished first."""
-        found: dict[int, list[Candidate]] = defaultdict(list)
-        for candidate in self.candidates:
-            if candidate.answer is not None:
-                found[candidate.answer].append(candidate)
-        return dict(sorted(found.items(), key=lambda entry: -len(entry[1])))
-
 
 class Voice(NamedTuple):
     """One candidate speaks for one answer; None speaks for none."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from statistics import fmean, median
 
 from components.core.types import Candidate
+from components.lib.supporters import by_answer
 from components.lib.votes.ballot import Ballot, Voice, each, strategy
 
 WINDOW = 32
@@ -37,7 +38,7 @@ def tail_entropy(ballot: Ballot) -> Iterable[Voice]:
     by = ballot.numbers.tail_entropy
     tails = {candidate.index: _tail(candidate, by.tokens) for candidate in ballot.candidates if candidate.entropies}
     usual = median(tails.values()) if tails else 0.0
-    for answer, supporters in ballot.supporters.items():
+    for answer, supporters in by_answer(ballot.candidates).items():
         known = [candidate.index for candidate in supporters if candidate.index in tails]
         if known:
             certainty = math.exp(-median(tails[index] for index in known))

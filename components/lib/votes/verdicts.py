@@ -1,9 +1,11 @@
 """Strategies that look at what was found out after the sitting: GenSelect's readings, and checks of an answer."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from components.core.types import Candidate, Check
+from components.lib.supporters import by_answer
 from components.lib.votes.ballot import Ballot, Voice, each, strategy
 from components.lib.votes.plain import majority
 
@@ -28,15 +30,16 @@ def verified(ballot: Ballot) -> Iterable[Voice]:
     The extent is the mean over the kinds of checks that could say something about the answer (0 where none could). Below the `top` answers
     votes count as they are, which cannot win: nothing there has more of them.
     """
-    by, supporters = ballot.numbers.verified, ballot.supporters
-    extent = {} if len(supporters) < 2 else {answer: _extent(ballot, answer) for answer in list(supporters)[: by.top]}
+    by, supporters = ballot.numbers.verified, by_answer(ballot.candidates)
+    leading = list(supporters.items())[: by.top] if len(supporters) > 1 else []
+    extent = {answer: _extent(ballot.checks, behind) for answer, behind in leading}
     return each(ballot, lambda candidate: 1.0 + by.gain * (extent.get(candidate.answer, 0.0) if candidate.answer is not None else 0.0))
 
 
-def _extent(ballot: Ballot, answer: int) -> float:
-    behind = {candidate.index for candidate in ballot.supporters[answer]}
+def _extent(checks: Sequence[Check], behind: Sequence[Candidate]) -> float:
+    indices = {candidate.index for candidate in behind}
     scores: dict[str, list[float]] = defaultdict(list)
-    for check in ballot.checks:
-        if check.candidate in behind and check.score is not None:
+    for check in checks:
+        if check.candidate in indices and check.score is not None:
             scores[check.kind].append(check.score)
     return fmean(fmean(found) for found in scores.values()) if scores else 0.0

@@ -1,0 +1,4 @@
+from components.core.runner import main
+from components.verify.stage import verify
+
+main(verify)

@@ -1,0 +1,154 @@
+"""The stage: for each problem on which candidates disagree, checks of its leading answers."""
+
+import asyncio
+import itertools
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import Field
+
+from components.core import rows
+from components.core.errors import UserError
+from components.core.params import Config
+from components.core.runner import In, Metrics, Out
+from components.core.types import Candidate, Check, Message, Problem
+from components.lib import genselect, prompts
+from components.lib.answers import Contest
+from components.lib.engine.callers import start
+from components.lib.engine.config import Engines, kind_for, open_engine
+from components.lib.engine.protocol import Engine, Sampling
+from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.supporters import by_answer, finished
+from components.verify.constraints import kept
+from components.verify.opinion import opinion
+from components.verify.rerun import rerun
+
+
+class Verify(Config, section="verify"):
+    """What is checked and how a model is asked."""
+
+    seed: int
+    top: int = Field(ge=1)
+    """Answers of a problem that are checked, those with most votes first."""
+    model_samples: int = Field(ge=0)
+    """Replies of the model on one candidate per answer; 0: no model is asked."""
+    prompt: str
+    """The prompt file's name."""
+    engine: str
+    engine_by_format: dict[str, str]
+    summary_chars: int = Field(ge=100)
+    """Of the solution that the model sees, at most."""
+    max_tokens: int
+    temperature: float
+    at_once: int = Field(ge=1)
+    """Candidates side by side that a model is asked about."""
+
+
+class Disputed(NamedTuple):
+    """A problem on which candidates disagree, with the supporters of each answer that is checked."""
+
+    problem: Problem
+    supporters: list[list[Candidate]]
+
+
+def verify(
+    config: Verify, engines: Engines, sandbox: SandboxConfig, contest: Contest, *, candidates: In, problems: In, model: In, out: Out
+) -> Metrics:
+    """Checks answers against the statement, by their own programs, and (where model_samples is not 0) by a model."""
+    disputed = _disputed(config, candidates, problems)
+    checks = [
+        *_constraints(disputed, contest),
+        *asyncio.run(_reruns(config, sandbox, contest, disputed)),
+        *asyncio.run(_opinions(config, engines, model, disputed)),
+    ]
+    order = {one.problem.id: place for place, one in enumerate(disputed)}
+    rows.write(out, sorted(checks, key=lambda check: order[check.problem]), Check)
+    return {"problems": len(disputed), **_measure(disputed, checks)}
+
+
+def _disputed(config: Verify, candidates: Path, problems: Path) -> list[Disputed]:
+    known = {problem.id: problem for problem in rows.read(problems, Problem)}
+    found = []
+    for name, group in itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem):
+        if name not in known:
+            raise UserError(f"{candidates}: problem '{name}' is not in {problems}; `dvc repro` sits the problems that are there now")
+        supporters = list(by_answer(finished(group)).values())
+        if len(supporters) > 1:
+            found.append(Disputed(known[name], supporters[: config.top]))
+    return found
+
+
+def _constraints(disputed: Iterable[Disputed], contest: Contest) -> list[Check]:
+    """One check per answer, under the name of the first candidate behind it."""
+    made = []
+    for problem, supporters in disputed:
+        for first in (behind[0] for behind in supporters):
+            assert first.answer is not None, "supporters have an answer"
+            score, detail = kept(problem.statement, first.answer, contest)
+            made.append(Check(problem=problem.id, candidate=first.index, kind="constraint", score=score, detail=detail))
+    return made
+
+
+async def _reruns(config: Verify, sandbox: SandboxConfig, contest: Contest, disputed: Iterable[Disputed]) -> list[Check]:
+    """One check per candidate that ran code."""
+    wanted = [candidate for one in disputed for behind in one.supporters for candidate in behind if candidate.runs]
+    if not wanted:
+        return []
+    async with open_sandbox(sandbox) as box, asyncio.TaskGroup() as group:
+        tasks = [group.create_task(rerun(candidate, box, contest, _seed(config, candidate, "rerun"))) for candidate in wanted]
+    return [task.result() for task in tasks]
+
+
+async def _opinions(config: Verify, engines: Engines, model: Path, disputed: Iterable[Disputed]) -> list[Check]:
+    """One check per answer: of the first candidate behind it that a reader can follow."""
+    readable = [(one.problem, candidate) for one in disputed for candidate in _shown(config, one)]
+    if not (config.model_samples and readable):
+        return []
+    made: list[Check] = []
+    async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model) as engine:
+        for begin in range(0, len(readable), config.at_once):
+            asked = readable[begin : begin + config.at_once]
+            async with asyncio.TaskGroup() as group:
+                callers = [_ask(config, engine, *pair, number) for pair in asked for number in range(config.model_samples)]
+                tasks = start(group, engine, callers)
+            replies = iter([task.result() for task in tasks])
+            made += [opinion(candidate, list(itertools.islice(replies, config.model_samples))) for _, candidate in asked]
+    return made
+
+
+def _shown(config: Verify, one: Disputed) -> list[Candidate]:
+    readable = [[candidate for candidate in behind if genselect.summary(candidate, config.summary_chars)] for behind in one.supporters]
+    return [behind[0] for behind in readable if behind]
+
+
+async def _ask(config: Verify, engine: Engine, problem: Problem, candidate: Candidate, number: int) -> str:
+    solution = genselect.summary(candidate, config.summary_chars) or ""
+    content = prompts.render(config.prompt, statement=problem.statement, solution=solution)
+    prompt = engine.render([Message(role="user", content=content, loss=False)])
+    sampling = Sampling(config.temperature, 1.0, 0, 0.0, config.max_tokens, ())
+    key = f"{problem.id}/verify/{candidate.index}/{number}"
+    return (await engine.complete(prompt, sampling, key=key, seed=_seed(config, candidate, str(number)))).text
+
+
+def _seed(config: Verify, candidate: Candidate, what: str) -> int:
+    return random.Random(f"{config.seed}/{candidate.problem}/{candidate.index}/{what}").getrandbits(62)
+
+
+def _measure(disputed: Iterable[Disputed], checks: Sequence[Check]) -> Metrics:
+    """Per kind: how many checks hold, fail or cannot say, and the mean score of right and of wrong answers."""
+    golds = {one.problem.id: one.problem.answer for one in disputed}
+    answered = {(c.problem, c.index): c.answer for one in disputed for behind in one.supporters for c in behind}
+    measured: Metrics = {}
+    for kind in dict.fromkeys(check.kind for check in checks):
+        scores: dict[bool, list[float]] = {True: [], False: []}
+        told = Counter[str](holds=0, fails=0, between=0, cannot_say=0)
+        for check in (check for check in checks if check.kind == kind):
+            told["cannot_say" if check.score is None else {1.0: "holds", 0.0: "fails"}.get(check.score, "between")] += 1
+            if check.score is not None:
+                scores[answered[check.problem, check.candidate] == golds[check.problem]].append(check.score)
+        means = {name: sum(found) / len(found) if found else None for name, found in (("right", scores[True]), ("wrong", scores[False]))}
+        measured[kind] = {**told, "mean_score": means}
+    return measured
