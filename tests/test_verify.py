@@ -185,7 +185,7 @@ def verified(home: Path, cast: list[Candidate], exam: list[Problem], **fields: o
     (home / "replies.jsonl").write_text("\n".join(replies) + "\n", encoding="utf-8")
     rows.write(home / "candidates.parquet", cast, Candidate)
     rows.write(home / "problems.parquet", exam, Problem)
-    usual = {"seed": 1, "top": 2, "model_samples": 0, "prompt": "verify", "engine": "scripted", "engine_by_format": {}}
+    usual = {"seed": 1, "top": 2, "reruns": 8, "model_samples": 0, "prompt": "verify", "engine": "scripted", "engine_by_format": {}}
     settings = Verify.model_validate({**usual, "summary_chars": 3000, "max_tokens": 100, "temperature": 0.7, "at_once": 2, **fields})
     metrics = verify(
         settings, Engines.load(ROOT / "params.yaml"), config(), AIMO2, candidates=home / "candidates.parquet",

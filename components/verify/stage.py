@@ -33,6 +33,8 @@ class Verify(Config, section="verify"):
     seed: int
     top: int = Field(ge=1)
     """Answers of a problem that are checked, those with most votes first."""
+    reruns: int = Field(ge=0)
+    """Candidates per answer whose last program is run again, those that finished first."""
     model_samples: int = Field(ge=0)
     """Replies of the model on one candidate per answer; 0: no model is asked."""
     prompt: str
@@ -93,8 +95,9 @@ def _constraints(disputed: Iterable[Disputed], contest: Contest) -> list[Check]:
 
 
 async def _reruns(config: Verify, sandbox: SandboxConfig, contest: Contest, disputed: Iterable[Disputed]) -> list[Check]:
-    """One check per candidate that ran code."""
-    wanted = [candidate for one in disputed for behind in one.supporters for candidate in behind if candidate.runs]
+    """The first candidates behind each answer that ran code."""
+    ran = ([candidate for candidate in behind if candidate.runs] for one in disputed for behind in one.supporters)
+    wanted = [candidate for behind in ran for candidate in behind[: config.reruns]]
     if not wanted:
         return []
     async with open_sandbox(sandbox) as box, asyncio.TaskGroup() as group:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from components.core import rows
 from components.core.errors import UserError
 from components.core.runner import In, Metrics, Out
-from components.core.types import Candidate, Check, Judgement, Problem, Vote
+from components.core.types import Candidate, Check, Judgement, Problem, Sat, Vote
 from components.lib.supporters import finished
 from components.lib.votes.ballot import Ballot, decide, strategies
 from components.lib.votes.numbers import Votes
@@ -17,17 +17,18 @@ from components.lib.votes.numbers import Votes
 R = TypeVar("R", Judgement, Check)
 
 
-def vote(config: Votes, *, candidates: In, judgements: In, checks: In, problems: In, out: Out) -> Metrics:
+def vote(config: Votes, *, candidates: In, questions: In, judgements: In, checks: In, problems: In, out: Out) -> Metrics:
     """Votes by every strategy and counts how many problems each gets right."""
     strategies(config.strategies)  # refuses a name that is none
     golds = _golds(problems)
+    given_up = {question.problem for question in rows.read(questions, Sat) if question.given_up}
     read, checked = _by_problem(judgements, Judgement), _by_problem(checks, Check)
     right: dict[str, int] = dict.fromkeys(config.strategies, 0)
     unanswered: dict[str, int] = dict.fromkeys(config.strategies, 0)
 
     def votes() -> Iterator[Vote]:
         for name, cast in _cast(candidates, golds):
-            ballot = Ballot(name, cast, read[name], checked[name], config)
+            ballot = Ballot(name, [] if name in given_up else cast, read[name], checked[name], config)
             for strategy in config.strategies:
                 decided = decide(ballot, strategy, golds[name])
                 right[strategy] += decided.correct
