@@ -132,6 +132,19 @@ def test_a_missing_listener_and_a_raised_exception_are_told_in_kaggles_words() -
         client.channel.close()
 
 
+def test_a_long_exception_is_never_taken_for_a_broken_connection() -> None:
+    def predict(id_: Any, question: Any) -> Any:
+        raise RuntimeError("²" * 30_000)
+
+    with InferenceServer(predict, port=0) as server:
+        client = by_hand.Client(server.port)
+        for _ in range(20):
+            with pytest.raises(grpc.RpcError, match="Exception calling application: ²²") as raised:
+                client.predict("a", "b")
+            assert raised.value.code() == grpc.StatusCode.UNKNOWN
+        client.channel.close()
+
+
 def test_a_listener_needs_a_name_and_a_port_has_one_server() -> None:
     with pytest.raises(UserError, match="def predict"):
         InferenceServer(lambda id_, question: None)

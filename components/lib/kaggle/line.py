@@ -55,7 +55,8 @@ class Wire:
 
         retry = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": RETRY}]})
         ours = [("grpc.service_config", retry), ("grpc.enable_http_proxy", 0), ("grpc.max_reconnect_backoff_ms", 1000)]
-        self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", options=[*OPTIONS, *ours])
+        long_errors = ("grpc.max_metadata_size", 1 << 20)  # else a long exception of a server is now and then RESOURCE_EXHAUSTED
+        self._channel = grpc.insecure_channel(f"{self._host}:{self._port}", options=[*OPTIONS, *ours, long_errors])
         self._send: Callable[..., bytes] = self._channel.unary_unary(f"/{SERVICE}/{METHOD}")
         return self
 

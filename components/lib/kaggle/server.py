@@ -13,6 +13,9 @@ from components.lib.kaggle.messages import METHOD, SERVICE, messages
 from components.lib.kaggle.payload import pack, unpack
 
 PORT = 50051
+TOLD = 600
+"""Characters of an exception that reach the gateway. gRPC carries them as a header, percent-encoded (up to twelve bytes each), and
+beyond 8 KB it drops the response, at first only now and then: a long message would look like a broken connection."""
 OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
@@ -63,7 +66,7 @@ class InferenceServer:
 
         import grpc
 
-        handler = grpc.unary_unary_rpc_method_handler(lambda sent, _: respond(self.listeners, sent))
+        handler = grpc.unary_unary_rpc_method_handler(self._send)
         options = [*OPTIONS, ("grpc.so_reuseport", 0)]  # else two servers would share a port and each get half of the questions
         self._desk = ThreadPoolExecutor(max_workers=1)
         self._server = grpc.server(self._desk, options=options)
@@ -74,6 +77,15 @@ class InferenceServer:
             raise UserError(f"port {self.port} cannot be listened on ({error}); end what uses it, or set another gateway.port") from None
         self._server.start()
         return self
+
+    def _send(self, sent: bytes, _: Any) -> bytes:
+        """gRPC itself tells the caller what is raised here, as "Exception calling application: …", and logs it."""
+        try:
+            return respond(self.listeners, sent)
+        except Exception as error:
+            if len(str(error)) <= TOLD:
+                raise
+            raise RuntimeError(str(error)[:TOLD]) from error
 
     def wait(self) -> None:
         """Blocks until the server ends."""
