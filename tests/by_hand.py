@@ -114,7 +114,7 @@ class Client:
         self.send = self.channel.unary_unary(SEND)
 
     def predict(self, name: str, question: str) -> dict[str, list[Any]]:
-        kind, content = answered(self.send(request("predict", series("id", [name]), series("question", [question])), timeout=10))
+        kind, content = answered(self.send(request("predict", series("id", [name]), series("question", [question])), timeout=60))
         assert kind == POLARS_FRAME
         return table(content)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from components.lib.answers import Contest, gold
 from components.lib.kaggle.failure import ErrorName, Failure
+from components.lib.kaggle.payload import is_a
 
 
 class Worth(NamedTuple):
@@ -19,10 +20,9 @@ class Worth(NamedTuple):
 
 def checked(response: Any, name: str) -> Any:
     """The response as a polars frame with one row for the problem `name`; raises Failure INVALID_SUBMISSION."""
-    import pandas as pd
     import polars as pl
 
-    frame = pl.from_pandas(response) if isinstance(response, pd.DataFrame) else response
+    frame = pl.from_pandas(response) if is_a(response, "pandas.DataFrame") else response
     if frame is None:
         raise _invalid("predict returned nothing")
     if not isinstance(frame, pl.DataFrame):

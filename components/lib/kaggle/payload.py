@@ -4,8 +4,8 @@ The order of the table matters: numpy's scalars come first because many of them 
 before int. Nothing is ever pickled, so that a payload from a stranger runs no code.
 """
 
-import functools
 import io
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,18 +13,18 @@ from components.lib.kaggle.messages import messages
 
 
 class Kind(NamedTuple):
-    """One kind of value: its field, its Python type, and the way there and back."""
+    """One kind of value: its field, its Python type by name, and the way there and back."""
 
     field: str
-    type: type
+    type: str
     dump: Callable[[Any], Any]
     load: Callable[[Any], Any]
 
 
 def pack(value: Any) -> Any:
     """The Payload of a value; TypeError where the protocol has none for it."""
-    for kind in _kinds():
-        if isinstance(value, kind.type):
+    for kind in KINDS:
+        if is_a(value, kind.type):
             return messages().Payload(**{kind.field: kind.dump(value)})
     raise TypeError(f"Type {type(value)} has no payload: send a number, text, list, tuple, dict, frame, series, numpy array or BytesIO")
 
@@ -32,38 +32,16 @@ def pack(value: Any) -> Any:
 def unpack(payload: Any) -> Any:
     """The value of a Payload; TypeError where none is set."""
     field = payload.WhichOneof("value")
-    for kind in _kinds():
+    for kind in KINDS:
         if kind.field == field:
             return kind.load(getattr(payload, field))
     raise TypeError(f"a payload of an unknown kind: {field}")
 
 
-@functools.cache
-def _kinds() -> tuple[Kind, ...]:
-    import numpy as np
-    import pandas as pd
-    import polars as pl
-
-    def same(value: Any) -> Any:
-        return value
-
-    return (
-        Kind("numpy_scalar_value", np.generic, _dump_scalar, _load_scalar),
-        Kind("str_value", str, same, same),
-        Kind("bool_value", bool, same, same),
-        Kind("int_value", int, same, same),
-        Kind("float_value", float, same, same),
-        Kind("none_value", type(None), lambda _: True, lambda _: None),
-        Kind("list_value", list, _dump_all, lambda sent: [unpack(item) for item in sent.payloads]),
-        Kind("tuple_value", tuple, _dump_all, lambda sent: tuple(unpack(item) for item in sent.payloads)),
-        Kind("dict_value", dict, _dump_dict, lambda sent: {key: unpack(value) for key, value in sent.payload_map.items()}),
-        Kind("pandas_dataframe_value", pd.DataFrame, _dump_pandas, lambda sent: pd.read_parquet(io.BytesIO(sent))),
-        Kind("polars_dataframe_value", pl.DataFrame, _dump_polars, _load_polars),
-        Kind("pandas_series_value", pd.Series, lambda value: _dump_pandas(value.to_frame()), _load_pandas_series),
-        Kind("polars_series_value", pl.Series, _dump_polars_series, lambda sent: pl.read_parquet(io.BytesIO(sent)).to_series()),
-        Kind("numpy_array_value", np.ndarray, _dump_array, lambda sent: np.load(io.BytesIO(sent), allow_pickle=False)),
-        Kind("bytes_io_value", io.BytesIO, lambda value: value.getvalue(), io.BytesIO),
-    )
+def is_a(value: Any, name: str) -> bool:
+    """Whether it is of the type of this name. A library that nobody imported has no values, and is not imported to find that out."""
+    module, _, kind = name.rpartition(".")
+    return isinstance(value, getattr(sys.modules.get(module), kind, ()))
 
 
 def _dump_all(values: Any) -> Any:
@@ -84,38 +62,40 @@ def _dump_pandas(frame: Any) -> bytes:
     return written.getvalue()
 
 
-def _load_pandas_series(sent: bytes) -> Any:
+def _load_pandas(sent: bytes) -> Any:
     import pandas as pd
 
-    return pd.read_parquet(io.BytesIO(sent)).iloc[:, 0]
+    return pd.read_parquet(io.BytesIO(sent))
 
 
 def _dump_polars(frame: Any) -> bytes:
-    """An Arrow stream, through pyarrow: polars' own writer has string views, which older readers cannot read."""
+    """An Arrow stream in the oldest layout: string views are unknown to older readers."""
     import polars as pl
-    import pyarrow as pa
 
     banned = {dtype for dtype in frame.dtypes if dtype.base_type() in (pl.Enum, pl.Object, pl.Unknown)}
     if banned:
         raise TypeError(f"a polars frame with columns of type {banned} has no payload")
-    table, written = frame.to_arrow(), io.BytesIO()
-    with pa.ipc.new_stream(written, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
-        stream.write_table(table)
+    written = io.BytesIO()
+    frame.write_ipc_stream(written, compression="lz4", compat_level=pl.CompatLevel.oldest())
     return written.getvalue()
 
 
 def _load_polars(sent: bytes) -> Any:
     import polars as pl
-    import pyarrow as pa
 
-    with pa.ipc.open_stream(sent) as stream:
-        return pl.from_arrow(stream.read_all())
+    return pl.read_ipc_stream(io.BytesIO(sent))
 
 
 def _dump_polars_series(series: Any) -> bytes:
     written = io.BytesIO()
     series.to_frame().write_parquet(written, compression="lz4", statistics=False)
     return written.getvalue()
+
+
+def _load_polars_series(sent: bytes) -> Any:
+    import polars as pl
+
+    return pl.read_parquet(io.BytesIO(sent)).to_series()
 
 
 def _dump_array(array: Any) -> bytes:
@@ -137,7 +117,30 @@ def _dump_scalar(scalar: Any) -> bytes:
     return _dump_array(np.asarray(scalar))
 
 
-def _load_scalar(sent: bytes) -> Any:
+def _load_array(sent: bytes) -> Any:
     import numpy as np
 
-    return np.load(io.BytesIO(sent), allow_pickle=False)[()]
+    return np.load(io.BytesIO(sent), allow_pickle=False)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+KINDS = (
+    Kind("numpy_scalar_value", "numpy.generic", _dump_scalar, lambda sent: _load_array(sent)[()]),
+    Kind("str_value", "builtins.str", _same, _same),
+    Kind("bool_value", "builtins.bool", _same, _same),
+    Kind("int_value", "builtins.int", _same, _same),
+    Kind("float_value", "builtins.float", _same, _same),
+    Kind("none_value", "types.NoneType", lambda _: True, lambda _: None),
+    Kind("list_value", "builtins.list", _dump_all, lambda sent: [unpack(item) for item in sent.payloads]),
+    Kind("tuple_value", "builtins.tuple", _dump_all, lambda sent: tuple(unpack(item) for item in sent.payloads)),
+    Kind("dict_value", "builtins.dict", _dump_dict, lambda sent: {key: unpack(value) for key, value in sent.payload_map.items()}),
+    Kind("pandas_dataframe_value", "pandas.DataFrame", _dump_pandas, _load_pandas),
+    Kind("polars_dataframe_value", "polars.DataFrame", _dump_polars, _load_polars),
+    Kind("pandas_series_value", "pandas.Series", lambda value: _dump_pandas(value.to_frame()), lambda sent: _load_pandas(sent).iloc[:, 0]),
+    Kind("polars_series_value", "polars.Series", _dump_polars_series, _load_polars_series),
+    Kind("numpy_array_value", "numpy.ndarray", _dump_array, _load_array),
+    Kind("bytes_io_value", "io.BytesIO", lambda value: value.getvalue(), io.BytesIO),
+)
