@@ -15,7 +15,7 @@ import pytest
 from components.core.errors import UserError
 from components.gateway.paper import Paper, Question, paper, read
 from components.gateway.sitting import Gateway, Sitting, sit
-from components.gateway.stage import hold
+from components.gateway.stage import gateway, hold
 from components.lib.answers import Contest
 from components.lib.kaggle.failure import ErrorName
 from components.lib.kaggle.line import Direct, Line, Wire
@@ -266,6 +266,14 @@ def test_a_host_that_does_not_exist_is_a_server_that_never_started(tmp_path: Pat
     with Wire("inference-server.invalid", 50051, startup_s=900) as line:
         told = sit_kaggle(tmp_path, line)
     assert told["ErrorName"] == "SERVER_NEVER_STARTED" and "no host inference-server.invalid" in told["ErrorDetails"]
+
+
+def test_in_the_scored_run_the_server_is_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLE_IS_COMPETITION_RERUN", "1")
+    file = tmp_path / "test.csv"
+    file.write_text("id,question\na,b\n", encoding="utf-8")
+    metrics = gateway(config(startup_s=0.1, port=50051), AIMO2, problems=file, out=tmp_path / "out")
+    assert metrics["failures"] == ["SERVER_NEVER_STARTED"] and "no host inference_server" in result(tmp_path / "out")["ErrorDetails"]
 
 
 def test_a_server_may_come_up_after_the_gateway(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_solver_votes_on_its_attempts_or_has_no_answer(tmp_path: Path) -> No
 def test_the_model_is_opened_by_the_first_question(tmp_path: Path) -> None:
     with (
         solver("teacher", tmp_path / "none.jsonl", params(tmp_path, engine="scripted")) as answer,
-        pytest.raises(UserError, match="none.jsonl"),
+        pytest.raises(UserError, match=r"none\.jsonl"),
     ):
         answer("a", "What is 1 + 1?")
 
