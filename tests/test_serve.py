@@ -26,7 +26,7 @@ from tests import by_hand
 ROOT = Path(__file__).parents[1]
 MODEL = Path("components/lib/arithmetic")  # the template teacher's: it knows problems by their id
 CONTEST = Contest(low=0, high=999, modulus=1000)
-GATEWAY: dict[str, Any] = {"mode": "kaggle", "host": "localhost", "port": 0, "shuffle": True, "seed": 1, "sittings": 1}
+GATEWAY: dict[str, Any] = {"mode": "kaggle", "host": "localhost", "port": 0, "shuffle": True, "seed": 1, "sittings": 1, "questions": 50}
 GATEWAY |= {"response_s": 60.0, "startup_s": 60.0, "total_s": 600.0}
 
 
@@ -69,10 +69,19 @@ def test_the_model_is_opened_by_the_first_question(tmp_path: Path) -> None:
         answer("a", "What is 1 + 1?")
 
 
-def test_no_attempt_is_made_when_the_sitting_is_over(tmp_path: Path) -> None:
-    file = params(tmp_path, clock={"question_s": 350.0, "sitting_s": 0.0})
-    with solver("teacher", ROOT / MODEL, file) as answer:
-        assert answer("generated-1", "not the statement of generated-1, which the teacher would refuse") is None
+@pytest.mark.parametrize("clock", [{"question_s": 350.0, "sitting_s": 0.0}, {"question_s": 0.1, "sitting_s": 18000.0}])
+def test_the_recipes_clock_is_obeyed(tmp_path: Path, clock: dict[str, float]) -> None:
+    """The sitting is over; or a question has a tenth of a second, five of the teacher's tokens."""
+    (asked,) = questions(1)
+    with solver("teacher", ROOT / MODEL, params(tmp_path, clock={"kind": "fixed", **clock})) as answer:
+        assert answer(asked.id, asked.text) is None
+
+
+def test_the_clock_knows_how_many_questions_come(tmp_path: Path) -> None:
+    file = params(tmp_path, clock={"kind": "cutoffs", "sitting_s": 18000.0, "ends_s": [350.0, 700.0]})
+    (asked,) = questions(1)
+    with solver("teacher", ROOT / MODEL, file) as answer, pytest.raises(UserError, match="names 2 ends, but there are 50 questions"):
+        answer(asked.id, asked.text)
 
 
 def test_a_failed_rehearsal_is_an_error_as_in_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,6 +159,15 @@ def test_the_manifest_names_every_file_and_a_changed_one_is_found(made: Path, tm
         file.write("# changed\n")
     with pytest.raises(UserError, match=r"params\.yaml: missing, or not as manifest\.json says"):
         bundle.check(copy)
+
+
+def test_a_clocks_own_model_is_taken_along(tmp_path: Path) -> None:
+    clock = {"kind": "tokens", "sitting_s": 1.0, "question_s": 1.0, "model": "models/length.json", "scale": 1.0, "low": 1, "high": 9}
+    file = params(tmp_path, clock=clock)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/length.json").write_text("{}", encoding="utf-8")
+    bundle.write(tmp_path / "out", "teacher", ROOT / MODEL, MODEL, file)
+    assert "models/length.json" in json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["files"]
 
 
 def test_a_bundle_is_refused_before_anything_is_written(tmp_path: Path) -> None:

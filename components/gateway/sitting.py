@@ -33,6 +33,8 @@ class Gateway(Config, section="gateway"):
     host: str
     """Where the server is; in the scored run on Kaggle always `inference_server`."""
     port: int
+    questions: int = Field(ge=1)
+    """Problems of a sitting, for the solver's clock: no server is told how many will come."""
     shuffle: bool
     seed: int | None
     """Draws the order; null: another one each time, which is recorded."""

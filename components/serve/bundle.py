@@ -24,9 +24,9 @@ MANIFEST = "manifest.json"
 
 def write(out: Path, key: str, model: Path, there: Path, params: Path) -> str:
     """Writes the bundle and returns a line about it; `there` is the model's path as serve.py will see it."""
-    from components.solve.stage import Solve
+    from components.solve.sitting import Solve
 
-    Solve.check(read(params), params, key)
+    clock = Solve.check(read(params), params, key).clock
     if not model.exists():
         raise UserError(f"--model {model}: no such folder; the bundle says what it is to be run with, so make it first")
     if out.exists():
@@ -37,6 +37,9 @@ def write(out: Path, key: str, model: Path, there: Path, params: Path) -> str:
         shutil.copytree(HERE / folder, partial / "components" / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(HERE / "__init__.py", partial / "components")
     shutil.copy2(params, partial / "params.yaml")
+    if clock.kind == "tokens":
+        (partial / clock.model).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(params.parent / clock.model, partial / clock.model)
     known = {"key": key, "model": str(there), "digest": _digest(model)}
     for made, source in (("serve.py", ENTRY), ("README.md", NOTE)):
         (partial / made).write_text(Template(source.read_text(encoding="utf-8")).substitute(known), encoding="utf-8")
