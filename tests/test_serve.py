@@ -164,6 +164,8 @@ def test_the_manifest_names_every_file_and_a_changed_one_is_found(made: Path, tm
 def test_a_clocks_own_model_is_taken_along(tmp_path: Path) -> None:
     clock = {"kind": "tokens", "sitting_s": 1.0, "question_s": 1.0, "model": "models/length.json", "scale": 1.0, "low": 1, "high": 9}
     file = params(tmp_path, clock=clock)
+    with pytest.raises(UserError, match=r"solve\.teacher\.clock\.model: no file models/length\.json"):
+        bundle.write(tmp_path / "out", "teacher", ROOT / MODEL, MODEL, file)
     (tmp_path / "models").mkdir()
     (tmp_path / "models/length.json").write_text("{}", encoding="utf-8")
     bundle.write(tmp_path / "out", "teacher", ROOT / MODEL, MODEL, file)

@@ -29,6 +29,8 @@ def write(out: Path, key: str, model: Path, there: Path, params: Path) -> str:
     clock = Solve.check(read(params), params, key).clock
     if not model.exists():
         raise UserError(f"--model {model}: no such folder; the bundle says what it is to be run with, so make it first")
+    if clock.kind == "tokens" and not (params.parent / clock.model).is_file():
+        raise UserError(f"{params}: solve.{key}.clock.model: no file {clock.model}; train the length model first")
     if out.exists():
         raise UserError(f"--out {out}: is there already; remove it, or name another folder")
     partial = out.with_name(f".partial-{out.name}")
