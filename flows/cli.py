@@ -1,7 +1,10 @@
 """`aimo`: the few commands around the graph. What the user must mend is told in one line; everything heavy is imported where it is used."""
 
 import contextlib
+import json
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,8 @@ import typer
 from components.core.errors import UserError
 
 ROOT = Path()
+HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""For commands whose words are a component's own."""
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 lineage_app = typer.Typer(help="The mirror of dvc.lock in MLflow.", no_args_is_help=True)
 ui_app = typer.Typer(help="The pages of MLflow and Prefect, on this machine.", no_args_is_help=True)
@@ -110,6 +115,40 @@ def rollback() -> None:
     from flows import promote as gate
 
     print(f"champion is version {gate.rollback(ROOT).number} again")
+
+
+@app.command()
+def gateway(
+    problems: Annotated[Path, typer.Argument(help="a CSV file: id, question and, for a score, answer")],
+    out: Annotated[Path, typer.Option(help="where submission.parquet, result.json, sitting.json and score.json go")] = Path("runs/gateway"),
+) -> None:
+    """Examines the inference server at gateway.host and gateway.port, as Kaggle's gateway does."""
+    score = out / "score.json"
+    words = ["--problems", str(problems), "--out", str(out), "--metrics", str(score)]
+    ended = subprocess.run(_component("gateway", *words), check=False).returncode
+    if ended:
+        sys.exit(ended)
+    failed = [name for name in json.loads(score.read_text(encoding="utf-8"))["failures"] if name]
+    if failed:
+        raise UserError(f"the sitting failed ({', '.join(failed)}); result.json in {out} says why")
+
+
+@app.command(context_settings=HANDED_ON)
+def serve(context: typer.Context) -> None:
+    """Serves the solver of a recipe as a Kaggle inference server, or rehearses with it on a file (`aimo serve --help`)."""
+    words = _component("serve", "solver", *context.args)
+    os.execv(words[0], words)
+
+
+@app.command(context_settings=HANDED_ON)
+def submit_bundle(context: typer.Context) -> None:
+    """Writes the folder that a notebook needs to submit the solver of a recipe (`aimo submit-bundle --help`)."""
+    words = _component("serve", "bundle", *context.args)
+    os.execv(words[0], words)
+
+
+def _component(name: str, *words: str) -> list[str]:
+    return [sys.executable, "-m", f"components.{name}", *words]
 
 
 @ui_app.command("mlflow")

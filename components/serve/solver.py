@@ -1,0 +1,92 @@
+"""The seam to the solver: a recipe's plan, stops, clock and vote as one callable (id, question) -> answer.
+
+Engine and sandbox are opened inside the first question, because the first response has no limit of its own and a server that loads a
+model before it listens may never count as started. The sitting's clock runs from the opening of the seam, by the wall: that is the
+notebook's clock, whatever second the engine counts. The first of vote.strategies answers; it has no GenSelect readings and no checks here.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+from components.core.types import Candidate, Problem
+from components.gateway.sitting import Gateway
+from components.lib.answers import Contest
+from components.lib.engine.config import Engines, kind_for, open_engine
+from components.lib.engine.protocol import Engine
+from components.lib.rules.clocks import History
+from components.lib.rules.length_model import Length
+from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.sandbox.protocol import Sandbox
+from components.lib.votes.ballot import Ballot, decide, strategies
+from components.lib.votes.numbers import Votes
+from components.serve.notebook import Answer
+from components.solve.desk import Desk
+from components.solve.sitting import Solve, manner
+
+UNKNOWN = -1
+"""The right answer, for a vote that is not graded here."""
+
+
+@contextmanager
+def solver(key: str, model: Path, params: Path) -> Iterator[Answer]:
+    """The solver of `solve.<key>` in a params file, with this model."""
+    with asyncio.Runner() as runner, _closing(runner, AsyncExitStack()) as held:
+        votes = Votes.load(params)
+        strategies(votes.strategies)  # refuses a name that is none
+        seat = _Seat(key, model, params, held)
+
+        def answer(name: str, text: str) -> int | None:
+            asked = Problem(id=name, statement=text, answer=None, source="gateway", licence="", group=name)
+            made = sorted((c for c in runner.run(seat.ask(asked)) if c.answer is not None), key=lambda c: (c.rank is None, c.rank))
+            return decide(Ballot(name, made, [], [], votes), votes.strategies[0], UNKNOWN).answer
+
+        yield answer
+
+
+@contextmanager
+def _closing(runner: asyncio.Runner, held: AsyncExitStack) -> Iterator[AsyncExitStack]:
+    try:
+        yield held
+    finally:
+        runner.run(held.aclose())
+
+
+class _Seat:
+    """A sitting whose questions come one by one from outside: what is open, and what the clock has seen."""
+
+    def __init__(self, key: str, model: Path, params: Path, held: AsyncExitStack) -> None:
+        self._config, self._engines, self._sandbox = Solve.load(params, key), Engines.load(params), SandboxConfig.load(params)
+        self._manner = manner(self._config, Contest.load(params))
+        self._num_questions = Gateway.load(params).questions
+        clock = self._config.clock
+        self._lengths = Length.load(params.parent / clock.model) if clock.kind == "tokens" else None
+        self._model, self._held = model, held
+        self._used, self._limits = list[float](), list[float]()
+        self._began = time.monotonic()
+        self._open: tuple[Engine, Sandbox] | None = None
+
+    async def ask(self, asked: Problem) -> tuple[Candidate, ...]:
+        """All attempts that the clock allows at the next question."""
+        engine, box = self._open = self._open or await self._enter()
+        expected = self._lengths.predict(asked.statement) if self._lengths else None
+        past = History(self._num_questions, time.monotonic() - self._began, self._used, self._limits, expected)
+        allowance, how = self._config.clock.allow(past), self._manner
+        self._limits.append(allowance.limit_s)
+        if allowance.max_tokens is not None:
+            how = how._replace(sampling=how.sampling._replace(max_tokens=min(how.sampling.max_tokens, allowance.max_tokens)))
+        desk = Desk(asked, how, self._config.stop, engine, box, allowance)
+        try:
+            if allowance.limit_s > 0:
+                await self._config.plan.sit(desk)
+        finally:
+            await desk.close()
+            self._used.append(desk.used_s())
+        return desk.candidates()
+
+    async def _enter(self) -> tuple[Engine, Sandbox]:
+        kind = kind_for(self._model, self._config.engine, self._config.engine_by_format)
+        engine = await self._held.enter_async_context(open_engine(kind, self._engines, self._model))
+        return engine, await self._held.enter_async_context(open_sandbox(self._sandbox))
