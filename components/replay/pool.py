@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Candidate, Problem
-from components.replay.voices import STRATEGIES
+from components.replay.voices import STRATEGIES, Voice
 
 if TYPE_CHECKING:
     from components.lib.rules.tally import Numbers
@@ -24,8 +24,10 @@ class Votes(NamedTuple):
 
     answers: "Numbers"
     """int64 [answers], rising."""
+    says: "Numbers"
+    """int64 [attempts, voices]: each voice's place in `answers`."""
     weights: "Numbers"
-    """float [attempts, answers]."""
+    """float [attempts, voices]; 0 is no voice."""
     larger_wins: bool
 
 
@@ -57,7 +59,10 @@ class Attempts(NamedTuple):
             tokens=np.minimum(self.tokens, max_tokens)[order],
             modes=self.modes[order],
             keys=self.keys[order],
-            votes={name: votes._replace(weights=np.where(long[:, None], 0.0, votes.weights)[order]) for name, votes in self.votes.items()},
+            votes={
+                name: votes._replace(says=votes.says[order], weights=np.where(long[:, None], 0.0, votes.weights)[order])
+                for name, votes in self.votes.items()
+            },
         )
 
 
@@ -114,9 +119,15 @@ def attempts(problem: Problem, stored: Sequence[Candidate], strategies: Sequence
 def _votes(finished: Sequence[Candidate], name: str) -> Votes:
     import numpy as np
 
-    voices = list(STRATEGIES[name].cast(finished))
-    known = sorted({voice.answer for voice in voices})
-    weights: Numbers = np.zeros((len(finished), len(known)))
-    for voice in voices:
-        weights[voice.place, known.index(voice.answer)] += voice.weight
-    return Votes(np.array(known, np.int64), weights, STRATEGIES[name].larger_wins)
+    strategy = STRATEGIES[name]
+    voices: list[list[Voice]] = [[] for _ in finished]
+    for voice in strategy.cast(finished):
+        voices[voice.place].append(voice)
+    known = {answer: code for code, answer in enumerate(sorted({voice.answer for mine in voices for voice in mine}))}
+    shape = (len(finished), max(map(len, voices)))
+    says: Numbers = np.zeros(shape, np.int64)
+    weights: Numbers = np.zeros(shape)
+    for mine in voices:
+        for column, voice in enumerate(mine):
+            says[voice.place, column], weights[voice.place, column] = known[voice.answer], voice.weight
+    return Votes(np.array(list(known), np.int64), says, weights, strategy.larger_wins)

@@ -18,7 +18,7 @@ from components.lib.rules.tally import Tally
 from components.replay import draws
 from components.replay.pool import Attempts
 from components.replay.recipe import Recipe
-from components.replay.winner import winner
+from components.replay.winner import Heard, hear, winner
 
 if TYPE_CHECKING:
     from components.lib.rules.tally import Numbers
@@ -52,13 +52,22 @@ class Alike(NamedTuple):
     """Seconds, [rows, 1]."""
 
 
-class Drawn(NamedTuple):
-    """Attempts of one problem, drawn, in order of finishing."""
+class Drawn:
+    """Attempts of one problem, drawn, in order of finishing; what no rule changes is looked up once for all recipes."""
 
-    attempts: Attempts
-    places: "Numbers"
-    """int64 [draws, planned]: rows of `attempts`."""
-    tally: Tally
+    def __init__(self, attempts: Attempts, places: "Numbers") -> None:
+        self.attempts = attempts
+        self.places = places
+        """int64 [draws, planned]: rows of `attempts`."""
+        self.tally = Tally(attempts.answers[places], attempts.at_s[places], places.shape[1])
+        self.tokens = attempts.tokens[places]
+        self.hits = self.tally.answers == attempts.gold
+        self.heard: dict[str, Heard] = {}
+
+    def voices(self, vote: str) -> Heard:
+        if vote not in self.heard:
+            self.heard[vote] = hear(self.attempts.votes[vote], self.places)
+        return self.heard[vote]
 
 
 Draw = Callable[[tuple[tuple[str, int], ...], int | None, int | None], Drawn]
@@ -83,8 +92,7 @@ def _drawing(attempts: Attempts, numbers: "Numbers") -> Draw:
     @cache
     def draw(plan: tuple[tuple[str, int], ...], max_tokens: int | None, at_most: int | None) -> Drawn:
         cut = attempts if max_tokens is None else attempts.cut(max_tokens)
-        places = draws.drawn(cut, dict(plan), numbers, at_most)
-        return Drawn(cut, places, Tally(cut.answers[places], cut.at_s[places], places.shape[1]))
+        return Drawn(cut, draws.drawn(cut, dict(plan), numbers, at_most))
 
     return draw
 
@@ -97,16 +105,10 @@ def _outcome(recipe: Recipe, allowed: Sequence[Allowance], draw: Draw) -> Outcom
     outcome = Outcome(*(np.zeros(len(allowed)) for _ in Outcome._fields))
     for alike in _alike(recipe, allowed):
         whole = draw(tuple(recipe.plan.items()), alike.max_tokens, alike.at_most)
-        part = whole if len(alike.rows) == len(allowed) else _part(whole, alike.rows)
+        part = whole if len(alike.rows) == len(allowed) else Drawn(whole.attempts, whole.places[alike.rows])
         for field, values in zip(outcome, _question(part, alike.stops, alike.limits, recipe.vote), strict=True):
             field[alike.rows] = values
     return outcome
-
-
-def _part(whole: Drawn, those: Sequence[int]) -> Drawn:
-    """Some draws only."""
-    places = whole.places[those]
-    return Drawn(whole.attempts, places, Tally(whole.tally.answers[those], whole.tally.at_s[those], whole.tally.planned))
 
 
 def _allowed(recipe: Recipe, attempts: Attempts, before: Sequence[Outcome], num_questions: int, num_draws: int) -> list[Allowance]:
@@ -150,7 +152,7 @@ def _question(drawn: Drawn, stops: Sequence[Stop], limits: "Numbers", vote: str)
     """One problem under some rules, [draws]. An attempt that ends after the limit does not count, and no rule sees it."""
     import numpy as np
 
-    tally, attempts = drawn.tally, drawn.attempts
+    tally = drawn.tally
     in_time = (tally.at_s <= limits) & (limits > 0)
     decision = decide(stops, tally)
     stop = decision.stop & in_time
@@ -160,12 +162,11 @@ def _question(drawn: Drawn, stops: Sequence[Stop], limits: "Numbers", vote: str)
     end = np.where(stopped, tally.at_s[rows, place], np.minimum(tally.at_s[:, -1], limits[:, 0]))
     paid = np.where(kept, 1.0, np.minimum(1.0, end[:, None] / np.maximum(tally.at_s, 1e-9)))
     given_up = stopped & decision.given_up[rows, place]
-    hits = tally.answers == attempts.gold
     return Outcome(
-        right=(winner(attempts.votes[vote], drawn.places, kept) == attempts.gold) & ~given_up,
-        reached=(hits & kept).any(-1),
-        passed=hits.any(-1),
-        tokens=(paid * attempts.tokens[drawn.places]).sum(-1),
+        right=(winner(drawn.voices(vote), kept) == drawn.attempts.gold) & ~given_up,
+        reached=(drawn.hits & kept).any(-1),
+        passed=drawn.hits.any(-1),
+        tokens=(paid * drawn.tokens).sum(-1),
         seconds=end,
         stopped=stopped,
         given_up=given_up,

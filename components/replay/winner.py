@@ -1,6 +1,6 @@
-"""Who wins a vote, for many draws at once: one matrix product, and a closer look where the top is tied."""
+"""Who wins a vote, for many draws at once: one count over all voices, and where the top is tied, a look at who came first."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from components.replay.pool import Votes
 
@@ -10,36 +10,38 @@ if TYPE_CHECKING:
 NO_ANSWER = -1
 
 
-def winner(votes: Votes, places: "Numbers", kept: "Numbers") -> "Numbers":
-    """int64 [draws]: the answer with most weight among the kept of the drawn attempts (both [draws, planned]), or NO_ANSWER.
+class Heard(NamedTuple):
+    """The voices of drawn attempts, in order of finishing; arrays are [draws, planned * voices per attempt]."""
 
-    Attempts stand in order of finishing, so that the first supporter of an answer is the one at its lowest place.
+    votes: Votes
+    says: "Numbers"
+    """Each voice's place in `votes.answers`."""
+    weights: "Numbers"
+
+
+def hear(votes: Votes, places: "Numbers") -> Heard:
+    """What the attempts at these places say; `places` is [draws, planned]."""
+    return Heard(votes, votes.says[places].reshape(len(places), -1), votes.weights[places].reshape(len(places), -1))
+
+
+def winner(heard: Heard, kept: "Numbers") -> "Numbers":
+    """int64 [draws]: the answer with most weight among the kept attempts ([draws, planned]); NO_ANSWER where none has any weight.
+
+    Voices stand in order of finishing, so an answer's first supporter is its first voice.
     """
     import numpy as np
 
-    if not len(votes.answers):
-        return np.full(len(places), NO_ANSWER)
-    present: Numbers = np.zeros((len(places), len(votes.weights)))
-    np.put_along_axis(present, places, kept, axis=1)
-    gathered = (present @ votes.weights).round(9)  # sums in another order differ in the last bits
+    draws, num_answers = len(kept), len(heard.votes.answers)
+    if not num_answers:
+        return np.full(draws, NO_ANSWER)
+    weights = heard.weights * np.repeat(kept, heard.weights.shape[1] // kept.shape[1], axis=1)
+    where = heard.says + num_answers * np.arange(draws)[:, None]
+    gathered = np.bincount(where.ravel(), weights.ravel(), draws * num_answers).reshape(draws, num_answers)
+    gathered = gathered.round(9)  # sums in another order differ in the last bits
     best = gathered.max(1)
-    tied = gathered == best[:, None]
-    if votes.larger_wins:
-        choice = len(votes.answers) - 1 - tied[:, ::-1].argmax(1)
+    if heard.votes.larger_wins:
+        choice = num_answers - 1 - (gathered == best[:, None])[:, ::-1].argmax(1)
     else:
-        choice = tied.argmax(1)
-        doubtful = np.flatnonzero((tied.sum(1) > 1) & (best > 0))
-        choice[doubtful] = _first(votes, present[doubtful] > 0, tied[doubtful])
-    return np.where(best > 0, votes.answers[choice], NO_ANSWER)
-
-
-def _first(votes: Votes, present: "Numbers", tied: "Numbers") -> "Numbers":
-    """Of the tied answers, the one whose first present supporter finished first; [draws]."""
-    import numpy as np
-
-    since = np.full(tied.shape, len(votes.weights))
-    for column in range(len(votes.answers)):
-        supports = votes.weights[:, column] > 0
-        speaks = present[:, supports]
-        since[:, column] = np.where(speaks.any(1), np.flatnonzero(supports)[speaks.argmax(1)], since[:, column])
-    return np.where(tied, since, len(votes.weights)).argmin(1)
+        leads = np.take_along_axis(gathered, heard.says, 1) == best[:, None]
+        choice = heard.says[np.arange(draws), (leads & (weights > 0)).argmax(1)]
+    return np.where(best > 0, heard.votes.answers[choice], NO_ANSWER)
