@@ -36,9 +36,8 @@ def not_replayed(recipe: Recipe, problems: Sequence[Attempts]) -> str | None:
         return f"vote '{recipe.vote}'{near}: replay knows those that weigh each candidate alone: {', '.join(STRATEGIES)}"
     short = [attempts.problem.id for attempts in problems if not draws.enough(attempts, recipe.plan)]
     if short:
-        return (
-            f"the pool has too few attempts on {len(short)} of {len(problems)} problems (first: {short[0]}) for plan {_told(recipe.plan)}"
-        )
+        where = f"on {len(short)} of the pool's {len(problems)} problems (first: {short[0]})"
+        return f"plan {_told(recipe.plan)}: too few attempts {where}"
     if recipe.vote == "inverse_entropy" and not any(attempts.votes[recipe.vote].weights.any() for attempts in problems):
         return "the pool holds no entropies; store them with an engine that gives log-probabilities"
     return None
