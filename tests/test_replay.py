@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import random
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -419,6 +421,27 @@ def test_a_run_of_the_first_contest_becomes_attempts_and_what_never_began_does_n
     assert found.dropped == {"samples that never began": 1}
     with pytest.raises(UserError, match="no such file"):
         qwen_math.read(tmp_path)
+
+
+def test_a_foreign_pool_is_brought_in_by_command(tmp_path: Path) -> None:
+    row = {"idx": 1, "question": "q", "gt": "42", "code": ["x"], "pred": ["42"]}
+    (tmp_path / "math_cot_100.jsonl").write_text(json.dumps(row) + "\n")
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "components.replay.pools",
+        "qwen_math",
+        "--source",
+        tmp_path,
+        "--out",
+        tmp_path / "out",
+    ]
+    subprocess.run(command, check=True)
+    asked, given = tmp_path / "out/problems.parquet", tmp_path / "out/candidates.parquet"
+    assert [a.gold for a in pool.read(given, asked, ["majority"]).problems] == [42]
+    (tmp_path / "math_cot_100.jsonl").write_text("not a record")
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1 and refused.stderr.startswith("error: ") and "line 1: not JSON" in refused.stderr
 
 
 def published(folder: str, reader: Any, tmp_path: Path, recipes: dict[str, dict[str, Any]]) -> dict[str, Any]:
