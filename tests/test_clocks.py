@@ -232,14 +232,9 @@ def test_a_length_model_is_trained_by_command(tmp_path: Path) -> None:
     candidates = [attempt(f"p{n}", 0, num_tokens=round(length)) for n, length in enumerate(tokens)]
     rows.write(tmp_path / "problems.parquet", problems, Problem)
     rows.write(tmp_path / "candidates.parquet", candidates, Candidate)
-    files = [
-        "--problems",
-        tmp_path / "problems.parquet",
-        "--candidates",
-        tmp_path / "candidates.parquet",
-        "--out",
-        tmp_path / "length.json",
-    ]
+    files: list[str | Path] = []
+    for flag, name in (("--problems", "problems.parquet"), ("--candidates", "candidates.parquet"), ("--out", "length.json")):
+        files += [flag, tmp_path / name]
     subprocess.run([sys.executable, "-m", "components.lib.rules.length_model", *files], check=True)
     assert length_model.Length.load(tmp_path / "length.json") == length_model.train(problems, candidates)
 
