@@ -1,6 +1,8 @@
 """Clocks: traces as published, and no clock over the sitting's end in whatever order the hard problems come."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from components.core import rows
 from components.core.errors import UserError
+from components.core.types import Candidate, Problem
 from components.lib.rules import length_model
 from components.lib.rules.clocks import Allowance, Clock, History, Speed
 from components.lib.rules.stops import now
@@ -212,14 +216,27 @@ def test_where_words_say_nothing_the_length_model_stays_near_the_middle() -> Non
 def test_the_same_candidates_give_the_same_file_and_cancelled_attempts_teach_nothing(tmp_path: Path) -> None:
     statements, tokens = worded(1, 30)
     problems = [problem(f"p{n}", statement=statement) for n, statement in enumerate(statements)]
-    rows = [attempt(f"p{n}", 0, num_tokens=round(length)) for n, length in enumerate(tokens)]
+    stored = [attempt(f"p{n}", 0, num_tokens=round(length)) for n, length in enumerate(tokens)]
     cut = [attempt(f"p{n}", 1, None, num_tokens=1, ended="cancelled") for n in range(30)]
-    length_model.train(problems, rows).save(tmp_path / "a.json")
-    length_model.train(problems, [*rows, *cut]).save(tmp_path / "b.json")
+    length_model.train(problems, stored).save(tmp_path / "a.json")
+    length_model.train(problems, [*stored, *cut]).save(tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     loaded = length_model.Length.load(tmp_path / "a.json")
-    assert loaded == length_model.train(problems, rows)
+    assert loaded == length_model.train(problems, stored)
     assert min(map(round, tokens)) <= loaded.predict("What is this?") <= max(map(round, tokens))
+
+
+def test_a_length_model_is_trained_by_command(tmp_path: Path) -> None:
+    statements, tokens = worded(1, 30)
+    problems = [problem(f"p{n}", statement=statement) for n, statement in enumerate(statements)]
+    candidates = [attempt(f"p{n}", 0, num_tokens=round(length)) for n, length in enumerate(tokens)]
+    rows.write(tmp_path / "problems.parquet", problems, Problem)
+    rows.write(tmp_path / "candidates.parquet", candidates, Candidate)
+    files: list[str | Path] = []
+    for flag, name in (("--problems", "problems.parquet"), ("--candidates", "candidates.parquet"), ("--out", "length.json")):
+        files += [flag, tmp_path / name]
+    subprocess.run([sys.executable, "-m", "components.lib.rules.length_model", *files], check=True)
+    assert length_model.Length.load(tmp_path / "length.json") == length_model.train(problems, candidates)
 
 
 def test_a_missing_or_broken_length_model_and_too_few_problems_are_told(tmp_path: Path) -> None:

@@ -15,18 +15,18 @@ Answers = Sequence[int | None]
 STOP: TypeAdapter[Stop] = TypeAdapter(Stop)
 AGREE = {"kind": "agree", "of_first": 5, "equal": 4}
 LAST = {"kind": "last", "of_last": 5, "equal": 4}
-REPEATS = {"kind": "repeats", "steps": [[4, 4], [7, 5], [9, 6]]}
+REPEATS: dict[str, Any] = {"kind": "repeats", "steps": [[4, 4], [7, 5], [9, 6]]}
 IDENTICAL = {"kind": "identical", "equal": 3}
 SHARE = {"kind": "share", "share": 0.33}
-ALIEV = {"kind": "share_of_answers", "more_than": 6, "share": 0.7}
-LEAD = {"kind": "lead", "bands": [[4, 7, 3], [8, 11, 2], [12, 16, 1]]}
+ALIEV: dict[str, Any] = {"kind": "share_of_answers", "more_than": 6, "share": 0.7}
+LEAD: dict[str, Any] = {"kind": "lead", "bands": [[4, 7, 3], [8, 11, 2], [12, 16, 1]]}
 UNREACHABLE = {"kind": "unreachable"}
 RADICAL = {"kind": "radical", "begin_at": 5, "share_at_begin": 0.8, "share_at_end": 0.5}
-COUNT = {"kind": "count", "answers": 6}
+COUNT: dict[str, Any] = {"kind": "count", "answers": 6}
 STRAGGLERS = {"kind": "stragglers", "finished": 10}
-EXITS = {"kind": "exits", "exits": [[420, 5], [480, 4], [540, 3]]}
-JUNK = {"kind": "junk", "bands": [[5, 7, 5], [8, 11, 4], [12, 16, 6]]}
-DIVERGED = {"kind": "diverged", "finished": 8, "distinct": 6}
+EXITS: dict[str, Any] = {"kind": "exits", "exits": [[420, 5], [480, 4], [540, 3]]}
+JUNK: dict[str, Any] = {"kind": "junk", "bands": [[5, 7, 5], [8, 11, 4], [12, 16, 6]]}
+DIVERGED: dict[str, Any] = {"kind": "diverged", "finished": 8, "distinct": 6}
 
 
 def rule(settings: dict[str, Any]) -> Stop:

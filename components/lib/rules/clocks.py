@@ -214,7 +214,7 @@ class Tokens(Timed):
     kind: Literal["tokens"]
     question_s: float
     model: str
-    """A file written by length_model.Length.save."""
+    """A file that `python -m components.lib.rules.length_model` wrote; who asks passes what it predicts as History.predicted_tokens."""
     scale: float
     """Budget per expected token."""
     low: int

@@ -1,5 +1,7 @@
 """How many tokens an attempt at a problem will take, guessed from its statement: the length model of the clock `tokens`.
 
+    python -m components.lib.rules.length_model --problems problems.parquet --candidates candidates.parquet --out length.json
+
 Ridge regression of the logarithm of a problem's mean length on hashed words and word pairs. The original (9th place of AIMO-2) fine-tunes
 ModernBERT-base; a linear model on words is trained in seconds from a few hundred problems, needs no GPU in the hour of the exam, has one
 closed solution (so the same candidates give the same bytes) and its file is some kilobytes. How strongly weights are held back is chosen by
@@ -7,9 +9,11 @@ leave-one-out error, which ridge regression has in closed form. Reads problems a
 Does not know what a clock makes of the guess.
 """
 
+import argparse
 import json
 import math
 import re
+import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Candidate, Problem
 
@@ -49,7 +54,7 @@ class Length(NamedTuple):
     @classmethod
     def load(cls, path: Path) -> "Length":
         if not path.is_file():
-            raise UserError(f"{path}: no length model; train one from stored candidates (components/lib/rules/length_model.py)")
+            raise UserError(f"{path}: no length model; train one: python -m components.lib.rules.length_model --help")
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             return cls(stored["base"], tuple(stored["weights"]), stored["shortest"], stored["longest"])
@@ -103,3 +108,19 @@ def features(statements: Sequence[str]) -> "Numbers":
             row[hashed % NUM_FEATURES] += 1.0 if hashed >> 31 else -1.0
         row /= max(1.0, float(np.sqrt(row @ row)))
     return table
+
+
+def main() -> None:
+    """Trains a length model from a problem set and what a sitting stored on it."""
+    parser = argparse.ArgumentParser(prog="python -m components.lib.rules.length_model", description=main.__doc__)
+    for flag in ("--problems", "--candidates", "--out"):
+        parser.add_argument(flag, type=Path, required=True)
+    given = parser.parse_args()
+    train(rows.read(given.problems, Problem), rows.read(given.candidates, Candidate)).save(given.out)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,4 @@
+from components.core.runner import main
+from components.replay.stage import replay
+
+main(replay)

@@ -1,0 +1,61 @@
+"""Cost and accuracy of recipes as one picture, SVG text: same numbers, same bytes. Black is the page's own ink, so that it may be dark."""
+
+import io
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+RECIPE, MAJORITY, ANY = "#3b7dd8", "#8794a8", "#d0a52b"
+
+
+def cost(results: Mapping[str, Any]) -> str:
+    """Accuracy over tokens and over seconds per problem; each recipe is a point with its number in the table and its two intervals."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    figure = Figure(figsize=(11.6, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    _curves(left, results["pool"])
+    for axes, what in ((left, "tokens"), (right, "seconds")):
+        for place, row in enumerate(results["recipes"].values(), 1):
+            if "accuracy" in row:
+                _point(axes, row[what], row["accuracy"], place)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(f"{what} per problem")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(labelsize=8)
+    left.set_ylabel("% of problems right")
+    left.legend(frameon=False, fontsize=8, loc="lower right")
+    return _svg(figure)
+
+
+def _curves(axes: Any, pool: Mapping[str, Any]) -> None:
+    """What k whole attempts would give: the majority's exact accuracy, and the most that any selection could reach."""
+    tokens = [k * pool["tokens_per_attempt"] for k in pool["at"]]
+    for name, colour, label in (("pass", ANY, "any of k right"), ("majority", MAJORITY, "majority of k, no stop")):
+        shares = [100 * at[name]["mean"] for at in pool["at"].values()]
+        axes.plot(tokens, shares, "o-", color=colour, label=label, markersize=3, linewidth=1.2)
+
+
+def _point(axes: Any, cost: Mapping[str, float], accuracy: Mapping[str, float], number: int) -> None:
+    x, y = cost["mean"], 100 * accuracy["mean"]
+    spread = [[abs(100 * accuracy[end] - y)] for end in ("low", "high")]
+    axes.errorbar(x, y, spread, [[abs(cost[end] - x)] for end in ("low", "high")], fmt="o", color=RECIPE, markersize=5, elinewidth=0.5)
+    turn = 2 * math.pi * number * 0.381966  # the golden angle: numbers of points that lie close together stand apart
+    away = (11 + number % 3 * 6) * math.cos(turn), (11 + number % 3 * 6) * math.sin(turn)
+    axes.annotate(str(number), (x, y), away, textcoords="offset points", fontsize=8, color="#000000", ha="center", va="center")
+
+
+def _svg(figure: Any) -> str:
+    """The picture alone: inside a page it needs no namespaces, and no word of who made it."""
+    import matplotlib
+
+    text = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "aimo", "svg.fonttype": "none", "font.family": "sans-serif"}):
+        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = text.getvalue()[text.getvalue().index("<svg") :]
+    return re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("#000000", "currentColor")

@@ -1,0 +1,133 @@
+"""A stored pool as arrays: per problem its finished attempts in order of finishing, with what each would say in a vote.
+
+Reads candidates and problems; texts are dropped as soon as the strategies have looked at them, so a pool may be larger than memory. An
+attempt that was cancelled is left out and counted: nobody knows when and how it would have ended, so a pool should come from a
+sitting without a stopping rule. Knows no rules.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from components.core import rows
+from components.core.errors import UserError
+from components.core.types import Candidate, Problem
+from components.replay.voices import STRATEGIES, Voice
+
+if TYPE_CHECKING:
+    from components.lib.rules.tally import Numbers
+
+
+class Votes(NamedTuple):
+    """One strategy's voices on one problem."""
+
+    answers: "Numbers"
+    """int64 [answers], rising."""
+    says: "Numbers"
+    """int64 [attempts, voices]: each voice's place in `answers`."""
+    weights: "Numbers"
+    """float [attempts, voices]; 0 is no voice."""
+    larger_wins: bool
+
+
+class Attempts(NamedTuple):
+    """One problem's finished attempts, in the order in which they finish where all begin together; arrays are [attempts]."""
+
+    problem: Problem
+    gold: int
+    answers: "Numbers"
+    """int64; -1 abstains."""
+    at_s: "Numbers"
+    tokens: "Numbers"
+    modes: "Numbers"
+    """The prompt of each, as text."""
+    keys: "Numbers"
+    """Each attempt's place in the stored order: what a draw knows it by."""
+    votes: Mapping[str, Votes]
+
+    def cut(self, max_tokens: int) -> Self:
+        """As if no attempt had more tokens than this: a longer one abstains, and ends when it had generated so many."""
+        import numpy as np
+
+        long = self.tokens > max_tokens
+        at_s = np.where(long, self.at_s * max_tokens / np.maximum(1, self.tokens), self.at_s)
+        order = np.lexsort((self.keys, at_s))
+        return self._replace(
+            answers=np.where(long, -1, self.answers)[order],
+            at_s=at_s[order],
+            tokens=np.minimum(self.tokens, max_tokens)[order],
+            modes=self.modes[order],
+            keys=self.keys[order],
+            votes={
+                name: votes._replace(says=votes.says[order], weights=np.where(long[:, None], 0.0, votes.weights)[order])
+                for name, votes in self.votes.items()
+            },
+        )
+
+
+class Pool(NamedTuple):
+    """What replay draws from."""
+
+    problems: list[Attempts]
+    num_cancelled: int
+    """Attempts that are left out."""
+    num_empty: int
+    """Problems without a finished attempt; they are left out."""
+
+
+def read(candidates: Path, problems: Path, strategies: Iterable[str]) -> Pool:
+    """The pool, in the candidates' order. Raises UserError where a candidate's problem is unknown, has no answer or comes in two pieces."""
+    asked = {problem.id: problem for problem in rows.read(problems, Problem)}
+    names, found, cancelled, seen = sorted(set(strategies)), [], 0, set()
+    for name, group in itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem):
+        if name not in asked or name in seen:
+            raise UserError(
+                f"{candidates}: problem '{name}' is {'in two pieces' if name in seen else f'not in {problems}'}; store both anew"
+            )
+        seen.add(name)
+        stored = list(group)
+        finished = [candidate for candidate in stored if candidate.ended != "cancelled"]
+        cancelled += len(stored) - len(finished)
+        if finished:
+            found.append(attempts(asked[name], finished, names, problems))
+    if not found:
+        raise UserError(f"{candidates}: holds no finished attempt; let a sitting with `stop: []` store some")
+    return Pool(found, cancelled, len(asked) - len(found))
+
+
+def attempts(problem: Problem, stored: Sequence[Candidate], strategies: Sequence[str], path: Path) -> Attempts:
+    """One problem's arrays."""
+    import numpy as np
+
+    if problem.answer is None:
+        raise UserError(f"{path}: problem '{problem.id}' has no answer; replay needs one for each")
+    places = sorted(range(len(stored)), key=lambda place: (stored[place].seconds, place))
+    finished = [stored[place] for place in places]
+    return Attempts(
+        problem=problem,
+        gold=problem.answer,
+        answers=np.array([-1 if c.answer is None else c.answer for c in finished], np.int64),
+        at_s=np.array([c.seconds for c in finished], float),
+        tokens=np.array([c.num_tokens for c in finished], np.int64),
+        modes=np.array([c.mode for c in finished]),
+        keys=np.array(places, np.int64),
+        votes={name: _votes(finished, name) for name in strategies},
+    )
+
+
+def _votes(finished: Sequence[Candidate], name: str) -> Votes:
+    import numpy as np
+
+    strategy = STRATEGIES[name]
+    voices: list[list[Voice]] = [[] for _ in finished]
+    for voice in strategy.cast(finished):
+        voices[voice.place].append(voice)
+    known = {answer: code for code, answer in enumerate(sorted({voice.answer for mine in voices for voice in mine}))}
+    shape = (len(finished), max(map(len, voices)))
+    says: Numbers = np.zeros(shape, np.int64)
+    weights: Numbers = np.zeros(shape)
+    for mine in voices:
+        for column, voice in enumerate(mine):
+            says[voice.place, column], weights[voice.place, column] = known[voice.answer], voice.weight
+    return Votes(np.array(list(known), np.int64), says, weights, strategy.larger_wins)
