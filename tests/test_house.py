@@ -26,6 +26,7 @@ HOMES = {
     "trl": ["components/train"],
     "llmcompressor": ["components/quantize/fp8_worker.py"],
     "awq": ["components/quantize/awq_worker.py"],
+    "grpc": ["components/lib/kaggle"],
     "vllm": [],  # a server in an environment of its own, never imported
 }
 
