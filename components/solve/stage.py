@@ -56,12 +56,14 @@ def _measure(asked: Sequence[Problem], questions: Iterator[Sat], candidates: Ite
     golds = {problem.id: problem.answer for problem in asked}
     ended, abstained, cells = Counter[str](), Counter[str](), Counter[str]()
     tokens = right = num = 0
+    early = set[str]()
     for candidate in candidates:
         num += 1
         ended[candidate.ended] += 1
         abstained.update([candidate.abstained] if candidate.abstained else [])
         cells.update(run.status for run in candidate.runs)
         tokens += candidate.num_tokens
+        early.update([candidate.problem] if candidate.ended == "cancelled" else [])
         right += candidate.answer is not None and candidate.answer == golds[candidate.problem]
     finished = num - ended["cancelled"]
     return {
@@ -69,7 +71,7 @@ def _measure(asked: Sequence[Problem], questions: Iterator[Sat], candidates: Ite
         "candidates": num,
         "finished": finished,
         "right_per_finished": right / finished if finished else 0.0,
-        "questions_stopped_early": stopped.total(),
+        "questions_stopped_early": len(early),
         "stopped_by": stopped,
         "tokens": tokens,
         "ended": ended,
