@@ -16,15 +16,13 @@ from components.gateway.sitting import Gateway
 from components.lib.answers import Contest
 from components.lib.engine.config import Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine
-from components.lib.rules.clocks import History
-from components.lib.rules.length_model import Length
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox
+from components.lib.supporters import finished
 from components.lib.votes.ballot import Ballot, decide, strategies
 from components.lib.votes.numbers import Votes
 from components.serve.notebook import Answer
-from components.solve.desk import Desk
-from components.solve.sitting import Solve, manner
+from components.solve.sitting import Solve, Timekeeper, manner
 
 UNKNOWN = -1
 """The right answer, for a vote that is not graded here."""
@@ -40,7 +38,7 @@ def solver(key: str, model: Path, params: Path) -> Iterator[Answer]:
 
         def answer(name: str, text: str) -> int | None:
             asked = Problem(id=name, statement=text, answer=None, source="gateway", licence="", group=name)
-            made = sorted((c for c in runner.run(seat.ask(asked)) if c.answer is not None), key=lambda c: (c.rank is None, c.rank))
+            made = finished(runner.run(seat.ask(asked)))
             return decide(Ballot(name, made, [], [], votes), votes.strategies[0], UNKNOWN).answer
 
         yield answer
@@ -59,32 +57,16 @@ class _Seat:
 
     def __init__(self, key: str, model: Path, params: Path, held: AsyncExitStack) -> None:
         self._config, self._engines, self._sandbox = Solve.load(params, key), Engines.load(params), SandboxConfig.load(params)
-        self._manner = manner(self._config, Contest.load(params))
-        self._num_questions = Gateway.load(params).questions
-        clock = self._config.clock
-        self._lengths = Length.load(params.parent / clock.model) if clock.kind == "tokens" else None
+        made = manner(self._config, Contest.load(params))
+        self._timekeeper = Timekeeper(self._config, made, Gateway.load(params).questions, params.parent)
         self._model, self._held = model, held
-        self._used, self._limits = list[float](), list[float]()
         self._began = time.monotonic()
         self._open: tuple[Engine, Sandbox] | None = None
 
     async def ask(self, asked: Problem) -> tuple[Candidate, ...]:
         """All attempts that the clock allows at the next question."""
         engine, box = self._open = self._open or await self._enter()
-        expected = self._lengths.predict(asked.statement) if self._lengths else None
-        past = History(self._num_questions, time.monotonic() - self._began, self._used, self._limits, expected)
-        allowance, how = self._config.clock.allow(past), self._manner
-        self._limits.append(allowance.limit_s)
-        if allowance.max_tokens is not None:
-            how = how._replace(sampling=how.sampling._replace(max_tokens=min(how.sampling.max_tokens, allowance.max_tokens)))
-        desk = Desk(asked, how, self._config.stop, engine, box, allowance)
-        try:
-            if allowance.limit_s > 0:
-                await self._config.plan.sit(desk)
-        finally:
-            await desk.close()
-            self._used.append(desk.used_s())
-        return desk.candidates()
+        return (await self._timekeeper.sit(asked, time.monotonic() - self._began, engine, box)).candidates()
 
     async def _enter(self) -> tuple[Engine, Sandbox]:
         kind = kind_for(self._model, self._config.engine, self._config.engine_by_format)

@@ -82,6 +82,38 @@ class Handed(Row):
     elapsed: float
 
 
+class Timekeeper:
+    """Question by question: what the clock allows it, from what it has seen of the earlier ones."""
+
+    def __init__(self, config: Solve, manner: Manner, num_questions: int, folder: Path = Path()) -> None:
+        """`folder`: where the paths of params.yaml begin."""
+        self._config, self._manner, self._num_questions = config, manner, num_questions
+        self._lengths = Length.load(folder / config.clock.model) if config.clock.kind == "tokens" else None
+        self.used, self.limits = list[float](), list[float]()
+
+    def remember(self, limit_s: float, used_s: float) -> None:
+        """A question that was sat before."""
+        self.limits.append(limit_s)
+        self.used.append(used_s)
+
+    async def sit(self, problem: Problem, elapsed: float, engine: Engine, box: Sandbox) -> Desk:
+        """Sits one question, `elapsed` seconds after the sitting began; returns the desk as it was left."""
+        expected = self._lengths.predict(problem.statement) if self._lengths else None
+        allowance = self._config.clock.allow(History(self._num_questions, elapsed, self.used, self.limits, expected))
+        self.limits.append(allowance.limit_s)
+        how = self._manner
+        if allowance.max_tokens is not None:
+            how = how._replace(sampling=how.sampling._replace(max_tokens=min(how.sampling.max_tokens, allowance.max_tokens)))
+        desk = Desk(problem, how, self._config.stop, engine, box, allowance)
+        try:
+            if allowance.limit_s > 0:
+                await self._config.plan.sit(desk)
+        finally:
+            await desk.close()
+            self.used.append(desk.used_s())
+        return desk
+
+
 class Sitting:
     """A paper being sat: which questions are done, and what the clock allows the next one."""
 
@@ -90,8 +122,7 @@ class Sitting:
     ) -> None:
         self._config, self._manner, self._engine, self._box, self._asked, self._growing = config, manner, engine, box, asked, growing
         self._places = {problem.id: place for place, problem in enumerate(asked)}
-        self._lengths = Length.load(Path(config.clock.model)) if config.clock.kind == "tokens" else None
-        self._used, self._limits = list[float](), list[float]()
+        self._timekeeper = Timekeeper(config, manner, len(asked))
         self._elapsed = 0.0
 
     async def sit(self, handed: Sequence[Handed]) -> None:
@@ -111,8 +142,7 @@ class Sitting:
 
     def _remember(self, handed: Sequence[Handed]) -> None:
         for question in handed:
-            self._limits.append(question.sat.limit_s)
-            self._used.append(question.sat.used_s)
+            self._timekeeper.remember(question.sat.limit_s, question.sat.used_s)
             self._elapsed = max(self._elapsed, question.elapsed)
 
     async def _sheet(self, sheet: Sequence[Problem]) -> None:
@@ -120,12 +150,7 @@ class Sitting:
 
         async def sit(problem: Problem) -> None:
             async with seats:
-                desk = self._open(problem, elapsed + self._engine.now() - opened)
-                try:
-                    if desk.allowance.limit_s > 0:
-                        await self._config.plan.sit(desk)
-                finally:
-                    await desk.close()
+                desk = await self._timekeeper.sit(problem, elapsed + self._engine.now() - opened, self._engine, self._box)
                 self._hand_in(desk, elapsed + self._engine.now() - opened)
 
         async with asyncio.TaskGroup() as group:
@@ -133,24 +158,12 @@ class Sitting:
                 group.create_task(sit(problem))
         self._elapsed = round(elapsed + self._engine.now() - opened, 3)
 
-    def _open(self, problem: Problem, elapsed: float) -> Desk:
-        """The question with what the clock allows it."""
-        expected = self._lengths.predict(problem.statement) if self._lengths else None
-        allowance = self._config.clock.allow(History(len(self._asked), elapsed, self._used, self._limits, expected))
-        self._limits.append(allowance.limit_s)
-        how = self._manner
-        if allowance.max_tokens is not None:
-            how = how._replace(sampling=how.sampling._replace(max_tokens=min(how.sampling.max_tokens, allowance.max_tokens)))
-        return Desk(problem, how, self._config.stop, self._engine, self._box, allowance)
-
     def _hand_in(self, desk: Desk, elapsed: float) -> None:
-        used_s = desk.used_s()
-        self._used.append(used_s)
         sat = Sat(
             problem=desk.problem.id,
             place=self._places[desk.problem.id],
             limit_s=round(desk.allowance.limit_s, 3),
-            used_s=round(used_s, 3),
+            used_s=round(self._timekeeper.used[-1], 3),
             planned=desk.planned,
             stopped_by=desk.rules[desk.over.rule].kind if desk.over else None,
             given_up=desk.over is not None and desk.over.given_up,
