@@ -23,6 +23,7 @@ from components.lib.rules import length_model
 from components.lib.rules.clocks import Allowance, History
 from components.lib.rules.stops import now
 from components.lib.rules.tally import Tally
+from components.lib.votes.numbers import Votes
 from components.replay import draws, measures, pool
 from components.replay.pool import Attempts
 from components.replay.pools import aimo1_runs, qwen_math
@@ -55,6 +56,19 @@ RECIPES: dict[str, dict[str, Any]] = {
     "reserve clock": {**PLAIN, "clock": {"kind": "reserve", "sitting_s": 200, "reserve_s": 30, "low_s": 20, "high_s": 70}},
 }
 DRAWS = 25
+NUMBERS = Votes.model_validate(
+    {
+        "strategies": ["majority"],
+        "fallback": None,
+        "seed": 1,
+        "weighted": {"up_to": 20, "multiple_of": 100, "weight": 0.6},
+        "code_first": {"printed": 1.0, "boxed_alone": 1.0, "boxed_beside": 0.0},
+        "agreement": {"bonus": 2.0, "short_chars": 20, "short": 0.5, "small_up_to": 20, "small": 0.6},
+        "distinct": {"prefix_chars": 40, "weight": 0.5},
+        "tail_entropy": {"tokens": 256, "share": 2.0, "confidence": 0.3, "consensus": 0.5},
+        "verified": {"top": 3, "gain": 1.0},
+    }
+)
 
 
 def recipe(settings: dict[str, Any]) -> Recipe:
@@ -78,7 +92,7 @@ def small_pool(num_problems: int = 7, num_attempts: int = 10) -> list[Attempts]:
             )
             for index in range(num_attempts)
         ]
-        found.append(pool.attempts(problem(name), stored, list(STRATEGIES), Path("problems")))
+        found.append(pool.attempts(problem(name), stored, list(STRATEGIES), NUMBERS, Path("problems")))
     return found
 
 
@@ -319,7 +333,7 @@ def test_the_stage_tells_every_recipe_and_why_one_cannot_be_replayed(tmp_path: P
         "entropy": RECIPES["entropy"],
         "reader": {**PLAIN, "vote": "genselect"},
     }
-    results = replay(config(recipes), candidates=candidates, problems=problems, page=tmp_path / "page.html")
+    results = replay(config(recipes), NUMBERS, candidates=candidates, problems=problems, page=tmp_path / "page.html")
     told = {name: row["not_replayed"] for name, row in results["recipes"].items() if "not_replayed" in row}
     assert list(results["recipes"]) == list(recipes)
     assert "plan 'branch' generates differently" in told["branches"]
@@ -337,14 +351,14 @@ def test_the_stage_tells_every_recipe_and_why_one_cannot_be_replayed(tmp_path: P
 def test_the_same_pool_gives_the_same_page(tmp_path: Path) -> None:
     candidates, problems = stored(tmp_path, TWO)
     asked = config({"first": PLAIN, "agree": RECIPES["agree"], "clock": RECIPES["equal clock"]})
-    told = [replay(asked, candidates=candidates, problems=problems, page=tmp_path / f"{n}.html") for n in range(2)]
+    told = [replay(asked, NUMBERS, candidates=candidates, problems=problems, page=tmp_path / f"{n}.html") for n in range(2)]
     assert told[0] == told[1]
     assert (tmp_path / "0.html").read_bytes() == (tmp_path / "1.html").read_bytes()
 
 
 def test_under_a_clock_it_matters_whether_the_hard_problems_stand_first() -> None:
     easy, hard = six("easy", [7] * 6), [c.model_copy(update={"seconds": 50.0 + c.index}) for c in six("hard", [None] * 5 + [7])]
-    problems = [pool.attempts(problem(cs[0].problem), cs, ["majority"], Path("p")) for cs in (easy, hard)]
+    problems = [pool.attempts(problem(cs[0].problem), cs, ["majority"], NUMBERS, Path("p")) for cs in (easy, hard)]
     assert [a.problem.id for a in ordered(problems, "hard_first")] == ["hard", "easy"]
     by = {"c": recipe({**PLAIN, "clock": {"kind": "fixed", "sitting_s": 54, "question_s": 54}})}
     right = {order: replayed(ordered(problems, order), by, 5, 1)["c"].right.mean() for order in ("hard_first", "hard_last")}
@@ -362,14 +376,14 @@ def test_under_a_clock_it_matters_whether_the_hard_problems_stand_first() -> Non
 )
 def test_a_pool_that_cannot_be_read_is_told(tmp_path: Path, candidates: list[Candidate], told: str) -> None:
     with pytest.raises(UserError, match=told):
-        pool.read(*stored(tmp_path, candidates), ["majority"])
+        pool.read(*stored(tmp_path, candidates), ["majority"], NUMBERS)
 
 
 def test_a_problem_without_an_answer_is_told(tmp_path: Path) -> None:
     rows.write(tmp_path / "c.parquet", [attempt("a", 0)], Candidate)
     rows.write(tmp_path / "p.parquet", [problem("a", None)], Problem)
     with pytest.raises(UserError, match="problem 'a' has no answer"):
-        pool.read(tmp_path / "c.parquet", tmp_path / "p.parquet", ["majority"])
+        pool.read(tmp_path / "c.parquet", tmp_path / "p.parquet", ["majority"], NUMBERS)
 
 
 def test_a_mistake_in_a_recipe_is_told_by_its_place(tmp_path: Path) -> None:
@@ -438,7 +452,7 @@ def test_a_foreign_pool_is_brought_in_by_command(tmp_path: Path) -> None:
     ]
     subprocess.run(command, check=True)
     asked, given = tmp_path / "out/problems.parquet", tmp_path / "out/candidates.parquet"
-    assert [a.gold for a in pool.read(given, asked, ["majority"]).problems] == [42]
+    assert [a.gold for a in pool.read(given, asked, ["majority"], NUMBERS).problems] == [42]
     (tmp_path / "math_cot_100.jsonl").write_text("not a record")
     refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 1 and refused.stderr.startswith("error: ") and "line 1: not JSON" in refused.stderr
@@ -452,7 +466,7 @@ def published(folder: str, reader: Any, tmp_path: Path, recipes: dict[str, dict[
     rows.write(tmp_path / "candidates.parquet", found.candidates, Candidate)
     rows.write(tmp_path / "problems.parquet", found.problems, Problem)
     where = {"candidates": tmp_path / "candidates.parquet", "problems": tmp_path / "problems.parquet", "page": tmp_path / "page.html"}
-    return replay(config(recipes, ks=[1, 8]), **where)
+    return replay(config(recipes, ks=[1, 8]), NUMBERS, **where)
 
 
 def test_the_published_samples_of_qwen_math_give_their_published_numbers(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Candidate, Problem
-from components.replay.voices import STRATEGIES, Voice
+from components.lib.votes import numbers
+from components.replay.voices import STRATEGIES, Voice, voices
 
 if TYPE_CHECKING:
     from components.lib.rules.tally import Numbers
@@ -76,7 +77,7 @@ class Pool(NamedTuple):
     """Problems without a finished attempt; they are left out."""
 
 
-def read(candidates: Path, problems: Path, strategies: Iterable[str]) -> Pool:
+def read(candidates: Path, problems: Path, strategies: Iterable[str], by: numbers.Votes) -> Pool:
     """The pool, in the candidates' order. Raises UserError where a candidate's problem is unknown, has no answer or comes in two pieces."""
     asked = {problem.id: problem for problem in rows.read(problems, Problem)}
     names, found, cancelled, seen = sorted(set(strategies)), [], 0, set()
@@ -90,13 +91,13 @@ def read(candidates: Path, problems: Path, strategies: Iterable[str]) -> Pool:
         finished = [candidate for candidate in stored if candidate.ended != "cancelled"]
         cancelled += len(stored) - len(finished)
         if finished:
-            found.append(attempts(asked[name], finished, names, problems))
+            found.append(attempts(asked[name], finished, names, by, problems))
     if not found:
         raise UserError(f"{candidates}: holds no finished attempt; let a sitting with `stop: []` store some")
     return Pool(found, cancelled, len(asked) - len(found))
 
 
-def attempts(problem: Problem, stored: Sequence[Candidate], strategies: Sequence[str], path: Path) -> Attempts:
+def attempts(problem: Problem, stored: Sequence[Candidate], strategies: Sequence[str], by: numbers.Votes, path: Path) -> Attempts:
     """One problem's arrays."""
     import numpy as np
 
@@ -112,22 +113,21 @@ def attempts(problem: Problem, stored: Sequence[Candidate], strategies: Sequence
         tokens=np.array([c.num_tokens for c in finished], np.int64),
         modes=np.array([c.mode for c in finished]),
         keys=np.array(places, np.int64),
-        votes={name: _votes(finished, name) for name in strategies},
+        votes={name: _votes(problem.id, finished, name, by) for name in strategies},
     )
 
 
-def _votes(finished: Sequence[Candidate], name: str) -> Votes:
+def _votes(problem: str, finished: Sequence[Candidate], name: str, by: numbers.Votes) -> Votes:
     import numpy as np
 
-    strategy = STRATEGIES[name]
-    voices: list[list[Voice]] = [[] for _ in finished]
-    for voice in strategy.cast(finished):
-        voices[voice.place].append(voice)
-    known = {answer: code for code, answer in enumerate(sorted({voice.answer for mine in voices for voice in mine}))}
-    shape = (len(finished), max(map(len, voices)))
+    said: list[list[Voice]] = [[] for _ in finished]
+    for voice in voices(name, problem, finished, by):
+        said[voice.place].append(voice)
+    known = {answer: code for code, answer in enumerate(sorted({voice.answer for mine in said for voice in mine}))}
+    shape = (len(finished), max(map(len, said)))
     says: Numbers = np.zeros(shape, np.int64)
     weights: Numbers = np.zeros(shape)
-    for mine in voices:
+    for mine in said:
         for column, voice in enumerate(mine):
             says[voice.place, column], weights[voice.place, column] = known[voice.answer], voice.weight
-    return Votes(np.array(list(known), np.int64), says, weights, strategy.larger_wins)
+    return Votes(np.array(list(known), np.int64), says, weights, STRATEGIES[name].larger_wins)

@@ -8,6 +8,7 @@ from pydantic import Field
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out
 from components.lib import statistics
+from components.lib.votes.numbers import Votes
 from components.replay import measures, pool
 from components.replay.page import html
 from components.replay.pool import Attempts
@@ -34,9 +35,9 @@ class Replay(Config, section="replay"):
     """By name; the others are compared with the first that can be replayed."""
 
 
-def replay(config: Replay, *, candidates: In, problems: In, page: Out) -> Metrics:
+def replay(config: Replay, votes: Votes, *, candidates: In, problems: In, page: Out) -> Metrics:
     """Replays stopping rules, clocks and votes on stored candidates, with intervals."""
-    stored = pool.read(candidates, problems, {recipe.vote for recipe in config.recipes.values()} & set(STRATEGIES))
+    stored = pool.read(candidates, problems, {recipe.vote for recipe in config.recipes.values()} & set(STRATEGIES), votes)
     asked = ordered(stored.problems, config.order)
     refused = {name: reason for name, recipe in config.recipes.items() if (reason := not_replayed(recipe, asked))}
     replayable = {name: recipe for name, recipe in config.recipes.items() if name not in refused}
