@@ -24,18 +24,18 @@ import pytest
 
 from components.core import params, rows, runner
 from components.core.errors import UserError
-from components.core.types import Candidate, Check, Example, Judgement, Message, Problem
+from components.core.types import Candidate, Check, Example, Judgement, Message, Problem, Sat
 from components.lib import arithmetic
 from tests import micro_model
 from tests.making import candidate, problem
 
 ROOT = Path(__file__).parents[1]
 WORDS = {
-    "vote": "--candidates candidates.parquet --judgements judgements.parquet --checks checks.parquet --problems problems.parquet "
-    "--out out.parquet",
+    "vote": "--candidates candidates.parquet --questions questions.parquet --judgements judgements.parquet --checks checks.parquet "
+    "--problems problems.parquet --out out.parquet",
     "compose cot": "--candidates candidates.parquet --problems problems.parquet --out out.parquet",
     "judge": "--candidates candidates.parquet --problems problems.parquet --model . --out out.parquet",
-    "solve exam-cot": "--problems problems.parquet --model . --out out.parquet",
+    "solve exam-cot": "--problems problems.parquet --model . --out out.parquet --questions questions.parquet",
     "collect generated": "--out out.parquet",
     "curate": "--generated . --files . --extracted . --exam . --out out.parquet",
 }
@@ -54,6 +54,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     )
     rows.write(Path("judgements.parquet"), [], Judgement)
     rows.write(Path("checks.parquet"), [], Check)
+    rows.write(Path("questions.parquet"), [], Sat)
     return tmp_path
 
 
@@ -102,11 +103,11 @@ def told(stage: str, monkeypatch: pytest.MonkeyPatch) -> str:
         ("compose cot", lambda p: p["compose"]["cot"]["rows"].update(kind="cots"), "params.yaml: compose.cot.rows: "),
         ("collect generated", lambda p: p.update(collect=[]), "params.yaml: collect: no entry 'generated'"),
         ("collect generated", lambda p: p["collect"].update(generated="yes"), "params.yaml: collect.generated: holds 'yes', not keys"),
-        ("solve exam-cot", lambda p: p["solve"]["common"]["stop"].update(equall=3),
-         "params.yaml: solve.exam-cot.stop: unknown key 'equall', did you mean 'equal'?"),
+        ("solve exam-cot", lambda p: p["solve"]["common"]["stop"][0].update(equall=3),
+         "params.yaml: solve.exam-cot.stop[0]: unknown key 'equall', did you mean 'equal'?"),
         ("solve exam-cot", lambda p: p["solve"]["common"].update(engine="transformer"),
          "params.yaml: engine: no engine 'transformer', did you mean 'transformers'?"),
-        ("solve exam-cot", lambda p: p["solve"]["exam-cot"].update(engine="teacher", plan={"cott": 2}),
+        ("solve exam-cot", lambda p: p["solve"]["exam-cot"].update(engine="teacher", plan={"kind": "fixed", "asks": [["cott", 2]], "in_turn": False}),
          "prompts/cott.md: no such prompt; there are: "),
     ],
 )  # fmt: skip
@@ -338,7 +339,19 @@ def test_control_c_leaves_no_output_and_the_next_run_gives_the_same_bytes(folder
     model = str(ROOT / "components/lib/arithmetic")
 
     def flags(out: str) -> list[str]:
-        return ["teacher", "--problems", "problems.parquet", "--model", model, "--out", f"{out}.parquet", "--metrics", f"{out}.json"]
+        return [
+            "teacher",
+            "--problems",
+            "problems.parquet",
+            "--model",
+            model,
+            "--out",
+            f"{out}.parquet",
+            "--questions",
+            f"{out}-questions.parquet",
+            "--metrics",
+            f"{out}.json",
+        ]
 
     begun = subprocess.Popen(
         [sys.executable, "-m", "components.solve", *flags("stopped")], env=environment(), stderr=subprocess.PIPE, text=True,

@@ -96,8 +96,13 @@ def _say(where: str, problem: Any, kind: type[BaseModel]) -> str:
 
 def _place(kind: Any, parents: list[str]) -> tuple[list[str], list[str]]:
     """A mapping's path as the file has it (pydantic puts a union's tag between the keys), and the keys that it knows."""
-    shown = []
+    shown: list[str] = []
     for name in parents:
+        kind = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
+        if typing.get_origin(kind) is list:
+            shown[-1] += f"[{name}]"
+            kind = typing.get_args(kind)[0]
+            continue
         tagged = [member for member in typing.get_args(kind) if name in _tags(member)]
         if tagged:
             kind = tagged[0]
