@@ -107,7 +107,7 @@ def told(stage: str, monkeypatch: pytest.MonkeyPatch) -> str:
          "params.yaml: solve.exam-cot.stop[0]: unknown key 'equall', did you mean 'equal'?"),
         ("solve exam-cot", lambda p: p["solve"]["common"].update(engine="transformer"),
          "params.yaml: engine: no engine 'transformer', did you mean 'transformers'?"),
-        ("solve exam-cot", lambda p: p["solve"]["exam-cot"].update(engine="teacher", plan={"kind": "fixed", "asks": [["cott", 2]], "in_turn": False}),
+        ("solve exam-cot", lambda p: p["solve"]["exam-cot"]["plan"].update(asks=[["cott", 2]]),
          "prompts/cott.md: no such prompt; there are: "),
     ],
 )  # fmt: skip

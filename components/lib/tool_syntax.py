@@ -87,9 +87,13 @@ MARKER = re.compile(r"<\|[a-z_]+\|>|</?(?:think|tool_call|tool_response)>|```")
 
 def said(text: str) -> str:
     """The text without calls and their outputs: what the model says itself."""
-    for begin, end in dict.fromkeys((syntax.begin, syntax.end) for syntax in SYNTAXES.values()):
-        text = _without_calls(text, begin, end)
+    for begin, end in _TAGS:
+        if end in text:
+            text = _without_calls(text, begin, end)
     return text
+
+
+_TAGS = tuple(dict.fromkeys((syntax.begin, syntax.end) for syntax in SYNTAXES.values()))
 
 
 def _without_calls(text: str, begin: str, end: str) -> str:
