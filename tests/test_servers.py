@@ -24,9 +24,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return micro_model.make(tmp_path_factory.mktemp("model") / "micro")
 
 
-def engine(model: Path, url: str | None, env: str = ".envs/none", flavour: FlavourName = "vllm") -> ServerEngine:
+def engine(model: Path, *urls: str, env: str = ".envs/none", flavour: FlavourName = "vllm") -> ServerEngine:
     settings = ServerSettings(
-        flavour=flavour, url=url, env=env, dtype="float32", max_model_len=64, max_num_seqs=4, flags=[], start_s=20.0, step_s=0.02
+        flavour=flavour, urls=list(urls), env=env, dtype="float32", max_model_len=64, max_num_seqs=4, flags=[], body={}, template={},
+        start_s=20.0, step_s=0.02,
     )  # fmt: skip
     return ServerEngine(settings, model)
 
@@ -105,18 +106,18 @@ def test_a_server_of_other_models_is_refused(model: Path) -> None:
 
 def test_an_environment_that_is_not_built_is_named_with_the_cure(model: Path) -> None:
     with pytest.raises(UserError, match="infra/envs/build none"):
-        asyncio.run(_open(engine(model, None)))
+        asyncio.run(_open(engine(model)))
 
 
 def test_a_server_that_dies_while_it_starts_is_an_error_with_its_last_words(model: Path) -> None:
     """This environment has no vLLM in it."""
     with pytest.raises(EngineError, match=r"(?s)exit code 1.*\.aimo/logs.*No module named 'vllm'"):
-        asyncio.run(_open(engine(model, None, env=sys.prefix)))
+        asyncio.run(_open(engine(model, env=sys.prefix)))
 
 
 def test_only_vllm_is_started_here(model: Path) -> None:
-    with pytest.raises(UserError, match=r"engines\.server\.url.*sglang"):
-        engine(model, None, flavour="sglang")
+    with pytest.raises(UserError, match=r"engines\.server\.urls.*sglang"):
+        engine(model, flavour="sglang")
 
 
 async def _open(engine: ServerEngine) -> None:
@@ -142,7 +143,7 @@ def test_each_flavour_keeps_the_stop_string(model: Path, flavour: FlavourName, s
 
 
 def test_filters_are_said_in_each_servers_own_way() -> None:
-    asked = {name: body(flavour, "m", [1], PLAIN._replace(stop=(END,)), 5) for name, flavour in FLAVOURS.items()}
+    asked = {name: body(flavour, [1], PLAIN._replace(stop=(END,)), 5) for name, flavour in FLAVOURS.items()}
     assert {name: request["top_k"] for name, request in asked.items()} == {"vllm": -1, "sglang": -1, "lmdeploy": 0, "trtllm": 0}
     assert all(request["seed"] == 5 and request["min_p"] == 0.0 for request in asked.values())
     assert asked["sglang"]["no_stop_trim"] is True
@@ -153,5 +154,5 @@ def test_filters_are_said_in_each_servers_own_way() -> None:
 def test_pieces_without_a_count_count_as_one() -> None:
     reply = Reply()
     for line in (piece("a"), "", ": ping", piece("b", "stop")):
-        reply.take(line, FLAVOURS["sglang"], ())
+        reply.take(line, FLAVOURS["sglang"], PLAIN)
     assert (reply.text, reply.num_tokens) == ("ab", 2)
