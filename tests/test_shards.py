@@ -47,67 +47,86 @@ def engines() -> Engines:
     return Engines.load(PARAMS)
 
 
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
+    return list(rows.read(exam(tmp_path_factory.mktemp("exam"), NUM), Problem))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, engines: Engines) -> Path:
+    """The folder of a sitting in one piece."""
+    folder = tmp_path_factory.mktemp("whole")
+    sealed(folder, engines, 1)
+    return folder
+
+
 def teaching(engines: Engines) -> shards.Part:
     return partial(_sit, TEACHER, engines, SANDBOX, CONTEST, Path("components/lib/arithmetic"))
 
 
 async def dying(part: shards.Part, once: Path, asked: Sequence[Problem], kept: Path) -> Metrics:
-    """The worker of the shard with problem 1 is killed when it is half done: once, or each time where `once` is a folder."""
-    if any(problem.id == "generated-1" for problem in asked) and not once.is_file():
+    """The worker of the shard with problem 1 is killed when it is half done; once, or always where `once` is a folder."""
+    if any(problem.id == "generated-1" for problem in asked):
+        if once.is_dir():
+            os.kill(os.getpid(), signal.SIGKILL)
         if not once.exists():
             once.touch()
-        await part(asked[: len(asked) // 2], kept)
-        os.kill(os.getpid(), signal.SIGKILL)
+            await part(asked[: len(asked) // 2], kept)
+            os.kill(os.getpid(), signal.SIGKILL)
     return await part(asked, kept)
 
 
-def run(folder: Path, engines: Engines, num: int) -> bytes:
-    (folder / f"work-{num}").mkdir()
-    out, questions = folder / f"{num}.parquet", folder / f"{num}-questions.parquet"
+def sealed(folder: Path, engines: Engines, num: int) -> bytes:
+    """What the stage seals with so many shards."""
+    (folder / "work").mkdir()
     solve(
-        TEACHER.model_copy(update={"shards": num}), engines, SANDBOX, CONTEST,
-        problems=exam(folder, NUM), model=Path("components/lib/arithmetic"), out=out, questions=questions, work=folder / f"work-{num}",
+        TEACHER.model_copy(update={"shards": num}), engines, SANDBOX, CONTEST, problems=exam(folder, NUM),
+        model=Path("components/lib/arithmetic"), out=folder / "out.parquet", questions=folder / "questions.parquet", work=folder / "work",
     )  # fmt: skip
-    return out.read_bytes() + questions.read_bytes()
+    return bytes_of(folder)
 
 
-def test_shards_seal_the_same_bytes_as_one_sitting(tmp_path: Path, engines: Engines, cluster: None) -> None:
-    assert run(tmp_path, engines, 3) == run(tmp_path, engines, 1)
+def bytes_of(folder: Path) -> bytes:
+    return (folder / "out.parquet").read_bytes() + (folder / "questions.parquet").read_bytes()
 
 
-def test_a_killed_workers_shard_is_sat_again_and_nothing_is_there_twice(tmp_path: Path, engines: Engines, cluster: None) -> None:
-    asked, kept, once = list(rows.read(exam(tmp_path, NUM), Problem)), tmp_path / "sat.jsonl", tmp_path / "killed"
-    measured = shards.sit(4, partial(dying, teaching(engines), once), asked, kept)
+def handed_in(kept: Path, asked: Sequence[Problem]) -> list[Handed]:
+    """In the problems' order; `elapsed` is a shard's own."""
+    return [question.model_copy(update={"elapsed": 0.0}) for question in Keeper(kept, [problem.id for problem in asked])]
+
+
+def test_shards_seal_the_same_bytes_as_one_sitting(tmp_path: Path, whole: Path, engines: Engines, cluster: None) -> None:
+    assert sealed(tmp_path, engines, 2) == bytes_of(whole)
+
+
+def test_a_killed_workers_shard_is_sat_again_and_nothing_is_there_twice(
+    tmp_path: Path, whole: Path, asked: list[Problem], engines: Engines, cluster: None
+) -> None:
+    kept, once = tmp_path / "sat.jsonl", tmp_path / "killed"
+    measured = shards.sit(2, partial(dying, teaching(engines), once), asked, kept)
     assert once.exists(), "a worker was killed"
-    whole = run(tmp_path, engines, 1)
-    assert whole
-    alone = list(Keeper(tmp_path / "work-1" / "sat.jsonl", [problem.id for problem in asked]))
-    sharded = list(Keeper(kept, [problem.id for problem in asked]))
-    assert [(q.sat, q.candidates) for q in sharded] == [(q.sat, q.candidates) for q in alone]
     assert len(list(rows.read(kept, Handed))) == NUM
+    assert handed_in(kept, asked) == handed_in(whole / "work" / "sat.jsonl", asked)
     assert measured["engine"].startswith("teacher") and ", " not in measured["isolation"]
 
 
-def test_a_killed_run_goes_on_with_the_shards_that_are_missing(tmp_path: Path, engines: Engines, cluster: None) -> None:
-    asked, whole, kept = list(rows.read(exam(tmp_path, NUM), Problem)), tmp_path / "whole.jsonl", tmp_path / "sat.jsonl"
-    shards.sit(4, teaching(engines), asked, whole)
-    lines = whole.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept.write_text("".join(lines[:7]) + lines[7][:40], encoding="utf-8")  # one shard, two questions of the next, and a torn line
-    shards.sit(4, teaching(engines), asked, kept)
-    names = [problem.id for problem in asked]
-    assert [q.model_dump(exclude={"elapsed"}) for q in Keeper(kept, names)] == [
-        q.model_dump(exclude={"elapsed"}) for q in Keeper(whole, names)
-    ]
+def test_a_killed_run_goes_on_with_what_is_missing(
+    tmp_path: Path, whole: Path, asked: list[Problem], engines: Engines, cluster: None
+) -> None:
+    """The even problems are in, and two of the others, and half a line."""
+    lines, kept = (whole / "work" / "sat.jsonl").read_text(encoding="utf-8").splitlines(keepends=True), tmp_path / "sat.jsonl"
+    lines.sort(key=lambda line: Handed.model_validate_json(line).sat.place % 2)
+    kept.write_text("".join(lines[: NUM // 2 + 2]) + lines[-1][:40], encoding="utf-8")
+    shards.sit(2, teaching(engines), asked, kept)
+    assert handed_in(kept, asked) == handed_in(whole / "work" / "sat.jsonl", asked)
 
 
-def test_a_shard_that_kills_every_worker_is_an_error(tmp_path: Path, engines: Engines, cluster: None) -> None:
-    asked = list(rows.read(exam(tmp_path, 4), Problem))
+def test_a_shard_that_kills_every_worker_is_an_error(tmp_path: Path, asked: list[Problem], engines: Engines, cluster: None) -> None:
     with pytest.raises(EngineError, match=f"failed {shards.RETRIES + 1} times"):
         shards.sit(2, partial(dying, teaching(engines), tmp_path), asked, tmp_path / "sat.jsonl")
 
 
-def test_an_error_of_a_shard_is_the_users_as_it_was_raised(tmp_path: Path, engines: Engines, cluster: None) -> None:
-    asked = list(rows.read(exam(tmp_path, 4), Problem))
+def test_an_error_of_a_shard_is_the_users_as_it_was_raised(tmp_path: Path, asked: list[Problem], engines: Engines, cluster: None) -> None:
     part = partial(_sit, TEACHER.model_copy(update={"engine": "teecher"}), engines, SANDBOX, CONTEST, tmp_path)
     with pytest.raises(UserError, match=r"^params\.yaml: engine: no engine 'teecher'"):
         shards.sit(2, part, asked, tmp_path / "sat.jsonl")
