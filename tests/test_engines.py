@@ -1,6 +1,7 @@
-"""Engines: one suite that every model-backed engine passes, run on transformers in this process and on a real vLLM server (CPU build).
+"""Engines: one suite (lib/engine/trials.py) that every kind passes, and what only those with a model can show.
 
-The model is made here. The server takes one to three minutes to start, once; where its environment is not built, its rows are skipped.
+The model is made here. A real vLLM server (CPU build) takes one to three minutes to start, once; where its environment is not built, its
+rows are skipped.
 """
 
 import asyncio
@@ -12,21 +13,59 @@ from typing import Any
 
 import pytest
 
-from components.core.types import Message
+from components.core import rows
+from components.core.types import Candidate, Message
+from components.lib import prompts
+from components.lib.arithmetic import problem
 from components.lib.engine.process import HOME
 from components.lib.engine.protocol import Completion, Engine, EngineError, Sampling
+from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
+from components.lib.engine.scripted import Recorded, ScriptedEngine, ScriptedSettings
 from components.lib.engine.server import ServerEngine, ServerSettings
+from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
+from components.lib.engine.trials import TRIALS, Ask, Subject, Trait, Trial
 from tests import micro_model
+from tests.making import candidate
 
 ROOT = Path(__file__).parents[1]
 VLLM = ROOT / ".envs" / "vllm"
 PLAIN = Sampling(1.0, 1.0, 0, 0.0, 24, ())
+SLOTS = 4
 Run = Callable[[Any], Any]
+TRAITS: dict[str, frozenset[Trait]] = {
+    "transformers": frozenset({"luck", "duration", "entropies", "slots", "death"}),
+    "vllm": frozenset({"luck", "duration", "entropies", "slots", "death"}),
+    "scripted": frozenset({"duration"}),
+    "replayed": frozenset({"duration"}),
+    "teacher": frozenset(),
+}
+"""Of each kind. Known replies are not drawn; the teacher answers at once."""
+MODELS = ("transformers", "vllm")
+SPOKEN = [" ".join(f"{word}{n}" for n in range(40)) for word in ("first", "b", "c", "d")]
 
 
-def transformers_engine(model: Path) -> TransformersEngine:
-    return TransformersEngine(TransformersSettings(dtype="float32", device="cpu", batch=64, step_s=0.02), model)
+def opened(kind: str, model: Path, folder: Path) -> Subject:
+    """An engine of this kind, not yet entered, with requests that it can answer."""
+    said = [Ask(prompt, f"p/{place}/0") for place, prompt in enumerate(["abc", "a much longer prompt than the others", "12345", "what is"])]
+    too_long = Ask("x" * (micro_model.POSITIONS + 100), "p/9/0")
+    match kind:
+        case "transformers":
+            held = TransformersEngine(TransformersSettings(dtype="float32", device="cpu", batch=SLOTS, step_s=0.02), model)
+            return Subject(held, said, too_long, SLOTS, _maim)
+        case "vllm":
+            return Subject(vllm_engine(model), said, too_long, SLOTS, _kill)
+        case "scripted":
+            with rows.Growing(folder / "replies.jsonl") as growing:
+                for ask, text in zip(said, SPOKEN, strict=True):
+                    growing.append(Recorded(key=ask.key, reply=text))
+            return Subject(ScriptedEngine(ScriptedSettings(step_s=0.02), folder / "replies.jsonl"), said, too_long)
+        case "replayed":
+            stored = [candidate(index=place, text=text, num_tokens=40) for place, text in enumerate(SPOKEN)]
+            rows.write(folder / "candidates.parquet", stored, Candidate)
+            return Subject(ReplayedEngine(ReplayedSettings(step_s=0.02), folder / "candidates.parquet"), said, too_long)
+    taught = [Ask(prompts.render("cot", statement=problem(seed).statement), f"generated-{seed}/0/0") for seed in (1, 2, 3, 4)]
+    return Subject(TeacherEngine(TeacherSettings(step_s=0.02, wrong=0.0, seed=1)), taught, Ask("something else", "generated-1/0/0"))
 
 
 def vllm_engine(model: Path) -> ServerEngine:
@@ -34,11 +73,19 @@ def vllm_engine(model: Path) -> ServerEngine:
         pytest.skip(f"{VLLM} is not built: no server was tested; run `infra/envs/build vllm`")
     return ServerEngine(
         ServerSettings(
-            flavour="vllm", url=None, env=str(VLLM), dtype="float32", max_model_len=micro_model.POSITIONS, max_num_seqs=64,
-            flags=["--enforce-eager"], start_s=500.0, step_s=0.02,
+            flavour="vllm", urls=[], env=str(VLLM), dtype="float32", max_model_len=micro_model.POSITIONS, max_num_seqs=SLOTS,
+            flags=["--enforce-eager"], body={}, template={}, start_s=500.0, step_s=0.02,
         ),
         model,
     )  # fmt: skip
+
+
+def _maim(engine: Any) -> None:
+    engine._model.model.layers[1].mlp = None
+
+
+def _kill(engine: Any) -> None:
+    os.killpg(engine._process._process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +100,17 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return micro_model.make(tmp_path_factory.mktemp("model") / "micro")
 
 
-@pytest.fixture(scope="module", params=[transformers_engine, vllm_engine], ids=["transformers", "vllm"])
-def engine(request: pytest.FixtureRequest, run: Run, model: Path) -> Iterator[Engine]:
-    engine = run(_enter(request.param(model)))
-    yield engine
-    run(engine.__aexit__(None, None, None))
+@pytest.fixture(scope="module", params=TRAITS)
+def subject(request: pytest.FixtureRequest, run: Run, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    subject = opened(request.param, model, tmp_path_factory.mktemp(request.param))
+    run(_enter(subject.engine))
+    yield subject
+    run(subject.engine.__aexit__(None, None, None))
+
+
+@pytest.fixture
+def engine(subject: Subject) -> Engine:
+    return subject.engine
 
 
 async def _enter(engine: Engine) -> Engine:
@@ -70,44 +123,12 @@ async def asks(engine: Engine, prompts: list[str], sampling: Sampling = PLAIN, s
     return await asyncio.gather(*calls)
 
 
+@pytest.mark.parametrize("subject", MODELS, indirect=True)
 def test_a_chat_becomes_the_models_own_prompt(engine: Engine) -> None:
     assert engine.render([Message(role="user", content="2+2?", loss=False)]) == "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
 
 
-def test_each_request_gets_its_own_completion_whoever_is_beside_it(engine: Engine, run: Run) -> None:
-    prompts = ["a", "a much longer prompt than the others", "12345", "what is"]
-    together = run(asks(engine, prompts))
-    alone = [run(asks(engine, [prompt], seed=1 + i))[0] for i, prompt in enumerate(prompts)]
-    assert together == alone
-
-
-def test_the_same_seed_gives_the_same_text_and_another_seed_another(engine: Engine, run: Run) -> None:
-    first, again, other = (run(asks(engine, ["what is 12+34?"] * 4, seed=seed)) for seed in (7, 7, 99))
-    assert first == again
-    assert first != other
-    assert len({completion.text for completion in first}) == 4
-
-
-def test_temperature_zero_is_greedy_whatever_the_seed(engine: Engine, run: Run) -> None:
-    first, second = run(asks(engine, ["what is"] * 2, PLAIN._replace(temperature=0.0)))
-    assert first == second
-
-
-def test_tokens_are_counted_and_the_budget_ends_a_completion(engine: Engine, run: Run) -> None:
-    sampling = PLAIN._replace(max_tokens=7, temperature=0.0)
-    (completion,) = run(asks(engine, ["what is"], sampling))
-    assert (completion.num_tokens, completion.ended, completion.stop) == (7, "length", None)
-
-
-def test_a_stop_string_stays_in_the_text(engine: Engine, run: Run) -> None:
-    greedy = PLAIN._replace(temperature=0.0, max_tokens=40)
-    (free,) = run(asks(engine, ["what is"], greedy))
-    stop = free.text[9:12]
-    (stopped,) = run(asks(engine, ["what is"], greedy._replace(stop=("never", stop))))
-    assert stopped.text == free.text[: free.text.index(stop) + len(stop)]
-    assert (stopped.ended, stopped.stop) == ("stop", stop)
-
-
+@pytest.mark.parametrize("subject", MODELS, indirect=True)
 def test_a_turn_ends_at_its_tag_and_code_at_its_own(engine: Engine, run: Run) -> None:
     """With about a hundred tokens that are nearly equally likely, 48 rows of 60 meet both ends many times."""
     completions = run(asks(engine, ["what is"] * 48, PLAIN._replace(max_tokens=60, stop=("</tool_call>",))))
@@ -119,63 +140,34 @@ def test_a_turn_ends_at_its_tag_and_code_at_its_own(engine: Engine, run: Run) ->
         assert completion.text.count("</tool_call>") == (completion.stop is not None)
 
 
-def test_cancelling_reports_what_was_there_and_frees_the_engine(engine: Engine, run: Run) -> None:
-    reported: list[tuple[str, int]] = []
-
-    async def cancelled() -> Completion:
-        long = PLAIN._replace(max_tokens=400, temperature=0.0)
-        calls = [engine.complete("abc", long, key="long", seed=1, progress=lambda text, num: reported.append((text, num)))]
-        task = asyncio.create_task(calls[0])
-        await engine.complete("abc", PLAIN._replace(max_tokens=8, temperature=0.0), key="short", seed=1)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        async with asyncio.timeout(60):
-            return await engine.complete("abc", long._replace(max_tokens=400), key="after", seed=1)
-
-    whole = run(cancelled())
-    text, num_tokens = reported[-1]
-    assert 0 < num_tokens < whole.num_tokens
-    assert whole.text.startswith(text)
-
-
-def test_a_prompt_that_does_not_fit_is_an_error_that_names_the_engine(engine: Engine, run: Run) -> None:
-    with pytest.raises(EngineError, match=rf"{engine.name.split()[0]}.*{micro_model.POSITIONS + 100}"):
-        run(asks(engine, ["x" * (micro_model.POSITIONS + 100)]))
-
-
+@pytest.mark.parametrize("subject", MODELS, indirect=True)
 def test_no_more_tokens_are_asked_for_than_fit(engine: Engine, run: Run) -> None:
     (completion,) = run(asks(engine, ["x" * (micro_model.POSITIONS - 10)], PLAIN._replace(max_tokens=100, temperature=0.0)))
     assert completion.num_tokens <= 10
 
 
-def test_the_clock_moves_with_the_tokens(engine: Engine, run: Run) -> None:
-    before = engine.now()
-    (completion,) = run(asks(engine, ["what is"], PLAIN._replace(max_tokens=20)))
-    assert engine.now() - before == pytest.approx(completion.num_tokens * 0.02)
+def _trials() -> list[Any]:
+    """Kind by kind, so that one engine is open at a time."""
+    pairs = [(kind, trial) for kind in TRAITS for trial in TRIALS if trial.needs <= TRAITS[kind]]
+    return [pytest.param(kind, trial, id=f"{kind}-{trial.claim.__name__}") for kind, trial in pairs]
 
 
-def test_a_death_is_an_error_that_names_the_engine_and_nothing_stays(run: Run, engine: Engine) -> None:
-    """The last of the suite: it leaves the engine dead."""
+@pytest.mark.parametrize(("subject", "trial"), _trials(), indirect=["subject"])
+def test_every_engine_keeps_its_promises(subject: Subject, trial: Trial, run: Run) -> None:
+    async def in_time() -> None:
+        async with asyncio.timeout(120):
+            await trial.claim(subject)
 
-    async def dies() -> None:
-        task = asyncio.create_task(engine.complete("abc", PLAIN._replace(max_tokens=490, temperature=0.0), key="p/1", seed=1))
-        await asyncio.sleep(0.3 if isinstance(engine, ServerEngine) else 0)
-        _kill(engine) if isinstance(engine, ServerEngine) else _maim(engine)
-        await task
-
-    with pytest.raises(EngineError, match=engine.name.split()[0]) as failure:
-        run(dies())
-    if isinstance(engine, ServerEngine):
-        assert str(HOME / "logs") in str(failure.value)
-        run(engine._process.stop())  # type: ignore[union-attr]
-        with pytest.raises(ProcessLookupError):
-            os.killpg(engine._process._process.pid, 0)  # type: ignore[union-attr]
+    run(in_time())
+    if trial is TRIALS[-1] and isinstance(subject.engine, ServerEngine):
+        _nothing_stays(subject.engine, run)
 
 
-def _maim(engine: Any) -> None:
-    engine._model.model.layers[1].mlp = None
-
-
-def _kill(engine: ServerEngine) -> None:
-    os.killpg(engine._process._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+def _nothing_stays(engine: ServerEngine, run: Run) -> None:
+    """The last trial killed the server: who asks now is told where its log is, and none of its processes is left."""
+    with pytest.raises(EngineError, match=str(HOME / "logs")):
+        run(asks(engine, ["abc"]))
+    assert engine._process is not None
+    run(engine._process.stop())
+    with pytest.raises(ProcessLookupError):
+        os.killpg(engine._process._process.pid, 0)

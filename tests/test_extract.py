@@ -191,9 +191,9 @@ def ask(path: Path, key: str, sampling: Sampling = GREEDY) -> object:
 @pytest.mark.parametrize(
     ("max_tokens", "stop", "wanted"),
     [
-        (9, (), ("one two </tool_call> three", 4, "stop", None)),
-        (9, ("</tool_call>",), ("one two </tool_call>", 3, "stop", "</tool_call>")),
-        (2, ("</tool_call>",), ("one two", 2, "length", None)),
+        (9, (), ("one two </tool_call> three", 7, "stop", None, ())),
+        (9, ("</tool_call>",), ("one two </tool_call>", 5, "stop", "</tool_call>", ())),
+        (2, ("</tool_call>",), ("one two", 2, "length", None, ())),
     ],
 )
 def test_a_recorded_reply_ends_as_the_request_says(tmp_path: Path, max_tokens: int, stop: tuple[str, ...], wanted: object) -> None:
@@ -228,7 +228,7 @@ def test_a_wrong_file_of_replies_is_named(tmp_path: Path, text: str | None, mess
         ask(path, "a")
 
 
-def test_a_task_has_a_clock_of_its_own() -> None:
+def test_replies_share_one_clock_on_which_they_run_side_by_side() -> None:
     async def clocks() -> tuple[float, float]:
         async with scripted(REPLIES) as engine:
 
@@ -236,6 +236,7 @@ def test_a_task_has_a_clock_of_its_own() -> None:
                 await engine.complete("", GREEDY, key=key, seed=0)
                 return engine.now()
 
-            return await asyncio.create_task(once("thirty-1/classify-proof")), await asyncio.create_task(once("heights-1/classify-proof"))
+            long, short = await asyncio.gather(once("thirty-1/classify-proof"), once("heights-1/classify-proof"))
+            return long, short
 
-    assert asyncio.run(clocks()) == (0.5 * 7, 0.5 * 1)
+    assert asyncio.run(clocks()) == (0.5 * 8, 0.5 * 2)

@@ -2,16 +2,17 @@
 
 import asyncio
 import json
+import math
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from components.core.errors import UserError
 from components.lib.engine.flavours import FLAVOURS, FlavourName, Reply, body
-from components.lib.engine.protocol import Completion, EngineError, Sampling
+from components.lib.engine.protocol import Completion, EngineError, Sampling, Until
 from components.lib.engine.server import ServerEngine, ServerSettings
 from tests import micro_model
 
@@ -24,9 +25,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return micro_model.make(tmp_path_factory.mktemp("model") / "micro")
 
 
-def engine(model: Path, url: str | None, env: str = ".envs/none", flavour: FlavourName = "vllm") -> ServerEngine:
+def engine(model: Path, *urls: str, env: str = ".envs/none", flavour: FlavourName = "vllm") -> ServerEngine:
     settings = ServerSettings(
-        flavour=flavour, url=url, env=env, dtype="float32", max_model_len=64, max_num_seqs=4, flags=[], start_s=20.0, step_s=0.02
+        flavour=flavour, urls=list(urls), env=env, dtype="float32", max_model_len=64, max_num_seqs=4, flags=[], body={}, template={},
+        start_s=20.0, step_s=0.02,
     )  # fmt: skip
     return ServerEngine(settings, model)
 
@@ -36,30 +38,43 @@ def piece(text: str, finish: str | None = None, tokens: int | None = None, **mor
     return "data: " + json.dumps(event | ({"usage": {"completion_tokens": tokens}} if tokens else {}))
 
 
-@asynccontextmanager
-async def serving(stream: Sequence[str], status: int = 200, models: Sequence[str] = ("micro",)) -> AsyncIterator[str]:
-    """A server that answers every completion with these lines and then hangs up."""
+class Fake:
+    """A server that answers every completion with the same lines and then hangs up; `endless`: goes on until the client does."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, stream: Sequence[str], status: int = 200, models: Sequence[str] = ("micro",), endless: bool = False) -> None:
+        self.stream, self.status, self.models, self.endless = stream, status, models, endless
+        self.asked: list[dict[str, object]] = []
+        self.left_by_client = asyncio.Event()
+
+    async def __aenter__(self) -> str:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        if head.startswith("GET /v1/models"):
-            said, code = json.dumps({"data": [{"id": name} for name in models]}), 200
-        elif head.startswith("GET"):
-            said, code = "{}", 404
-        else:
-            said, code = "\n\n".join(stream), status
-        writer.write(f"HTTP/1.1 {code} x\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n{said}\n\n".encode())
-        await writer.drain()
+        said, code = [json.dumps({"data": [{"id": name} for name in self.models]})], 200 if "/v1/models" in head else 404
+        if head.startswith("POST"):
+            length = int(next(line for line in head.splitlines() if line.lower().startswith("content-length")).split(":")[1])
+            self.asked.append(json.loads(await reader.readexactly(length)))
+            said, code = list(self.stream), self.status
+        writer.write(f"HTTP/1.1 {code} x\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n".encode())
+        for line in said:
+            writer.write(f"{line}\n\n".encode())
+        while head.startswith("POST") and self.endless and not reader.at_eof():
+            writer.write(f"{piece('never read', tokens=999)}\n\n".encode())
+            await asyncio.sleep(0.005)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 0.005)
+        self.left_by_client.set()
         writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 def ask(model: Path, stream: Sequence[str], status: int = 200, flavour: FlavourName = "vllm", stop: tuple[str, ...] = ()) -> Completion:
     async def scene() -> Completion:
-        async with serving(stream, status) as url, engine(model, url, flavour=flavour) as opened:
+        async with Fake(stream, status) as url, engine(model, url, flavour=flavour) as opened:
             return await opened.complete("abc", PLAIN._replace(stop=stop), key="p/1/0", seed=1)
 
     return asyncio.run(scene())
@@ -96,7 +111,7 @@ def test_an_address_where_nobody_listens_is_an_error_that_names_it(model: Path) 
 
 def test_a_server_of_other_models_is_refused(model: Path) -> None:
     async def scene() -> None:
-        async with serving([], models=("one", "two")) as url, engine(model, url):
+        async with Fake([], models=("one", "two")) as url, engine(model, url):
             pass
 
     with pytest.raises(UserError, match="one, two"):
@@ -105,18 +120,18 @@ def test_a_server_of_other_models_is_refused(model: Path) -> None:
 
 def test_an_environment_that_is_not_built_is_named_with_the_cure(model: Path) -> None:
     with pytest.raises(UserError, match="infra/envs/build none"):
-        asyncio.run(_open(engine(model, None)))
+        asyncio.run(_open(engine(model)))
 
 
 def test_a_server_that_dies_while_it_starts_is_an_error_with_its_last_words(model: Path) -> None:
     """This environment has no vLLM in it."""
     with pytest.raises(EngineError, match=r"(?s)exit code 1.*\.aimo/logs.*No module named 'vllm'"):
-        asyncio.run(_open(engine(model, None, env=sys.prefix)))
+        asyncio.run(_open(engine(model, env=sys.prefix)))
 
 
 def test_only_vllm_is_started_here(model: Path) -> None:
-    with pytest.raises(UserError, match=r"engines\.server\.url.*sglang"):
-        engine(model, None, flavour="sglang")
+    with pytest.raises(UserError, match=r"engines\.server\.urls.*sglang"):
+        engine(model, flavour="sglang")
 
 
 async def _open(engine: ServerEngine) -> None:
@@ -142,7 +157,7 @@ def test_each_flavour_keeps_the_stop_string(model: Path, flavour: FlavourName, s
 
 
 def test_filters_are_said_in_each_servers_own_way() -> None:
-    asked = {name: body(flavour, "m", [1], PLAIN._replace(stop=(END,)), 5) for name, flavour in FLAVOURS.items()}
+    asked = {name: body(flavour, [1], PLAIN._replace(stop=(END,)), 5) for name, flavour in FLAVOURS.items()}
     assert {name: request["top_k"] for name, request in asked.items()} == {"vllm": -1, "sglang": -1, "lmdeploy": 0, "trtllm": 0}
     assert all(request["seed"] == 5 and request["min_p"] == 0.0 for request in asked.values())
     assert asked["sglang"]["no_stop_trim"] is True
@@ -153,5 +168,112 @@ def test_filters_are_said_in_each_servers_own_way() -> None:
 def test_pieces_without_a_count_count_as_one() -> None:
     reply = Reply()
     for line in (piece("a"), "", ": ping", piece("b", "stop")):
-        reply.take(line, FLAVOURS["sglang"], ())
+        reply.take(line, FLAVOURS["sglang"], PLAIN)
     assert (reply.text, reply.num_tokens) == ("ab", 2)
+
+
+# ---- several servers -----------------------------------------------------------------------------------------------
+
+WHOLE = [piece("wh", tokens=1), piece("ole", "length", tokens=2)]
+
+
+async def together(model: Path, fakes: Sequence[Fake], num: int = 1) -> list[Completion]:
+    """So many requests at once to all the fakes; and once more, after whatever happened."""
+    async with AsyncExitStack() as stack:
+        urls = [await stack.enter_async_context(fake) for fake in fakes]
+        opened = await stack.enter_async_context(engine(model, *urls))
+        first = await asyncio.gather(*(opened.complete("abc", PLAIN, key=f"p/{index}/0", seed=index) for index in range(num)))
+        return [*first, await opened.complete("abc", PLAIN, key="p/9/0", seed=9)]
+
+
+def test_several_addresses_share_the_requests(model: Path) -> None:
+    fakes = [Fake(WHOLE), Fake(WHOLE), Fake(WHOLE)]
+    completions = asyncio.run(together(model, fakes, num=6))
+    assert completions == [Completion("whole", 2, "length", None)] * 7
+    assert sorted(len(fake.asked) for fake in fakes) == [2, 2, 3]
+
+
+@pytest.mark.parametrize(("broken", "status"), [([piece("half", tokens=1)], 200), ([], 500), ([piece("a", "abort")], 200)])
+def test_what_a_dying_server_had_begun_is_asked_anew_elsewhere(model: Path, broken: list[str], status: int) -> None:
+    dying, healthy = Fake(broken, status), Fake(WHOLE)
+    completions = asyncio.run(together(model, [dying, healthy], num=4))
+    assert completions == [Completion("whole", 2, "length", None)] * 5
+    assert {request["seed"] for request in dying.asked} < {request["seed"] for request in healthy.asked} == {0, 1, 2, 3, 9}
+    assert len(dying.asked) == 2, "it is left alone once it is lost"
+
+
+def test_when_all_servers_are_dead_each_is_named_also_to_who_comes_later(model: Path) -> None:
+    async def scene() -> tuple[list[str], list[str]]:
+        async with Fake([piece("half", tokens=1)]) as one, Fake([], status=503) as two, engine(model, one, two) as opened:
+            told = []
+            for turn in range(2):
+                with pytest.raises(EngineError, match=f"p/{turn}/0") as failure:
+                    await opened.complete("abc", PLAIN, key=f"p/{turn}/0", seed=1)
+                told.append(str(failure.value))
+            return told, [one, two]
+
+    told, urls = asyncio.run(scene())
+    assert all(url in one for url in urls for one in told)
+
+
+def test_a_refusal_is_not_tried_elsewhere(model: Path) -> None:
+    refusing, other = Fake(["no such field"], status=400), Fake(WHOLE)
+    with pytest.raises(EngineError, match="400: no such field"):
+        asyncio.run(together(model, [refusing, other]))
+    assert not other.asked
+
+
+# ---- what the caller watches for -----------------------------------------------------------------------------------
+
+AT_BRACE = Until("boxed", "}", lambda text: text.find("}") + 1 or None)
+TWICE_AA = Until("twice", "", lambda text: len(text) if text.endswith("aa") else None)  # holds at one moment only: a whole piece hides it
+
+
+@pytest.mark.parametrize("size", [1, 3, 100])
+@pytest.mark.parametrize(
+    ("text", "asked", "wanted"),
+    [
+        ("so 7} and more", {"until": (AT_BRACE,)}, ("so 7}", "until", "boxed")),
+        ("xaab and more}", {"until": (AT_BRACE, TWICE_AA)}, ("xaa", "until", "twice")),
+        ("x}</tool_call> y", {"until": (AT_BRACE,), "stop": (END,)}, ("x}", "until", "boxed")),
+    ],
+)
+@pytest.mark.parametrize("flavour", ["vllm", "lmdeploy"])
+def test_a_reason_of_the_callers_cuts_at_one_place_in_whatever_pieces_and_closes_the_stream(
+    model: Path, flavour: FlavourName, text: str, asked: dict[str, object], wanted: tuple[str, str, str], size: int
+) -> None:
+    fake = Fake([piece(text[at : at + size]) for at in range(0, len(text), size)], endless=True)
+
+    async def scene() -> Completion:
+        async with fake as url, engine(model, url, flavour=flavour) as opened:
+            completion = await opened.complete("abc", PLAIN._replace(**asked), key="p/1/0", seed=1)
+            async with asyncio.timeout(5):
+                await fake.left_by_client.wait()
+            return completion
+
+    completion = asyncio.run(scene())
+    assert (completion.text, completion.ended, completion.stop) == wanted
+
+
+def test_a_reason_that_holds_in_the_last_piece_counts(model: Path) -> None:
+    reply = Reply()
+    reply.take(piece("x} and more", "length", 3), FLAVOURS["vllm"], PLAIN._replace(until=(AT_BRACE,)))
+    assert reply.completion(()) == Completion("x}", 3, "until", "boxed")
+
+
+@pytest.mark.parametrize(("likeliest", "wanted"), [(2, math.log(2)), (3, 1.375 * math.log(2))])
+def test_entropies_are_over_the_likeliest_tokens_alone(model: Path, likeliest: int, wanted: float) -> None:
+    """1/2 ln 2 + 1/4 ln 4 = ln 2; with 1/8 ln 8 it is 1.375 ln 2. A server adds the drawn token where it is none of the likeliest."""
+    shares = {"drawn": 1 / 16, "a": 1 / 2, "b": 1 / 4, "c": 1 / 8, "never": 0.0}
+    given = {token: math.log(share) if share else -9999.0 for token, share in list(shares.items())[: likeliest + 1]}
+    reply = Reply()
+    for finish in (None, "length"):
+        reply.take(piece("x", finish, logprobs={"top_logprobs": [given]}), FLAVOURS["vllm"], PLAIN._replace(logprobs=likeliest))
+    assert reply.completion(()).entropies == pytest.approx([wanted, wanted])
+    assert body(FLAVOURS["vllm"], [1], PLAIN._replace(logprobs=likeliest), 1)["logprobs"] == likeliest
+
+
+def test_other_line_separators_are_part_of_the_text(model: Path) -> None:
+    text = "a\u2028b\u0085c\x0cd"
+    line = "data: " + json.dumps({"choices": [{"text": text, "finish_reason": "length"}]}, ensure_ascii=False)
+    assert ask(model, [line]).text == text

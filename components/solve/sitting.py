@@ -10,6 +10,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pydantic import Field
+
 from components.core import rows
 from components.core.params import Config
 from components.core.types import Candidate, Problem, Row, Sat
@@ -59,6 +61,8 @@ class Solve(Config, section="solve", keyed=True):
     prefer: Prefer
     """What an attempt votes for: its box or what its code printed."""
     questions_at_once: int
+    shards: int = Field(ge=1)
+    """Parts of the problems that are sat on machines of their own (shards.py)."""
     stop: list[Stop]
     """What ends a question before all attempts have; any of them does."""
     clock: Clock

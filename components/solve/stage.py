@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from components.core import rows
@@ -14,6 +15,7 @@ from components.lib import prompts
 from components.lib.answers import Contest
 from components.lib.engine.config import Engines, kind_for, open_engine
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.solve import shards
 from components.solve.sitting import Handed, Keeper, Sitting, Solve, manner
 
 log = logging.getLogger(__name__)
@@ -32,16 +34,19 @@ def solve(
         )
     for prompt in config.plan.prompts:
         prompts.path(prompt)
+    shards.check(config.shards, config.clock)
     asked = list(rows.read(problems, Problem))
-    done = asyncio.run(_sit(config, engines, sandbox, contest, asked, model, work / "sat.jsonl"))
-    handed = Keeper(work / "sat.jsonl", [problem.id for problem in asked])
+    part = partial(_sit, config, engines, sandbox, contest, model)
+    kept = work / "sat.jsonl"
+    done = asyncio.run(part(asked, kept)) if config.shards == 1 else shards.sit(config.shards, part, asked, kept)
+    handed = Keeper(kept, [problem.id for problem in asked])
     rows.write(questions, (question.sat for question in handed), Sat)
     rows.write(out, (candidate for question in handed for candidate in question.candidates), Candidate)
     return {**done, **_measure(asked, rows.read(questions, Sat), rows.read(out, Candidate))}
 
 
 async def _sit(
-    config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest, asked: Sequence[Problem], model: Path, kept: Path
+    config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest, model: Path, asked: Sequence[Problem], kept: Path
 ) -> Metrics:
     engine = open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model)
     async with engine, open_sandbox(sandbox) as box:

@@ -16,7 +16,7 @@ SMALLEST = 2.0**-25
 
 
 class Draws:
-    """The logits processor of one batch: filters each row as it asked and adds its noise. Greedy rows pass as they are."""
+    """The logits processor of one batch: filters each row as it asked and adds its noise, but to greedy rows."""
 
     def __init__(self, wave: Sequence[Request], vocab: int, device: str, over: Callable[[], bool]) -> None:
         """`over` says that the batch has ended: on a GPU the library looks only some steps later, which must not cost a row its luck."""
@@ -42,11 +42,13 @@ class Draws:
 
     def _note_entropies(self, scores: Any) -> None:
         """Of the model's own distribution, as servers report it: before temperature and filters."""
+        import torch
+
         most = max(request.sampling.logprobs for request in self._wave)
         if most == 0:
             return
-        likeliest = scores.float().log_softmax(-1).topk(most).values
-        for row, request in zip((-likeliest.exp() * likeliest).cumsum(-1).tolist(), self._wave, strict=True):
+        parts = torch.special.entr(scores.float().softmax(-1).topk(most).values)  # -p log p, 0 where p is
+        for row, request in zip(parts.cumsum(-1).tolist(), self._wave, strict=True):
             if request.sampling.logprobs and request.waits:
                 request.entropies.append(row[request.sampling.logprobs - 1])
 
@@ -57,7 +59,7 @@ def _groups(wave: Sequence[Request]) -> list[tuple[Any, Callable[..., Any]]]:
     for row, request in enumerate(wave):
         alike.setdefault(request.sampling._replace(max_tokens=0, stop=(), until=()), []).append(row)
     whole = len(alike) == 1
-    return [(slice(None) if whole else rows, _warp(how)) for how, rows in alike.items() if how.temperature > 0]
+    return [(slice(None) if whole else rows, _warp(how)) for how, rows in alike.items()]
 
 
 def _warp(how: Sampling) -> Callable[..., Any]:
@@ -66,7 +68,7 @@ def _warp(how: Sampling) -> Callable[..., Any]:
     warpers: list[Any] = []
     if how.repetition_penalty != 1:
         warpers.append(hf.RepetitionPenaltyLogitsProcessor(how.repetition_penalty))
-    if how.temperature != 1:
+    if how.temperature not in (0, 1):
         warpers.append(hf.TemperatureLogitsWarper(how.temperature))
     if how.top_k > 0:
         warpers.append(hf.TopKLogitsWarper(how.top_k))

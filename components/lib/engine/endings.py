@@ -6,9 +6,10 @@ that ends the turn is counted, as servers count it, and is not part of the text.
 
 import threading
 from collections.abc import Collection, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
+from components.lib.engine import cuts
 from components.lib.engine.protocol import Completion, Sampling
 
 
@@ -31,41 +32,38 @@ class Endings:
     def so_far(self, ids: Sequence[int], stop: Sequence[str]) -> str:
         """The text of a row that may be unfinished."""
         text = self.text(ids[:-1] if ids and ids[-1] in self._ends else ids)
-        return self._cut(text, stop)[0]
+        cut = cuts.first(text, 0, stop)
+        return text[: cut.length] if cut else text
 
     def ending(self, ids: Sequence[int], sampling: Sampling) -> Completion | None:
         """The completion that the last token brought, or None while the row goes on."""
         if ids[-1] in self._ends:
             return Completion(self.text(ids[:-1]), len(ids), "stop", None)
-        if sampling.stop and self._may_close(ids, sampling.stop):
-            text, stop = self._cut(self.text(ids), sampling.stop)
-            if stop is not None:
-                return Completion(text, len(ids), "stop", stop)
-        for until in sampling.until:
-            if not until.closers or ids[-1] in self._closers(tuple(until.closers)):
-                text = self.text(ids)
-                if (length := until.find(text)) is not None:
-                    return Completion(text[:length], len(ids), "until", until.name)
+        if self._may_close(ids, sampling.stop) or any(self._may_hold(ids[-1], until.closers) for until in sampling.until):
+            text = self.text(ids)
+            cut = cuts.first(text, max(0, len(text) - len(self._texts[ids[-1]])), sampling.stop, sampling.until)
+            if cut is not None:
+                return Completion(text[: cut.length], len(ids), cut.ended, cut.by)
         return Completion(self.text(ids), len(ids), "length", None) if len(ids) >= sampling.max_tokens else None
 
     def _may_close(self, ids: Sequence[int], stop: tuple[str, ...]) -> bool:
         """Whether the last token could complete a stop string: cheap, asked for every row at every step."""
-        if ids[-1] not in self._closers(stop):
+        if not stop or ids[-1] not in self._closers(frozenset(s[-1] for s in stop)):
             return False
         tail = self.text(ids[-max(len(s.encode()) for s in stop) :])  # a token is a byte at least
         return any(s in tail for s in stop)
 
-    def _find_closers(self, stop: tuple[str, ...]) -> frozenset[int]:
-        """The tokens whose text holds the last character of a stop string; a part of a character counts as any."""
-        lasts = {s[-1] for s in stop} | {"\ufffd"}
-        with self._lock:
-            size = len(self._tokenizer)
-            texts = self._tokenizer.batch_decode([[token] for token in range(size)], clean_up_tokenization_spaces=False)
-        return frozenset(token for token, text in enumerate(texts) if lasts & set(text))
+    def _may_hold(self, token: int, closers: str) -> bool:
+        """Whether a caller's reason is worth asking after this token."""
+        return not closers or token in self._closers(frozenset(closers))
 
-    @staticmethod
-    def _cut(text: str, stop: Sequence[str]) -> tuple[str, str | None]:
-        """The text up to and with the stop string that comes first."""
-        found = [(text.find(s) + len(s), s) for s in stop if s in text]
-        end, first = min(found, default=(len(text), None))
-        return text[:end], first
+    @cached_property
+    def _texts(self) -> list[str]:
+        """Each token by itself."""
+        with self._lock:
+            tokens = [[token] for token in range(len(self._tokenizer))]
+            return self._tokenizer.batch_decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def _find_closers(self, lasts: frozenset[str]) -> frozenset[int]:
+        """The tokens whose text holds one of the characters; a part of a character counts as any."""
+        return frozenset(token for token, text in enumerate(self._texts) if (lasts | {"\ufffd"}) & set(text))

@@ -3,12 +3,14 @@
 Common fields are always sent; FLAVOURS holds the rest (from the request schemas of each server). Pure: knows JSON, no sockets.
 """
 
+import heapq
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from components.lib.engine import cuts
 from components.lib.engine.protocol import Completion, Sampling
 
 FlavourName = Literal["vllm", "sglang", "lmdeploy", "trtllm"]
@@ -26,13 +28,15 @@ class Flavour(NamedTuple):
     """Whether a prompt may be token ids: then no server can tokenise it differently from the training."""
     running_usage: bool
     """Whether every piece can say how many tokens there are so far; else each piece counts as one."""
+    apart: dict[str, bool]
+    """The field that keeps tokens of equal text (parts of a character) apart among the logprobs; empty: they count as one."""
 
 
 FLAVOURS: dict[FlavourName, Flavour] = {
-    "vllm": Flavour({"include_stop_str_in_output": True}, "stop_reason", -1, True, True),
-    "sglang": Flavour({"no_stop_trim": True}, "matched_stop", -1, True, False),
-    "lmdeploy": Flavour(None, "", 0, False, False),
-    "trtllm": Flavour({"include_stop_str_in_output": True}, "stop_reason", 0, True, False),  # refuses fields it does not know
+    "vllm": Flavour({"include_stop_str_in_output": True}, "stop_reason", -1, True, True, {"return_tokens_as_token_ids": True}),
+    "sglang": Flavour({"no_stop_trim": True}, "matched_stop", -1, True, False, {}),
+    "lmdeploy": Flavour(None, "", 0, False, False, {}),
+    "trtllm": Flavour({"include_stop_str_in_output": True}, "stop_reason", 0, True, False, {}),  # refuses fields it does not know
 }
 
 
@@ -51,22 +55,20 @@ class Reply:
         """Adds one line of the stream."""
         if not line.startswith("data:") or line == "data: [DONE]":
             return
-        event = json.loads(line.removeprefix("data:"))
+        event, seen = json.loads(line.removeprefix("data:")), len(self.text)
         if event.get("error"):
             self.error = str(event["error"])
         for choice in event.get("choices") or []:
             self.text += choice.get("text") or ""
             self.num_tokens += 1
             for likeliest in (choice.get("logprobs") or {}).get("top_logprobs") or []:
-                self.entropies.append(sum(-math.exp(p) * p for p in (likeliest or {}).values()))
+                self.entropies.append(entropy((likeliest or {}).values(), asked.logprobs))
             self.ended = choice.get("finish_reason") or self.ended
             self.matched = choice.get(flavour.matched) or self.matched
         self.num_tokens = (event.get("usage") or {}).get("completion_tokens") or self.num_tokens
-        if flavour.keep_stop is None and (found := [self.text.find(s) + len(s) for s in asked.stop if s in self.text]):
-            self.text, self.ended = self.text[: min(found)], "stop"
-        for reason in asked.until:
-            if self.ended is None and (length := reason.find(self.text)) is not None:
-                self.text, self.ended, self.matched = self.text[:length], "until", reason.name
+        cut = cuts.first(self.text, seen, asked.stop, asked.until)
+        if cut is not None:
+            self.text, self.ended, self.matched = self.text[: cut.length], cut.ended, cut.by
 
     def completion(self, stop: Sequence[str]) -> Completion:
         """The whole reply; a stop string that the server trimmed is put back where it says which one it was."""
@@ -77,6 +79,11 @@ class Reply:
             text += str(self.matched)
         hit = next((s for s in stop if text.endswith(s)), None) if ended == "stop" else None
         return Completion(text, self.num_tokens, ended, hit, tuple(self.entropies))
+
+
+def entropy(logprobs: Iterable[float], likeliest: int) -> float:
+    """Over the likeliest tokens in nats; servers add the drawn token where it is none of them."""
+    return sum(-p * math.exp(p) for p in heapq.nlargest(likeliest, logprobs) if p > -math.inf)
 
 
 def body(flavour: Flavour, prompt: str | list[int], sampling: Sampling, seed: int) -> dict[str, Any]:
@@ -97,7 +104,7 @@ def body(flavour: Flavour, prompt: str | list[int], sampling: Sampling, seed: in
     if flavour.running_usage:
         asked["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
     if sampling.logprobs:
-        asked["logprobs"] = sampling.logprobs
+        asked |= {"logprobs": sampling.logprobs, **flavour.apart}
     if sampling.stop and flavour.keep_stop is not None:
         asked |= {"stop": list(sampling.stop), **flavour.keep_stop}
     return asked

@@ -8,10 +8,12 @@ import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from components.core.types import Message
-from components.lib.engine.protocol import Completion, Progress, Sampling, Until
+from components.lib.engine import cuts
+from components.lib.engine.protocol import Completion, Progress, Sampling
 from components.lib.engine.waves import Request, Waves
 
 TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+$")
@@ -33,9 +35,7 @@ def counted(text: str) -> Reply:
 
 def cut(reply: Reply, sampling: Sampling) -> Completion:
     """The reply up to the first stop string, reason or budget. Tokens are taken to be of equal length where the text alone is known."""
-    found = [(reply.text.find(stop) + len(stop), "stop", stop) for stop in sampling.stop if stop in reply.text]
-    found += [(length, "until", until.name) for until in sampling.until if (length := _first(reply.text, until)) is not None]
-    end, ended, stop = min(found, default=(len(reply.text), "stop", None))
+    end, ended, stop = cuts.first(reply.text, 0, sampling.stop, sampling.until) or (len(reply.text), "stop", None)
     num_tokens = max(1, round(reply.num_tokens * end / max(1, len(reply.text)))) if end < len(reply.text) else reply.num_tokens
     if num_tokens > sampling.max_tokens:
         kept = len(reply.text) * sampling.max_tokens // max(1, reply.num_tokens)
@@ -43,10 +43,16 @@ def cut(reply: Reply, sampling: Sampling) -> Completion:
     return Completion(reply.text[:end], num_tokens, ended, stop)
 
 
-def _first(text: str, until: Until) -> int | None:
-    """Where the reason holds first, looked at after each character that may bring it about."""
-    places = (at for at, char in enumerate(text, 1) if not until.closers or char in until.closers)
-    return next((length for at in places if (length := until.find(text[:at])) is not None), None)
+@dataclass(eq=False, kw_only=True)
+class Playing(Request):
+    """A request whose completion is known: it only has to take its time."""
+
+    completion: Completion
+
+    @property
+    def left(self) -> int:
+        """Tokens until it is over."""
+        return self.completion.num_tokens - len(self.ids)
 
 
 class Played:
@@ -57,7 +63,6 @@ class Played:
     def __init__(self, step_s: float) -> None:
         self.step_s: float | None = step_s
         self._second, self._steps = step_s, 0
-        self._completions: dict[Request, Completion] = {}
 
     def reply(self, prompt: str, key: str) -> Reply:
         raise NotImplementedError
@@ -79,12 +84,10 @@ class Played:
     async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         """The reply of this key up to what ends it; neither sampling's temperature nor the seed changes it."""
         completion = cut(self.reply(prompt, key), sampling)
-        request = Request(key, (), sampling, seed, asyncio.get_running_loop().create_future())
-        self._completions[request] = completion
+        request = Playing(key, (), sampling, seed, asyncio.get_running_loop().create_future(), completion=completion)
         try:
             return await self._waves.ask(request)
         finally:
-            del self._completions[request]
             if progress:
                 done = len(request.ids)
                 progress(completion.text[: len(completion.text) * done // max(1, completion.num_tokens)], done)
@@ -95,9 +98,9 @@ class Played:
 
     def _decode(self, wave: Sequence[Request]) -> None:
         """To the next reply that is over; whoever is not goes on in the next wave."""
-        left = {request: self._completions[request].num_tokens - len(request.ids) for request in wave}
-        steps = max(0, min(left.values()))
+        playing = [request for request in wave if isinstance(request, Playing) and request.waits]
+        steps = min((request.left for request in playing), default=0)
         self._steps += steps
-        for request in wave:
+        for request in playing:
             request.ids.extend([0] * steps)
-        self._waves.hand_over({request: self._completions[request] for request in wave if left[request] <= steps})
+        self._waves.hand_over({request: request.completion for request in playing if request.left == 0})

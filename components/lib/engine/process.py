@@ -45,7 +45,7 @@ class ServerProcess:
         """Starts `vllm.entrypoints.openai.api_server` of the environment `env` with `model`; it is not ready yet."""
         python = env / "bin" / "python"
         if not python.exists():
-            raise UserError(f"{python}: not there; run `infra/envs/build {env.name}`, or name a running server (engines.server.url)")
+            raise UserError(f"{python}: not there; run `infra/envs/build {env.name}`, or name a running server (engines.server.urls)")
         port = _free_port()
         log = HOME / "logs" / f"{name}-{model.name}-{port}.log"
         log.parent.mkdir(parents=True, exist_ok=True)

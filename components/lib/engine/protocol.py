@@ -24,9 +24,9 @@ class Until(NamedTuple):
 
     name: str
     closers: str
-    """Characters one of which the last piece must hold for `find` to be worth asking; empty: any piece."""
+    """Characters after one of which `find` is worth asking; empty: after any."""
     find: Callable[[str], int | None]
-    """The length that the text is cut to, or None while it may go on. Pure, and quick: it is asked many times."""
+    """The length that the text is cut to, or None while it may go on. Pure, and quick: it is asked after each such character."""
 
 
 class Sampling(NamedTuple):

@@ -14,7 +14,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Self
@@ -80,6 +80,8 @@ class ServerEngine:
         self.name = f"{settings.flavour} server, {model}"
         self.step_s = settings.step_s
         self._clock, self._alive, self._open = 0.0, list[Address](), 0
+        self._losses: list[str] = []
+        """What each server that failed was last heard of."""
 
     async def __aenter__(self) -> Self:
         self._tokenizer = chat.tokenizer(self._folder)
@@ -102,16 +104,16 @@ class ServerEngine:
 
     async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         asked = self._body(prompt, sampling, key, seed)
-        while True:
+        while self._alive:
             address = min(self._alive, key=lambda address: address.open)
             try:
                 return await self._stream(address, asked | {"model": address.model}, sampling, key, progress)
             except ServerLost as error:
-                if address in self._alive:
+                if address in self._alive:  # else another request found it dead
                     self._alive.remove(address)
-                if not self._alive:
-                    raise EngineError(str(error)) from error
-                log.warning("%s; %d of %d servers are left", error, len(self._alive), len(self._settings.urls))
+                    self._losses.append(str(error))
+                    log.warning("%s; %d of %d servers are left", error, len(self._alive), len(self._losses) + len(self._alive))
+        raise EngineError("\n".join([f"{self.name}: {key}: no server is left", *self._losses]))
 
     async def _stream(self, address: Address, asked: dict[str, Any], sampling: Sampling, key: str, progress: Progress | None) -> Completion:
         import httpx
@@ -124,7 +126,7 @@ class ServerEngine:
                     said = (await response.aread()).decode(errors="replace")[:1000]
                     kind = ServerLost if response.status_code >= 500 else EngineError  # 4xx: another server would refuse it too
                     raise kind(await self._lost(address.url, f"{key}: refused with {response.status_code}: {said}"))
-                async for line in response.aiter_lines():
+                async for line in _lines(response.aiter_bytes()):
                     before = reply.num_tokens
                     reply.take(line, self._flavour, sampling)
                     self._tick(reply.num_tokens - before)
@@ -204,3 +206,13 @@ class ServerEngine:
             return f"{self.name} at {url}: {what}"
         await asyncio.sleep(1.0)  # a dying process needs a moment to be seen dead, and to write why
         return f"{self.name}: {what}; {self._process.says()}"
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
+    """Lines that end with a line feed and nothing else: a model may write other line separators, which JSON leaves as they are."""
+    rest = b""
+    async for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line.decode().rstrip("\r")
+    yield rest.decode()

@@ -64,10 +64,10 @@ class TeacherEngine:
     async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         """The next piece of the solution: up to the end of a tool call, or to the end. `seed` is not used: the key decides."""
         text = self._reply(prompt, key)
-        stop = tool_syntax.OPENMATH.end if text.endswith(tool_syntax.OPENMATH.end) else None
-        if stop and stop not in sampling.stop:
+        stop = tool_syntax.OPENMATH.end
+        if text.endswith(stop) and stop not in sampling.stop:
             raise EngineError(f"{self.name}: asked for a program ({key}), but {stop!r} is not among the stop strings {sampling.stop}")
-        completion = played.cut(played.counted(text), sampling._replace(stop=(stop,) if stop else ()))
+        completion = played.cut(played.counted(text), sampling)
         _given.set(_given.get() + completion.num_tokens)
         if progress:
             progress(completion.text, completion.num_tokens)

@@ -26,7 +26,7 @@ from components.lib.engine.protocol import Completion, EngineError, Progress, Sa
 from components.lib.engine.waves import Request, Waves
 
 WORTHWHILE = 16
-"""A batch of this many rows or more is begun anew when half of them are over: the rest leaves them behind, and whoever waits joins."""
+"""A batch is begun anew when half of its rows are over and leaves them behind: one of this many rows or more, or if anyone waits."""
 
 
 class TransformersSettings(Settings):
@@ -178,4 +178,5 @@ class TransformersEngine:
             if finished and not self._engine._waves.hand_over(finished):
                 return True
             left = sum(request.waits for request in self._rows)
-            return left == 0 or (len(self._rows) >= WORTHWHILE and left <= len(self._rows) // 2)
+            half = left <= len(self._rows) // 2
+            return left == 0 or (half and (len(self._rows) >= WORTHWHILE or self._engine._waves.queues(self._rows)))

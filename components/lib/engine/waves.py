@@ -101,6 +101,10 @@ class Waves:
             asyncio.run_coroutine_threadsafe(self._answer(finished), self._loop).result()
         return not self._closing
 
+    def queues(self, wave: Sequence[Request]) -> bool:
+        """Whether anyone waits who is not in this batch."""
+        return len(self._waiting()) > sum(request.waits for request in wave)
+
     async def _answer(self, finished: Mapping[Request, Completion]) -> None:
         for request in sorted(finished, key=lambda request: request.key):
             if request.waits:

@@ -1,0 +1,146 @@
+"""What the solve loop costs beside the engine alone, in tokens per second on the same requests.
+
+    python -m benchmarks.overhead --model models/tir --rounds 5
+
+One vLLM server (CPU build, .envs/vllm) answers the same prompts with the same sampling and seeds three ways in turn, round by round: plain
+requests that are not streamed, from a client that does nothing else; the engine of this project, streamed; and a whole sitting (plan, desk,
+clock, rules, rows on disk), whose attempts call no code. The ratio is taken within the round, so that a busy machine slows all three.
+Writes nothing that stays; prints one table.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+from components.core import rows
+from components.core.types import Problem
+from components.lib import arithmetic
+from components.lib.answers import Contest
+from components.lib.engine.config import Engines
+from components.lib.engine.protocol import Completion, Progress, Sampling
+from components.lib.engine.server import ServerEngine, ServerSettings
+from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.sandbox.protocol import Sandbox
+from components.solve.sitting import Handed, Sitting, Solve, manner
+
+CANDIDATES = 8
+
+
+class Request(NamedTuple):
+    """What all three ways ask."""
+
+    prompt: str
+    key: str
+    sampling: Sampling
+    seed: int
+
+
+class Heard(ServerEngine):
+    """The engine, and all that it was asked."""
+
+    def __init__(self, settings: ServerSettings, model: Path) -> None:
+        super().__init__(settings, model)
+        self.asked: list[Request] = []
+
+    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+        self.asked.append(Request(prompt, key, sampling, seed))
+        return await super().complete(prompt, sampling, key=key, seed=seed, progress=progress)
+
+
+class Bench:
+    """One server, and the ways to ask it. Each way returns the tokens that it was given."""
+
+    def __init__(self, engine: Heard, box: Sandbox, config: Solve, contest: Contest, problems: list[Problem]) -> None:
+        self.engine, self.box, self.config, self.contest, self.problems = engine, box, config, contest, problems
+        self.asked: list[Request] = []
+        """By a first sitting."""
+
+    async def sitting(self) -> int:
+        """The whole loop."""
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder) / "sat.jsonl"
+            with rows.Growing(kept) as growing:
+                await Sitting(self.config, manner(self.config, self.contest), self.engine, self.box, self.problems, growing).sit([])
+            return sum(candidate.num_tokens for handed in rows.read(kept, Handed) for candidate in handed.candidates)
+
+    async def streamed(self) -> int:
+        """The engine alone."""
+        complete = self.engine.complete
+        calls = (complete(one.prompt, one.sampling, key=one.key, seed=one.seed) for one in self.asked)
+        return sum(completion.num_tokens for completion in await asyncio.gather(*calls))
+
+    async def plain(self) -> int:
+        """The server alone."""
+        address = self.engine._alive[0]
+        async with httpx.AsyncClient(
+            base_url=address.url, timeout=600, trust_env=False, limits=httpx.Limits(max_connections=None)
+        ) as client:
+
+            async def ask(one: Request) -> int:
+                body = self.engine._body(one.prompt, one.sampling, one.key, one.seed) | {"model": address.model, "stream": False}
+                del body["stream_options"]
+                return (await client.post("/v1/completions", json=body)).raise_for_status().json()["usage"]["completion_tokens"]
+
+            return sum(await asyncio.gather(*map(ask, self.asked)))
+
+
+async def speed(way: Callable[[], Awaitable[int]]) -> tuple[int, float]:
+    started = time.perf_counter()
+    tokens = await way()
+    return tokens, tokens / (time.perf_counter() - started)
+
+
+def settings() -> tuple[Solve, ServerSettings, Contest, SandboxConfig]:
+    """params.yaml's, but for what would stop attempts early, run code, or wait for a sheet to end."""
+    config = Solve.load(key="exam-cot")
+    plan = type(config.plan).model_validate({"kind": "fixed", "asks": [["cot", CANDIDATES]], "in_turn": False})
+    config = config.model_copy(update={"plan": plan, "stop": [], "max_executions": 0})
+    server = Engines.load().server.model_copy(update={"step_s": None})
+    return config, server, Contest.load(), SandboxConfig.load()
+
+
+async def main(model: Path, rounds: int, num_problems: int) -> None:
+    config, server, contest, sandbox = settings()
+    drawn = [arithmetic.problem(seed) for seed in range(num_problems)]
+    problems = [
+        Problem(id=f"p{seed}", statement=d.statement, answer=d.answer, source="generated", licence="Apache-2.0", group=d.group)
+        for seed, d in enumerate(drawn)
+    ]
+    async with Heard(server, model) as engine, open_sandbox(sandbox) as box:
+        bench = Bench(engine, box, config, contest, problems)
+        await bench.sitting()
+        bench.asked = list(engine.asked)
+        print(f"{engine.name}; {len(bench.asked)} requests, {rounds} rounds, tokens per second")
+        print(f"{'round':6}{'plain':>9}{'streamed':>10}{'sitting':>9}{'streamed/plain':>16}{'sitting/streamed':>18}{'sitting/plain':>15}")
+        ratios = [await one_round(bench, number) for number in range(rounds)]
+        streamed, loop, whole = (statistics.median(column) for column in zip(*ratios, strict=True))
+        print(f"{'median':34}{streamed:16.3f}{loop:18.3f}{whole:15.3f}")
+
+
+async def one_round(bench: Bench, number: int) -> tuple[float, float, float]:
+    """All three, each time another one first."""
+    ways = [bench.plain, bench.streamed, bench.sitting]
+    found = {}
+    for way in ways[number % 3 :] + ways[: number % 3]:
+        found[way.__name__] = await speed(way)
+    assert len({tokens for tokens, _ in found.values()}) == 1, f"not the same work: {found}"
+    plain, streamed, sitting = (found[way.__name__][1] for way in ways)
+    ratios = streamed / plain, sitting / streamed, sitting / plain
+    print(f"{number:<6}{plain:9.0f}{streamed:10.0f}{sitting:9.0f}{ratios[0]:16.3f}{ratios[1]:18.3f}{ratios[2]:15.3f}", flush=True)
+    return ratios
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=Path(__file__).stem)
+    parser.add_argument("--model", type=Path, default=Path("models/tir"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--problems", type=int, default=24)
+    arguments = parser.parse_args()
+    asyncio.run(main(arguments.model, arguments.rounds, arguments.problems))

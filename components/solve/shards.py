@@ -1,0 +1,136 @@
+"""A set of problems that one machine is too small for: shards of it, each sat on a machine of its own, as tasks of a Ray cluster.
+
+A shard is every n-th problem, with an engine, a sandbox pool and a clock of its own. Only evaluation at scale is cut so, for a paper that
+is sat against one clock cannot be: clocks that look at earlier questions are refused, and `sitting_s` holds for each shard. A shard's
+rows come back when it is done and go to the growing file at once: a killed run goes on with the shards that are missing, and a shard
+whose worker dies is sat again by another one, so that nothing is lost and nothing is there twice. Rows are those of a sitting in one
+piece wherever the engine answers a question alike whatever is asked beside it.
+
+The cluster is RAY_ADDRESS, or this machine alone. Each machine needs the project, and the model under the same path. Memory: the rows of
+one shard. Ray is an extra (`pip install aimo-forge[cluster]`), imported here alone.
+"""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from components.core import rows
+from components.core.errors import UserError
+from components.core.runner import Metrics
+from components.core.types import Problem
+from components.lib.engine.protocol import EngineError
+from components.lib.rules.clocks import Clock, Fixed, Tokens
+from components.solve.sitting import Handed
+
+log = logging.getLogger(__name__)
+
+Part = Callable[[Sequence[Problem], Path], Coroutine[None, None, Metrics]]
+"""Sits these problems, but for those that the growing file already holds."""
+RETRIES = 3
+"""Workers that a shard may outlive."""
+
+
+class Sat(NamedTuple):
+    """A shard that is done."""
+
+    measured: Metrics
+    handed: list[Handed]
+    """In the order of handing in; without what it was given."""
+
+
+class Holding(NamedTuple):
+    """What a shard reserves, so that a machine holds one at a time."""
+
+    num_cpus: float
+    num_gpus: float
+
+
+def check(num: int, clock: Clock) -> None:
+    """Raises UserError where so many shards cannot be."""
+    if num > 1 and not isinstance(clock, Fixed | Tokens):
+        raise UserError(
+            f"params.yaml: solve: clock {clock.kind} gives a question what earlier ones left, but {num} shards know nothing of each other; "
+            "write shards: 1, or a clock that looks at no other question: fixed, tokens"
+        )
+    if num > 1:
+        _ray()
+
+
+def sit(num: int, part: Part, asked: Sequence[Problem], kept: Path) -> Metrics:
+    """Sits all problems in `num` shards; their rows go to the growing file `kept`."""
+    places = {problem.id: place for place, problem in enumerate(asked)}
+    with rows.Growing(kept) as growing, _cluster() as ray:
+        done = {question.sat.problem: question for question in rows.read(kept, Handed)}
+        shards = [asked[begin::num] for begin in range(num)]
+        left = [shard for shard in shards if any(problem.id not in done for problem in shard)] or shards[:1]
+        holding = _machine(ray)
+        remote = ray.remote(num_cpus=holding.num_cpus, num_gpus=holding.num_gpus, max_retries=RETRIES, scheduling_strategy="SPREAD")(_sit)
+        tasks = [remote.remote(part, shard, [done[problem.id] for problem in shard if problem.id in done]) for shard in left]
+        measured = []
+        for sat in _as_they_end(ray, tasks):
+            for question in sat.handed:
+                place = places[question.sat.problem]  # in the whole paper, not in the shard
+                growing.append(question.model_copy(update={"sat": question.sat.model_copy(update={"place": place})}))
+            measured.append(sat.measured)
+            log.info("%d of %d shards", num - len(left) + len(measured), num)
+    return {name: ", ".join(sorted({str(one[name]) for one in measured})) for name in measured[0]}
+
+
+def _sit(part: Part, asked: Sequence[Problem], handed: Sequence[Handed]) -> Sat:
+    """In the worker: one shard, from its first question to its last."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "sat.jsonl"
+        with rows.Growing(kept) as growing:
+            for question in handed:
+                growing.append(question)
+        measured = asyncio.run(part(asked, kept))
+        return Sat(measured, list(rows.read(kept, Handed))[len(handed) :])
+
+
+def _as_they_end(ray: Any, tasks: Sequence[Any]) -> Iterator[Sat]:
+    """What the shards bring; the first that fails for good ends all: its own error, or that its workers died."""
+    left = list(tasks)
+    while left:
+        (ended,), left = ray.wait(left, num_returns=1)
+        try:
+            yield ray.get(ended)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from error
+        except ray.exceptions.RayError as error:
+            raise EngineError(f"ray: a shard failed {RETRIES + 1} times with its worker; the last time: {error}") from error
+
+
+def _machine(ray: Any) -> Holding:
+    """What the smallest of the machines has; those without a GPU do not count where others have one."""
+    has = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    has = [one for one in has if one.get("GPU")] or [one for one in has if one.get("CPU")]
+    return Holding(min(one["CPU"] for one in has), min(one.get("GPU", 0) for one in has))
+
+
+@contextmanager
+def _cluster() -> Iterator[Any]:
+    """The cluster of RAY_ADDRESS or of this machine, left as it was found."""
+    ray = _ray()
+    if ray.is_initialized():
+        yield ray
+        return
+    ray.init(include_dashboard=False, logging_level=logging.WARNING)
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.exceptions
+    except ModuleNotFoundError:
+        raise UserError(
+            "params.yaml: solve: more than one shard needs Ray: `pip install aimo-forge[cluster]`, or write shards: 1"
+        ) from None
+    return ray

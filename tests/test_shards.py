@@ -1,0 +1,146 @@
+"""Shards of a set as tasks of a Ray cluster: two workers on this machine, one of them killed on the way."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from components.core import rows
+from components.core.errors import UserError
+from components.core.params import PARAMS
+from components.core.runner import Metrics
+from components.core.types import Problem
+from components.lib.engine.config import Engines
+from components.lib.engine.protocol import EngineError
+from components.lib.rules.clocks import Buffer, Fixed
+from components.solve import shards
+from components.solve.sitting import Handed, Keeper
+from components.solve.stage import _sit, solve
+from tests.desks import CONTEST, SANDBOX
+from tests.test_solve import TEACHER, exam
+
+NUM = 20
+FORGETFUL = Fixed(kind="fixed", question_s=350.0, sitting_s=1e6)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Two machines of one processor each, as far as Ray can tell."""
+    pytest.importorskip("ray", reason="Ray is not installed: no sharding was tested; `pip install aimo-forge[cluster]`")
+    import ray
+    from ray.cluster_utils import Cluster
+
+    machines = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    machines.add_node(num_cpus=1)
+    ray.init(address=machines.address, log_to_driver=False)
+    yield
+    ray.shutdown()
+    machines.shutdown()
+
+
+@pytest.fixture(scope="module")
+def engines() -> Engines:
+    return Engines.load(PARAMS)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
+    return list(rows.read(exam(tmp_path_factory.mktemp("exam"), NUM), Problem))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, engines: Engines) -> Path:
+    """The folder of a sitting in one piece."""
+    folder = tmp_path_factory.mktemp("whole")
+    sealed(folder, engines, 1)
+    return folder
+
+
+def teaching(engines: Engines) -> shards.Part:
+    return partial(_sit, TEACHER, engines, SANDBOX, CONTEST, Path("components/lib/arithmetic"))
+
+
+async def dying(part: shards.Part, once: Path, asked: Sequence[Problem], kept: Path) -> Metrics:
+    """The worker of the shard with problem 1 is killed when it is half done; once, or always where `once` is a folder."""
+    if any(problem.id == "generated-1" for problem in asked):
+        if once.is_dir():
+            os.kill(os.getpid(), signal.SIGKILL)
+        if not once.exists():
+            once.touch()
+            await part(asked[: len(asked) // 2], kept)
+            os.kill(os.getpid(), signal.SIGKILL)
+    return await part(asked, kept)
+
+
+def sealed(folder: Path, engines: Engines, num: int) -> bytes:
+    """What the stage seals with so many shards."""
+    (folder / "work").mkdir()
+    solve(
+        TEACHER.model_copy(update={"shards": num}), engines, SANDBOX, CONTEST, problems=exam(folder, NUM),
+        model=Path("components/lib/arithmetic"), out=folder / "out.parquet", questions=folder / "questions.parquet", work=folder / "work",
+    )  # fmt: skip
+    return bytes_of(folder)
+
+
+def bytes_of(folder: Path) -> bytes:
+    return (folder / "out.parquet").read_bytes() + (folder / "questions.parquet").read_bytes()
+
+
+def handed_in(kept: Path, asked: Sequence[Problem]) -> list[Handed]:
+    """In the problems' order; `elapsed` is a shard's own."""
+    return [question.model_copy(update={"elapsed": 0.0}) for question in Keeper(kept, [problem.id for problem in asked])]
+
+
+def test_shards_seal_the_same_bytes_as_one_sitting(tmp_path: Path, whole: Path, engines: Engines, cluster: None) -> None:
+    assert sealed(tmp_path, engines, 2) == bytes_of(whole)
+
+
+def test_a_killed_workers_shard_is_sat_again_and_nothing_is_there_twice(
+    tmp_path: Path, whole: Path, asked: list[Problem], engines: Engines, cluster: None
+) -> None:
+    kept, once = tmp_path / "sat.jsonl", tmp_path / "killed"
+    measured = shards.sit(2, partial(dying, teaching(engines), once), asked, kept)
+    assert once.exists(), "a worker was killed"
+    assert len(list(rows.read(kept, Handed))) == NUM
+    assert handed_in(kept, asked) == handed_in(whole / "work" / "sat.jsonl", asked)
+    assert measured["engine"].startswith("teacher") and ", " not in measured["isolation"]
+
+
+def test_a_killed_run_goes_on_with_what_is_missing(
+    tmp_path: Path, whole: Path, asked: list[Problem], engines: Engines, cluster: None
+) -> None:
+    """The even problems are in, and two of the others, and half a line."""
+    lines, kept = (whole / "work" / "sat.jsonl").read_text(encoding="utf-8").splitlines(keepends=True), tmp_path / "sat.jsonl"
+    lines.sort(key=lambda line: Handed.model_validate_json(line).sat.place % 2)
+    kept.write_text("".join(lines[: NUM // 2 + 2]) + lines[-1][:40], encoding="utf-8")
+    shards.sit(2, teaching(engines), asked, kept)
+    assert handed_in(kept, asked) == handed_in(whole / "work" / "sat.jsonl", asked)
+
+
+def test_a_shard_that_kills_every_worker_is_an_error(tmp_path: Path, asked: list[Problem], engines: Engines, cluster: None) -> None:
+    with pytest.raises(EngineError, match=f"failed {shards.RETRIES + 1} times"):
+        shards.sit(2, partial(dying, teaching(engines), tmp_path), asked, tmp_path / "sat.jsonl")
+
+
+def test_an_error_of_a_shard_is_the_users_as_it_was_raised(tmp_path: Path, asked: list[Problem], engines: Engines, cluster: None) -> None:
+    part = partial(_sit, TEACHER.model_copy(update={"engine": "teecher"}), engines, SANDBOX, CONTEST, tmp_path)
+    with pytest.raises(UserError, match=r"^params\.yaml: engine: no engine 'teecher'"):
+        shards.sit(2, part, asked, tmp_path / "sat.jsonl")
+
+
+def test_a_clock_with_a_memory_is_refused(tmp_path: Path) -> None:
+    clock = Buffer(kind="buffer", base_s=350.0, cap_s=210.0, sitting_s=1e6)
+    with pytest.raises(UserError, match=r"clock buffer.*shards: 1"):
+        shards.check(2, clock)
+    shards.check(1, clock)
+
+
+def test_more_than_one_shard_needs_ray_and_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UserError, match=r"aimo-forge\[cluster\]"):
+        shards.check(2, FORGETFUL)
+    shards.check(1, FORGETFUL)
