@@ -1,7 +1,7 @@
 """The list of recipes: rank and score of each original, its rules in a few words, and what differs here.
 
-Reads infra/recipes; writes nothing. The rules are those that `aimo use gpu RECIPE` would write. Knows no rule by its name: a mapping is told
-as its kind and its values.
+Reads infra/recipes; writes nothing. The rules are those that `aimo use gpu RECIPE` would write. Knows no rule by its name: a mapping is
+told as its kind and its values.
 """
 
 import textwrap
@@ -30,7 +30,7 @@ def lines(root: Path) -> Iterator[str]:
         for difference in about.differs:
             yield from _told("  other  ", difference)
         yield ""
-    yield "`aimo use PROFILE RECIPE` writes one into params.yaml; the model is the profile's. \"other\": what of the original is not the same here."
+    yield "`aimo use PROFILE RECIPE` writes one into params.yaml; the model is the profile's. other: what of the original is not so here"
 
 
 def rules(params: Mapping[str, Any]) -> dict[str, str]:
