@@ -78,11 +78,20 @@ def use(names: Annotated[list[str], typer.Argument(help="profiles and recipes, l
 
 @app.command()
 def profiles() -> None:
-    """Lists profiles and recipes."""
+    """Lists profiles; `aimo recipes` lists recipes."""
     from components.core import overlays
 
     for name, path in overlays.available(ROOT).items():
-        print(f"{name:16} {overlays.about(path)}")
+        if path.parent != ROOT / overlays.RECIPES:
+            print(f"{name:16} {overlays.about(path)}")
+
+
+@app.command()
+def recipes() -> None:
+    """Lists recipes: how ranked systems sat their exam, and what of that is not the same here."""
+    from flows import recipes as listed
+
+    print(*listed.lines(ROOT), sep="\n")
 
 
 @lineage_app.command("sync")

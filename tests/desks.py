@@ -60,10 +60,16 @@ def words(count: int, then: str = "") -> str:
     return " so" * count + then
 
 
-def sat(folder: Path, replies: Mapping[str, str], config: Solve, allowance: Allowance | None = None, contest: Contest = CONTEST) -> Desk:
-    """The desk after the question."""
+def recorded(folder: Path, replies: Mapping[str, str]) -> Path:
+    """A file of replies for the scripted engine."""
     file = folder / "replies.jsonl"
     file.write_text("".join(json.dumps({"key": key, "reply": reply}) + "\n" for key, reply in replies.items()), encoding="utf-8")
+    return file
+
+
+def sat(folder: Path, replies: Mapping[str, str], config: Solve, allowance: Allowance | None = None, contest: Contest = CONTEST) -> Desk:
+    """The desk after the question."""
+    file = recorded(folder, replies)
 
     async def run() -> Desk:
         async with ScriptedEngine(ScriptedSettings(step_s=STEP_S), file) as engine, Late() as box:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.core.types import Candidate, Check, CodeRun, Judgement, Problem
+from components.core.types import Candidate, Check, CodeRun, Judgement, Problem, Sat
 from components.lib.tool_syntax import OPENMATH, output_block
 from components.lib.votes.numbers import Votes
 
@@ -47,6 +47,10 @@ def candidate(answer: int | None = 7, name: str = "p", index: int = 0, **fields:
     )
 
 
+def sat(name: str = "p", limit_s: float = 350.0, given_up: bool = False) -> Sat:
+    return Sat(problem=name, place=0, limit_s=limit_s, used_s=1.0, planned=1, stopped_by=None, given_up=given_up)
+
+
 def judgement(chosen: int, name: str = "p", index: int = 0, shown: tuple[int, ...] = (0, 1), round: int = 0) -> Judgement:
     return Judgement(
         problem=name, index=index, round=round, shown=shown, seed=1, text="", parsed=shown.index(chosen), chosen=chosen, answer=None
@@ -60,6 +64,7 @@ def check(index: int, score: float | None, kind: str = "rerun", name: str = "p")
 NUMBERS: dict[str, Any] = {
     "strategies": ["majority"],
     "fallback": None,
+    "fallback_late": None,
     "seed": 1,
     "weighted": {"up_to": 20, "multiple_of": 100, "weight": 0.6},
     "code_first": {"printed": 1.0, "boxed_alone": 1.0, "boxed_beside": 0.0},

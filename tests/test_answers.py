@@ -122,6 +122,7 @@ def test_only_what_follows_the_thought_counts() -> None:
     assert read(r"\boxed{7}</think> so \boxed{8}", STRICT).answer == 8
     assert read(r"\boxed{7}</think> I do not know", STRICT).reason == "no box"
     assert read(r"<think>\boxed{7}", STRICT).answer == 7
+    assert read("\\boxed{7}</think>\n", STRICT).answer == 7, "an attempt that was ended there has said no more"
 
 
 def test_neither_code_nor_its_output_answers() -> None:

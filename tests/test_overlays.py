@@ -95,6 +95,19 @@ def test_an_overlay_brings_those_it_lies_over(tmp_path: Path) -> None:
     assert read(root / "params.yaml")["train"]["common"] == {"lr": 1.0e-5, "epochs": 6}
 
 
+def test_what_stands_with_a_profile_is_laid_only_where_that_is_below(tmp_path: Path) -> None:
+    recipe = "about: {}\ntrain: {common: {epochs: 4}}\nwith: {big: {train: {common: {epochs: 7}}}}\n"
+    root = project(tmp_path, big="train: {common: {lr: 1.0e-4}}\n", recipe=recipe, wrong="with: {bgi: {}}\n")
+    used(root, "recipe")
+    assert read(root / "params.yaml")["train"]["common"] == {"lr": 1.0e-3, "epochs": 4}
+    for names in (["big", "recipe"], ["recipe", "big"]):
+        used(root, *names)
+        assert read(root / "params.yaml")["train"]["common"] == {"lr": 1.0e-4, "epochs": 7}
+        assert read(root / "params.yaml") == overlays.laid(names, root)
+    with pytest.raises(UserError, match="no profile or recipe 'bgi', did you mean 'big'"):
+        used(root, "wrong")
+
+
 @pytest.mark.parametrize(
     ("overlay", "path", "expected"),
     [

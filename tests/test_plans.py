@@ -17,6 +17,13 @@ def test_prompts_are_asked_one_after_another_or_in_turn() -> None:
     assert order(asks, True) == ["cot", "tir", "cot", "tir", "cot"]
 
 
+def test_what_ends_an_attempt_may_differ_from_prompt_to_prompt(tmp_path: Path) -> None:
+    plan = {"kind": "fixed", "asks": [["cot", 1], ["tir", 1, ["printed"]]], "in_turn": False}
+    reply = "\\boxed{5} or <tool_call>\nprint(6)\n</tool_call>"
+    cot, tir = sit(tmp_path, {"p/0/0": reply, "p/1/0": reply}, plan, ends=["boxed"], prefer="printed-first")
+    assert (cot.answer, cot.runs, tir.answer) == (5, (), 6)
+
+
 def test_a_clock_that_allows_fewer_attempts_cuts_the_plan(tmp_path: Path) -> None:
     replies = {f"p/{index}/0": "\\boxed{1}" for index in range(8)}
     desk = sat(tmp_path, replies, settings(plan=fixed(cot=8)), Allowance(100.0, candidates=3, max_tokens=5))

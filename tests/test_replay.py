@@ -60,6 +60,7 @@ NUMBERS = Votes.model_validate(
     {
         "strategies": ["majority"],
         "fallback": None,
+        "fallback_late": None,
         "seed": 1,
         "weighted": {"up_to": 20, "multiple_of": 100, "weight": 0.6},
         "code_first": {"printed": 1.0, "boxed_alone": 1.0, "boxed_beside": 0.0},

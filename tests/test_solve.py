@@ -63,9 +63,14 @@ def test_a_printed_answer_ends_an_attempt_where_that_is_asked_and_a_failed_run_d
     assert (made.answer, made.boxed, made.printed, [run.status for run in made.runs]) == (42, None, 42, ["error", "ok"])
 
 
+def test_a_failed_run_ends_an_attempt_where_that_is_asked(tmp_path: Path) -> None:
+    (made,) = sit(tmp_path, {"p/0/0": "<tool_call>\n1/0\n</tool_call>", "p/0/1": "\\boxed{5}"}, fixed(tir=1), ends=["failed"])
+    assert (made.answer, [run.status for run in made.runs]) == (None, ["error"])
+
+
 def test_thought_alone_and_endless_repetition_end_an_attempt_where_that_is_asked(tmp_path: Path) -> None:
     (made,) = sit(tmp_path, {"p/0/0": "\\boxed{5}</think> and so on"}, fixed(cot=1), ends=["think"])
-    assert made.text == "\\boxed{5}</think>"
+    assert (made.text, made.answer) == ("\\boxed{5}</think>", 5)
     (made,) = sit(tmp_path, {"p/0/0": "Hm. " + "wait, no. " * 90}, fixed(cot=1), ends=["repetition"])
     assert made.ended == "repetition" and len(made.text) < 250
 

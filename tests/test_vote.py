@@ -8,11 +8,11 @@ import pytest
 
 from components.core import rows
 from components.core.errors import UserError
-from components.core.types import Candidate, Check, CodeRun, Judgement, Problem, Vote
+from components.core.types import Candidate, Check, CodeRun, Judgement, Problem, Sat, Vote
 from components.lib.answers import Contest, read
 from components.lib.votes.ballot import STRATEGIES, Ballot, count, decide, strategies
 from components.vote.stage import vote
-from tests.making import candidate, check, judgement, problem, run, votes
+from tests.making import candidate, check, judgement, problem, run, sat, votes
 
 
 def ballot(cast: Sequence[int | Candidate], read: Sequence[Judgement] = (), checks: Sequence[Check] = (), **numbers: object) -> Ballot:
@@ -96,6 +96,8 @@ def test_the_20th_place_takes_discount_and_bonus_together() -> None:
     alike = "total = 0\nfor k in range(1000):\n    total += k\nprint(total)"
     tries = [coded(50, 50, 50, alike), coded(50, 50, 50, alike), coded(70, 70, 70, "print(sum(range(10, 1000, 10)))")]
     assert [(s.answer, s.weight) for s in count(ballot(tries), STRATEGIES["programs"])] == [(50, 3.0), (70, 3.0)]
+    apart = [candidate(50, boxed=50), coded(50, None, 50, "print(sum(range(10)) + 5)"), candidate(70, boxed=70), candidate(70, boxed=70)]
+    assert [(s.answer, s.weight) for s in count(ballot(apart), STRATEGIES["programs"])] == [(50, 6.0), (70, 2.0)]
 
 
 # ---- entropies ------------------------------------------------------------------------------------------------------------
@@ -253,18 +255,21 @@ def test_a_name_that_is_none_is_refused_with_the_nearest() -> None:
 
 
 def test_the_stage_votes_on_every_problem_and_counts_those_without_an_answer(tmp_path: Path) -> None:
-    exam = [problem("p", 7), problem("q", 49), problem("r", 3)]
+    exam = [problem("p", 7), problem("q", 49), problem("r", 3), problem("late", 2), problem("lost", 5)]
     tries = [candidate(7, "p", 0, rank=1), candidate(5, "p", 1, rank=0), candidate(None, "q"), candidate(3, "r", 0), candidate(4, "r", 1)]
-    paths = {name: tmp_path / f"{name}.parquet" for name in ("problems", "candidates", "judgements", "checks", "out")}
+    tries += [candidate(5, "lost")]
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("problems", "candidates", "questions", "judgements", "checks", "out")}
     rows.write(paths["problems"], exam, Problem)
     rows.write(paths["candidates"], tries, Candidate)
+    rows.write(paths["questions"], [sat("p"), sat("q"), sat("r"), sat("late", limit_s=0.0), sat("lost", given_up=True)], Sat)
     rows.write(paths["judgements"], [judgement(0, "p")], Judgement)
     rows.write(paths["checks"], [check(1, 1.0, name="r"), check(0, 0.0, name="r")], Check)
-    told = vote(votes(strategies=["majority", "genselect", "verified"], fallback=49), **paths)
+    told = vote(votes(strategies=["majority", "genselect", "verified"], fallback=49, fallback_late=210), **paths)
     assert told["right"] == {"majority": 1, "genselect": 2, "verified": 0}
-    assert told["unanswered"] == dict.fromkeys(("majority", "genselect", "verified"), 1)
+    assert told["unanswered"] == dict.fromkeys(("majority", "genselect", "verified"), 3)
     found = {(cast.problem, cast.strategy): cast for cast in rows.read(paths["out"], Vote)}
-    assert len(found) == 9
+    assert len(found) == 15
+    assert (found["late", "majority"].answer, found["lost", "majority"].answer) == (210, 49)
     assert found["p", "majority"].answer == 5  # the first to finish
     assert (found["q", "majority"].answer, found["q", "majority"].fallback, found["q", "majority"].correct) == (49, True, False)
     assert found["r", "verified"].answer == 4

@@ -1,23 +1,42 @@
 """Overlays: profiles and recipes written into params.yaml, comments kept, every section checked before the file is replaced.
 
 A profile named `tiny` is the whole file; every other overlay is laid over it in the order given, each after those that it names itself
-in `over: [...]`. Nothing is looked through at run time: what `aimo use` wrote is what DVC sees, git shows and dvc.lock records.
+in `over: [...]`. What stands under `with: {gpu: ...}` is laid only where the profile `gpu` is among them: a recipe's numbers for large
+models. `about: {...}` is a recipe's word on its original. Nothing is looked through at run time: what `aimo use` wrote is what DVC
+sees, git shows and dvc.lock records.
 Reads the folders of overlays and `components/*/stage.py`; writes params.yaml. Does not know what the numbers mean.
 """
 
 import functools
 import importlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from components.core.errors import UserError
-from components.core.params import PARAMS, Config, entry, nearest
+from components.core.params import PARAMS, Config, Settings, entry, nearest
 
 BASE = "tiny"
-OVER = "over"
-FOLDERS = (Path("infra/profiles"), Path("infra/recipes"))
+OVER, WITH, ABOUT = "over", "with", "about"
+RECIPES = Path("infra/recipes")
+FOLDERS = (Path("infra/profiles"), RECIPES)
+
+
+class About(Settings):
+    """What a recipe says of its original."""
+
+    contest: str
+    rank: int | None
+    """On the private set; null where it took no part or the rank is not known."""
+    private: float | None
+    """Problems solved there, of 50."""
+    model: str
+    """What it ran: a recipe rules how an exam is sat, the model is the profile's matter."""
+    differs: list[str]
+    """What of the original is not the same here, and why."""
 
 
 def use(names: Sequence[str], root: Path, more: Iterable[type[Config]] = ()) -> list[Path]:
@@ -26,15 +45,30 @@ def use(names: Sequence[str], root: Path, more: Iterable[type[Config]] = ()) -> 
     `more`: sections of others than the components. Raises UserError naming the overlay, the key and the nearest name; then
     params.yaml is as it was.
     """
-    taken = _stack(available(root), [BASE, *names])
-    kinds = [*sections(root), *more]
-    whole = _load(taken[0])
-    check(whole, taken[0], kinds)
-    for path in taken[1:]:
-        _lay(whole, _load(path), path)
+    taken, kinds = stack(names, root), [*sections(root), *more]
+    for path, whole in _laid(taken):
         check(whole, path, kinds)
     _write(root / PARAMS, whole)
     return taken
+
+
+def laid(names: Sequence[str], root: Path) -> dict[str, Any]:
+    """What `use` would write, as plain data and unchecked."""
+    *_, (_, whole) = _laid(stack(names, root))
+    return dict(_plain(whole))
+
+
+def stack(names: Sequence[str], root: Path) -> list[Path]:
+    """The files of the base profile, the named overlays and those that they lie over, each once, the lowest first."""
+    return _stack(available(root), [BASE, *names])
+
+
+def told(path: Path) -> About:
+    """What a recipe tells of its original; raises UserError where a field is wrong or missing."""
+    try:
+        return About.model_validate(_plain(entry(_load(path), ABOUT, f"{path}: ")))
+    except ValidationError as error:
+        raise UserError(f"{path}: {ABOUT}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
 
 
 def available(root: Path) -> dict[str, Path]:
@@ -69,13 +103,13 @@ def check(params: Mapping[str, Any], path: Path, kinds: Iterable[type[Config]]) 
 
 
 def _stack(known: Mapping[str, Path], names: Iterable[str]) -> list[Path]:
-    """The files of the named overlays and of those they lie over, each once, the lowest first."""
     found: dict[Path, None] = {}
     for name in names:
-        if name not in known:
-            raise UserError(f"no profile or recipe '{name}'{nearest(name, known)}; there are: {', '.join(known)}")
-        below = _load(known[name]).get(OVER, []) if name != BASE else []
-        found |= dict.fromkeys([*_stack(known, below), known[name]])
+        path = _path(known, name)
+        over = _load(path) if name != BASE else {}
+        for other in over.get(WITH, []):
+            _path(known, other)
+        found |= dict.fromkeys([*_stack(known, over.get(OVER, [])), path])
     return list(found)
 
 
@@ -88,12 +122,32 @@ def _load(path: Path) -> Any:
         raise UserError(f"{path}: not YAML: {error}") from None
 
 
+def _path(known: Mapping[str, Path], name: str) -> Path:
+    if name not in known:
+        raise UserError(f"no profile or recipe '{name}'{nearest(name, known)}; there are: {', '.join(known)}")
+    return known[name]
+
+
+def _laid(taken: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
+    """The whole file after each overlay."""
+    whole, below = _load(taken[0]), {path.stem for path in taken}
+    yield taken[0], whole
+    for path in taken[1:]:
+        over = _load(path)
+        _lay(whole, over, path)
+        for name, more in over.get(WITH, {}).items():
+            if name in below:
+                _lay(whole, more, path)
+        yield path, whole
+
+
 def _lay(under: Any, over: Mapping[str, Any], path: Path) -> None:
     """Lays an overlay's sections over the whole file; a section that the file has not is a typing error."""
-    for name in over:
-        if name not in under and name != OVER:
+    sections = {name: section for name, section in over.items() if name not in (OVER, WITH, ABOUT)}
+    for name in sections:
+        if name not in under:
             raise UserError(f"{path}: unknown section '{name}'{nearest(name, under)}; there are: {', '.join(under)}")
-    _merge(under, {name: section for name, section in over.items() if name != OVER})
+    _merge(under, sections)
 
 
 def _merge(under: Any, over: Mapping[str, Any]) -> None:

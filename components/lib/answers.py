@@ -17,6 +17,7 @@ from components.core.types import CodeRun
 from components.lib import closed_form, tool_syntax
 
 MAX_BOX_CHARS = 200
+THINK = "</think>"
 
 
 class Contest(Config, section="contest"):
@@ -42,8 +43,8 @@ class Reading(NamedTuple):
 
 
 def read(text: str, contest: Contest) -> Reading:
-    """The answer in the last complete box after the last `</think>` (in the whole text where there is none)."""
-    raw, opened = _last_box(tool_syntax.said(text).rpartition("</think>")[2])
+    """The answer in the last complete box after the last `</think>`; in the whole text where there is none, or nothing after it."""
+    raw, opened = _last_box(tool_syntax.said(text).rstrip().removesuffix(THINK).rpartition(THINK)[2])
     if raw is None:
         return Reading(None, "unclosed box" if opened else "no box", None, False)
     if len(raw) > MAX_BOX_CHARS:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
-from components.core.types import Candidate, Problem
+from components.core.types import Problem
 from components.gateway.sitting import Gateway
 from components.lib.answers import Contest
 from components.lib.engine.config import Engines, kind_for, open_engine
@@ -22,6 +22,7 @@ from components.lib.supporters import finished
 from components.lib.votes.ballot import Ballot, decide, strategies
 from components.lib.votes.numbers import Votes
 from components.serve.notebook import Answer
+from components.solve.desk import Desk
 from components.solve.sitting import Solve, Timekeeper, manner
 
 UNKNOWN = -1
@@ -38,8 +39,10 @@ def solver(key: str, model: Path, params: Path) -> Iterator[Answer]:
 
         def answer(name: str, text: str) -> int | None:
             asked = Problem(id=name, statement=text, answer=None, source="gateway", licence="", group=name)
-            made = finished(runner.run(seat.ask(asked)))
-            return decide(Ballot(name, made, [], [], votes), votes.strategies[0], UNKNOWN).answer
+            desk = runner.run(seat.ask(asked))
+            made = [] if desk.over and desk.over.given_up else finished(desk.candidates())
+            ballot = Ballot(name, made, [], [], votes, late=desk.allowance.limit_s <= 0)
+            return decide(ballot, votes.strategies[0], UNKNOWN).answer
 
         yield answer
 
@@ -63,10 +66,10 @@ class _Seat:
         self._began = time.monotonic()
         self._open: tuple[Engine, Sandbox] | None = None
 
-    async def ask(self, asked: Problem) -> tuple[Candidate, ...]:
-        """All attempts that the clock allows at the next question."""
+    async def ask(self, asked: Problem) -> Desk:
+        """The next question with all attempts that the clock allows it."""
         engine, box = self._open = self._open or await self._enter()
-        return (await self._timekeeper.sit(asked, time.monotonic() - self._began, engine, box)).candidates()
+        return await self._timekeeper.sit(asked, time.monotonic() - self._began, engine, box)
 
     async def _enter(self) -> tuple[Engine, Sandbox]:
         kind = kind_for(self._model, self._config.engine, self._config.engine_by_format)

@@ -134,7 +134,8 @@ class Attempt:
     def _enough(self, manner: Manner) -> bool:
         """Whether what its code did ends it."""
         printed = "printed" in manner.ends and answers.printed(self.runs, manner.contest).answer is not None
-        return printed or "ran" in manner.ends
+        failed = "failed" in manner.ends and self.runs[-1].status != "ok"
+        return printed or failed or "ran" in manner.ends
 
     def _keep(self, completion: Completion) -> None:
         self._turn += 1

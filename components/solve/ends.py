@@ -1,6 +1,6 @@
 """When one attempt is over before its model ends it: reasons that look at its own text, found by their names in params.yaml.
 
-    ends: {cot: [boxed, repetition], tir: [printed]}
+    ends: [boxed, repetition]
 
 Pure functions of the text; what was generated after the reason held is cut off, so that it does not matter in pieces of which size the
 text arrived. Knows no other attempt.
@@ -12,11 +12,10 @@ from typing import Literal
 from components.lib import answers
 from components.lib.engine.protocol import Until
 
-End = Literal["boxed", "ran", "printed", "think", "repetition"]
+End = Literal["boxed", "ran", "printed", "failed", "think", "repetition"]
 """boxed: at the first complete box that holds an integer (2nd place of AIMO-2, AIMO-3). ran: as soon as its code ran. printed: as soon as
-its code ran and printed an answer (2nd place). think: at </think> (5th and 9th place). repetition: it says
-the same again and again (NeMo-Skills)."""
-THINK = "</think>"
+its code ran and printed an answer (2nd place). failed: as soon as its code did not end well (NuminaMath prunes such branches). think: at
+</think> (5th and 9th place). repetition: it says the same again and again (NeMo-Skills)."""
 _BOX = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _LOOK_BACK = 4 * answers.MAX_BOX_CHARS
 REPEATED_CHARS, REPEATED_TIMES = 200, 4
@@ -30,7 +29,7 @@ def untils(ends: tuple[End, ...]) -> tuple[Until, ...]:
 
 def stops(ends: tuple[End, ...]) -> tuple[str, ...]:
     """The stop strings among the reasons."""
-    return (THINK,) if "think" in ends else ()
+    return (answers.THINK,) if "think" in ends else ()
 
 
 def first_box(text: str) -> int | None:

@@ -21,14 +21,15 @@ def vote(config: Votes, *, candidates: In, questions: In, judgements: In, checks
     """Votes by every strategy and counts how many problems each gets right."""
     strategies(config.strategies)  # refuses a name that is none
     golds = _golds(problems)
-    given_up = {question.problem for question in rows.read(questions, Sat) if question.given_up}
+    sat = list(rows.read(questions, Sat))
+    given_up, late = {question.problem for question in sat if question.given_up}, {q.problem for q in sat if q.limit_s <= 0}
     read, checked = _by_problem(judgements, Judgement), _by_problem(checks, Check)
     right: dict[str, int] = dict.fromkeys(config.strategies, 0)
     unanswered: dict[str, int] = dict.fromkeys(config.strategies, 0)
 
     def votes() -> Iterator[Vote]:
         for name, cast in _cast(candidates, golds):
-            ballot = Ballot(name, [] if name in given_up else cast, read[name], checked[name], config)
+            ballot = Ballot(name, [] if name in given_up else cast, read[name], checked[name], config, name in late)
             for strategy in config.strategies:
                 decided = decide(ballot, strategy, golds[name])
                 right[strategy] += decided.correct

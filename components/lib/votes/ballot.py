@@ -23,6 +23,8 @@ class Ballot(NamedTuple):
     judgements: Sequence[Judgement]
     checks: Sequence[Check]
     numbers: Votes
+    late: bool = False
+    """Whether the sitting was over before the question's turn came."""
 
 
 class Voice(NamedTuple):
@@ -96,7 +98,8 @@ def decide(ballot: Ballot, name: str, gold: int) -> Vote:
     """The vote of one strategy. An answer that nothing weighs for does not win: then the fallback is answered, and is not correct."""
     support = count(ballot, STRATEGIES[name])
     voted = bool(support) and support[0].weight > 0
-    answer = support[0].answer if voted else ballot.numbers.fallback
+    fallback = ballot.numbers.fallback_late if ballot.late else ballot.numbers.fallback
+    answer = support[0].answer if voted else fallback
     return Vote(
         problem=ballot.problem,
         strategy=name,

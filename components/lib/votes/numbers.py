@@ -69,8 +69,9 @@ class Votes(Config, section="vote"):
 
     strategies: list[str]
     fallback: int | None
-    """What is answered where nobody voted, marked as such and never right: null, or a number (the 2nd place of AIMO-2: 49, and 210 past the
-    cutoff; others 0)."""
+    """What is answered where nobody voted, marked as such and never right: null, or a number (the 2nd place of AIMO-2: 49; others 0)."""
+    fallback_late: int | None
+    """The same where the sitting was over before the question's turn came (the 2nd place: 210)."""
     seed: int
     """Of the lot in `arbitrary`."""
     weighted: Weighted

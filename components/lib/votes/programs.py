@@ -33,13 +33,15 @@ def distinct(ballot: Ballot) -> Iterable[Voice]:
 
 @strategy()
 def programs(ballot: Ballot) -> Iterable[Voice]:
-    """Paterek's whole vote: agreement times distinct."""
-    discounts = _discounts(ballot)
-    return each(ballot, lambda candidate: _agreement(candidate, ballot.numbers.agreement) * discounts[candidate.index])
+    """Paterek's whole vote: agreement times distinct. His programs and boxes are attempts of their own, so an answer that one attempt prints
+    and another one boxes agrees as well."""
+    discounts, by = _discounts(ballot), ballot.numbers.agreement
+    both = {candidate.printed for candidate in ballot.candidates} & {candidate.boxed for candidate in ballot.candidates}
+    return each(ballot, lambda candidate: _agreement(candidate, by, candidate.answer in both) * discounts[candidate.index])
 
 
-def _agreement(candidate: Candidate, by: Agreement) -> float:
-    weight = by.bonus if candidate.boxed is not None and candidate.boxed == candidate.printed else 1.0
+def _agreement(candidate: Candidate, by: Agreement, agrees: bool = False) -> float:
+    weight = by.bonus if agrees or (candidate.boxed is not None and candidate.boxed == candidate.printed) else 1.0
     if candidate.runs and len(candidate.runs[-1].code.strip()) < by.short_chars:
         weight *= by.short
     if candidate.answer is not None and candidate.answer <= by.small_up_to:

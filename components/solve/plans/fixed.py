@@ -5,7 +5,9 @@ from itertools import chain, zip_longest
 from typing import Literal, NamedTuple
 
 from components.core.params import Settings
+from components.solve.attempt import Attempt, Manner
 from components.solve.desk import Desk
+from components.solve.ends import End
 
 
 class Ask(NamedTuple):
@@ -13,10 +15,12 @@ class Ask(NamedTuple):
 
     prompt: str
     attempts: int
+    ends: list[End] | None = None
+    """What ends these attempts; null: what ends all of the sitting. 2nd place: a box ends a CoT attempt, a print one that writes code."""
 
 
 class Fixed(Settings):
-    """{kind: fixed, asks: [[cot, 7], [tir, 8]], in_turn: true}"""
+    """{kind: fixed, asks: [[cot, 7], [tir, 8, [printed]]], in_turn: true}"""
 
     kind: Literal["fixed"]
     asks: list[Ask]
@@ -34,7 +38,12 @@ class Fixed(Settings):
     async def sit(self, desk: Desk) -> None:
         modes = order(self.asks, self.in_turn)[: desk.allowance.candidates]
         desk.planned = len(modes)
-        await desk.run([desk.ask(mode) for mode in modes])
+        own = {ask.prompt: tuple(ask.ends) for ask in self.asks if ask.ends is not None}
+
+        def how(attempt: Attempt) -> Manner:
+            return desk.manner._replace(ends=own.get(attempt.mode, desk.manner.ends))
+
+        await desk.run([desk.ask(mode) for mode in modes], how)
 
 
 def order(asks: Sequence[Ask], in_turn: bool) -> list[str]:

@@ -1,0 +1,385 @@
+"""Every recipe is valid over every kind of profile, and does what its original is known for: in simulated time, by its own settings."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+
+import pytest
+
+from components.core import overlays
+from components.core.types import Candidate, Problem
+from components.lib import prompts
+from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
+from components.lib.rules import length_model
+from components.lib.rules.clocks import Clock, History
+from components.lib.rules.stops import now
+from components.lib.rules.tally import Tally
+from components.lib.votes.ballot import Ballot, decide, strategies
+from components.solve.desk import Desk
+from components.solve.sitting import Solve, Timekeeper, manner
+from flows import recipes as listed
+from flows.promote import Promote
+from flows.walk import Flow
+from tests.cookbook import RECIPES, ROOT, contest, exam, params, votes
+from tests.desks import CONTEST, STEP_S, Late, recorded, sat, words
+from tests.making import candidate, check, problem, run
+
+FIELDS = {"statement", "executions", "low", "high", "thought", "code", "error", "candidates"}
+"""What plans fill in."""
+
+
+# ---- all of them ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["tiny", "micro", "14b"])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_valid_over_a_profile_and_asks_by_prompts_that_are_there(recipe: str, profile: str) -> None:
+    whole = params(profile, recipe)
+    overlays.check(whole, Path(f"{recipe} over {profile}"), [*overlays.sections(ROOT), Promote, Flow])
+    config = exam(recipe, profile)
+    for name in config.plan.prompts:
+        assert prompts.fields(name) <= FIELDS
+        assert name in ("cot", "tir") or (ROOT / config.prompts / f"{Path(name).name}.md").is_file(), (
+            "DVC watches the folder in solve.common"
+        )
+    assert config.plan.most * config.questions_at_once <= whole["sandbox"]["sessions"]
+    strategies(whole["vote"]["strategies"])
+    assert whole["promote"]["strategy"] in whole["vote"]["strategies"]
+    room = whole["engines"]["server"]["max_model_len"] if profile == "14b" else whole["fetch"]["scratch"]["positions"]
+    assert config.max_tokens < room
+
+
+def test_the_list_tells_each_recipe_and_what_it_is_not() -> None:
+    told = "\n".join(listed.lines(ROOT))
+    heads = [line.split()[0] for line in told.splitlines() if line and not line.startswith((" ", "`"))]
+    assert sorted(heads) == RECIPES and heads[0] == "nemoskills"
+    assert "nemoskills             AIMO-2, rank 1, private 34." in told
+    assert "  clock  buffer (base_s 350, cap_s 210, sitting_s 18000)" in told
+    assert all(overlays.told(ROOT / overlays.RECIPES / f"{recipe}.yaml").differs for recipe in RECIPES)
+
+
+# ---- what the tests below share -------------------------------------------------------------------------------------------------------
+
+
+def said(*answers: int | None, step: int = 10) -> dict[str, str]:
+    """Attempts that finish one after the other with these boxes; None has no box."""
+    boxes = ("" if answer is None else f" \\boxed{{{answer}}}" for answer in answers)
+    return {f"p/{place}/0": words(step * (place + 1), box) for place, box in enumerate(boxes)}
+
+
+def stopped(config: Solve, answers: Sequence[int | None], planned: int) -> str | None:
+    """The rule that holds after the last of these events."""
+    over = now(config.stop, Tally.of(answers, list(range(len(answers))), planned))
+    return config.stop[over.rule].kind if over else None
+
+
+def ended_by(desk: Desk) -> str | None:
+    return desk.rules[desk.over.rule].kind if desk.over else None
+
+
+def limits(clock: Clock, used: Sequence[float], num_questions: int = 50) -> list[float]:
+    """The limits of the first questions, which used so much; the last one is that of the next question."""
+    found: list[float] = []
+    for n, elapsed in enumerate(accumulate(used, initial=0.0)):
+        found.append(clock.allow(History(num_questions, elapsed, used[:n], found)).limit_s)
+    return found
+
+
+def chosen(recipe: str, *made: Candidate, late: bool = False) -> int | None:
+    """The answer of the recipe's own vote."""
+    numbers = votes(recipe)
+    return decide(Ballot("p", made, [], [], numbers, late), numbers.strategies[0], gold=0).answer
+
+
+def spoke(*answers: int, **fields: object) -> list[Candidate]:
+    return [candidate(answer, index=index, **fields) for index, answer in enumerate(answers)]
+
+
+# ---- 1st place of AIMO-2 ------------------------------------------------------------------------------------------------------------
+
+
+def test_nemoskills_stops_at_four_of_the_first_five_and_leaves_two_stragglers(tmp_path: Path) -> None:
+    agreed = sat(tmp_path, said(7, 7, 3, 7, 7, *range(20, 27)), exam("nemoskills"))
+    assert (ended_by(agreed), len(agreed.attempts), len(agreed.finished)) == ("agree", 12, 5)
+    assert {made.ended for made in agreed.candidates()[5:]} == {"cancelled"}
+    apart = sat(tmp_path, said(7, 7, 3, 3, 7, 7, 7, None, 8, 9, 7, 7), exam("nemoskills"))
+    assert (ended_by(apart), len(apart.finished)) == ("stragglers", 10)
+
+
+def test_nemoskills_lends_what_was_saved_up_to_210_seconds() -> None:
+    assert limits(exam("nemoskills").clock, [100, 560]) == [350, 560, 390]
+
+
+# ---- 2nd place ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answers", "rule"),
+    [
+        ([9, 9, 9, 9], "repeats"),  # (a)
+        ([9, 9, 9, 1, 9, 9], "repeats"),  # (c): 5 of at most 7
+        ([1, 2, 3, 4, 5, 6, 9, 9, 8, 9, 9], "last"),  # (b): 4 of the last 5
+        ([9, 1, 9, 9, 2, 9, 3, 9, 9], "repeats"),  # (d): 6 of at most 9
+        ([9, 9, 1, 2, 3, 9, 9], None),
+    ],
+)
+def test_imagination_research_stops_at_its_repeats(answers: list[int], rule: str | None) -> None:
+    assert stopped(exam("imagination-research"), answers, 15) == rule
+
+
+def test_imagination_research_ends_thought_at_a_box_and_code_at_a_print(tmp_path: Path) -> None:
+    both = "\\boxed{5} <tool_call>\nprint(600)\n</tool_call>"
+    failed = "<tool_call>\n1/0\n</tool_call>"
+    replies = said(*range(30, 45)) | {"p/0/0": both, "p/1/0": both, "p/2/0": failed, "p/2/1": both}
+    config = exam("imagination-research")
+    desk = sat(tmp_path, replies, config.model_copy(update={"stop": []}), config.clock.allow(History(50, 0.0, [], [])))
+    code, cot, mended, *_ = desk.candidates()
+    assert [made.mode.rpartition("/")[2] for made in desk.candidates()] == ["code", "cot"] * 7 + ["code"]  # 15, in turn
+    assert (code.answer, cot.answer, cot.runs) == (600, 5, ())
+    assert (mended.answer, [cell.status for cell in mended.runs]) == (600, ["error", "ok"])
+
+
+def test_imagination_research_slows_down_and_speeds_up_by_classes_without_the_two_defects() -> None:
+    clock = exam("imagination-research").clock
+
+    def attempts(num_done: int, each_s: float) -> int | None:
+        return clock.allow(History(50, num_done * each_s, [each_s] * num_done, [570.0] * num_done)).candidates
+
+    averages = {0: 15, 2: 15, 10: 15}  # 356 s a question, as planned
+    assert {done: attempts(done, 356) for done in averages} == averages
+    assert (attempts(10, 700), attempts(10, 420), attempts(10, 250), attempts(10, 50)) == (10, 12, 16, 17)
+    late = clock.allow(History(50, 18000.0, [400.0] * 45, [570.0] * 45))  # there: no range fits a negative average, hence normal
+    assert (late.candidates, late.limit_s) == (10, 0)
+
+
+def test_imagination_research_trusts_small_and_round_answers_less_and_has_its_two_fallbacks() -> None:
+    assert chosen("imagination-research", *spoke(20, 20, 20, 21, 21)) == 21  # 1.8 against 2
+    assert chosen("imagination-research", *spoke(300, 300, 300, 301, 301)) == 301
+    assert chosen("imagination-research", *spoke(21, 35)) == 35  # a tie: the larger
+    assert (chosen("imagination-research"), chosen("imagination-research", late=True)) == (49, 210)
+
+
+# ---- 3rd to 9th -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_aliev_doubles_unfinished_branches_at_4096_and_seven_of_them_at_8192(tmp_path: Path) -> None:
+    on = words(5000)
+    endless = {f"p/{index}/{turn}": on for index in range(17) for turn in range(3)}
+    made = sat(tmp_path, endless, exam("aliev")).candidates()
+    assert [one.parent for one in made[:10]] == [None] * 5 + [0, 1, 2, 3, 4] and len(made) == 10 + 7
+    depths = [one.num_tokens + (0 if one.parent is None else 4096 if one.index < 10 else 8192) for one in made]
+    assert set(depths) == {8192, 12288} and depths.count(12288) == 14  # three of ten were left behind
+    assert made[16].text == " so" * 12288
+
+
+def test_aliev_stops_once_more_than_six_have_answered_and_more_than_seven_in_ten_agree(tmp_path: Path) -> None:
+    on = words(5000)
+    replies = {f"p/{index}/0": on for index in range(5)} | {f"p/{index}/1": words(100 + index, " \\boxed{4}") for index in range(5)}
+    replies |= {f"p/{index}/0": words(200 + index, " \\boxed{4}") for index in (5, 6)} | {f"p/{index}/0": on for index in (7, 8, 9)}
+    desk = sat(tmp_path, replies, exam("aliev"))
+    assert (ended_by(desk), len(desk.finished), len(desk.attempts)) == ("share_of_answers", 7, 10)
+    assert [stopped(exam("aliev"), [4] * n + [5, 6, 7], 10) for n in (7, 8)] == [None, "share_of_answers"]  # 7 of 10 is not more
+
+
+def test_andersen_splits_what_is_left_equally_and_stops_nothing(tmp_path: Path) -> None:
+    assert limits(exam("andersen").clock, [115.0, 360.0]) == pytest.approx([360.0, 365.0, 365.104], abs=1e-3)
+    assert len(sat(tmp_path, said(*[7] * 12), exam("andersen")).finished) == 12
+
+
+@pytest.mark.parametrize(
+    ("answers", "rule"),
+    [
+        ([6, 6, 6, 6], None),  # 0 + 5 running can pass 4, and the line begins at 5
+        ([6, 6, 6, 6, 1], "radical"),  # 4 of 5 are 80 %
+        ([6, 6, 6, 1, 2], None),
+        ([6, 6, 6, 6, 6], "unreachable"),  # 0 + 4 <= 5
+        ([6, 6, 6, 6, 1, 1, 1], None),  # 65 % of 7 are 4.55
+        ([6, 6, 6, 1, 6, 1, 2, 3], "unreachable"),  # 2 + 1 <= 4
+    ],
+)
+def test_usernam_stops_when_nothing_can_change_or_above_a_falling_line(answers: list[int], rule: str | None) -> None:
+    assert stopped(exam("usernam"), answers, 9) == rule
+
+
+def test_usernam_takes_the_answer_that_stands_before_the_end_of_thought(tmp_path: Path) -> None:
+    replies = {f"p/{index}/0": f"\\boxed{{5}}</think> no, \\boxed{{{index}}}" for index in range(9)}
+    assert {made.answer for made in sat(tmp_path, replies, exam("usernam")).candidates() if made.rank is not None} == {5}
+    (cut,) = {made.num_tokens for made in sat(tmp_path, {key: words(14000) for key in replies}, exam("usernam")).candidates()}
+    assert cut == 13500
+
+
+def test_tascj_hands_on_planned_minus_actual() -> None:
+    assert limits(exam("tascj").clock, [100.0, 620.0, 360.0]) == [360, 620, 100, 360]
+
+
+def test_mpware_makes_five_attempts_of_19200_tokens(tmp_path: Path) -> None:
+    made = sat(tmp_path, {f"p/{index}/0": words(20000) for index in range(6)}, exam("mpware")).candidates()
+    assert [(one.num_tokens, one.ended) for one in made] == [(19200, "length")] * 5
+
+
+def test_fast_math_r1_asks_by_two_prompts_within_a_budget_learned_from_statements(tmp_path: Path) -> None:
+    asks = {"Find the remainder of the sum": 7000, "In how many ways can it be tiled": 12000, "What is the area of the circle": 9000}
+    known = [problem(f"p{n}", statement=f"{ask} {n}?") for n, ask in enumerate([*asks] * 8)]
+    stored = [candidate(name=one.id, num_tokens=asks[one.statement.rpartition(" ")[0]]) for one in known]
+    config = exam("fast-math-r1")
+    assert config.clock.kind == "tokens"
+    length_model.train(known, stored).save(tmp_path / config.clock.model)
+    asked = [problem(f"q{n}", statement=f"{ask} 99?") for n, ask in enumerate(asks)]
+    desks = sat_paper(tmp_path, asked, {f"q{n}/{index}/0": words(14000) for n in range(3) for index in range(10)}, config)
+    budgets = [{made.num_tokens for made in desk.candidates()} for desk in desks]
+    assert budgets[0] == {10500} and budgets[1] == {13300}  # 1.3 times 7,000 and 12,000, within bounds
+    assert all(10500 < budget < 13300 for budget in budgets[2])
+    assert [made.mode.rpartition("/")[2] for made in desks[0].candidates()] == ["first"] * 8 + ["second"] * 2
+
+
+def sat_paper(folder: Path, asked: Sequence[Problem], replies: Mapping[str, str], config: Solve) -> list[Desk]:
+    """Several questions, one after the other, as the clock has it."""
+
+    async def sit() -> list[Desk]:
+        async with ScriptedEngine(ScriptedSettings(step_s=STEP_S), recorded(folder, replies)) as engine, Late() as box:
+            timekeeper = Timekeeper(config, manner(config, CONTEST), len(asked), folder)
+            return [await timekeeper.sit(one, engine.now(), engine, box) for one in asked]
+
+    return asyncio.run(sit())
+
+
+# ---- 11th to 22nd ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answers", "rule", "num_finished"),
+    [
+        ([None, 0, None, 0, None], "junk", 5),
+        ([None, 3, None, 4, None, 5, None, 3], "junk", 8),  # 4 of 8, though 4 of 7 were not enough
+        ([1, 2, 3, 4, 5, 6, 1, 2], "diverged", 8),
+        ([7, 7, None, 7], "lead", 4),  # a lead of 3
+        ([7, 7, 5, 7, 5, None, 7, 8], "lead", 8),  # 2 are enough from 8 on
+        ([7, 7, 7, 5, 5, 5, 8, 8, 7, 5, 9, 7], "lead", 12),  # and 1 from 12 on
+    ],
+)
+def test_farsail_looks_at_lead_junk_and_divergence_by_bands(
+    tmp_path: Path, answers: list[int | None], rule: str, num_finished: int
+) -> None:
+    desk = sat(tmp_path, said(*answers, *[None] * (16 - len(answers))), exam("farsail"))
+    assert (len(desk.attempts), len(desk.finished), ended_by(desk)) == (16, num_finished, rule)
+    assert desk.over is not None and desk.over.given_up == (rule != "lead")
+
+
+def test_ippeiogawa_thinks_writes_a_program_mends_it_and_stops_at_three_identical_answers(tmp_path: Path) -> None:
+    replies = {f"p/{index}/0": words(4100) for index in range(4)}
+    replies |= {f"p/{index}/0": "print(1/0)\n</tool_call>" for index in range(4, 8)}
+    replies |= {f"p/{index}/0": f"\\boxed{{{index}}}" for index in range(8, 20)}
+    replies |= {f"p/{index}/0": "print(6 * 7)\n</tool_call>" for index in range(20, 24)}
+    desk = sat(tmp_path, replies, exam("ippeiogawa"))
+    made = desk.candidates()
+    assert [(one.num_tokens, one.rank) for one in made[:4]] == [(4000, None)] * 4
+    assert [one.parent for one in made[4:]] == [0, 1, 2, 3] + [n for n in range(4) for _ in range(3)] + [4, 5, 6, 7]
+    assert {one.mode for one in made[20:]} == {"recipes/ippeiogawa/mend"}
+    assert (ended_by(desk), [finished.answer for finished in desk.finished][-3:]) == ("identical", [42] * 3)
+
+
+def test_paterek_forces_108_programs_out_of_nine_paths_and_asks_each_for_a_box(tmp_path: Path) -> None:
+    replies = {f"p/{path}/{turn}": words(600) if turn else words(5100) for path in range(9) for turn in range(3)}
+    replies |= {f"p/{index}/0": f"print({index % 3 + 100})\n</tool_call>" for index in range(9, 117)}
+    replies |= {f"p/{index}/0": "101}" for index in range(117, 126)}
+    made = sat(tmp_path, replies, exam("paterek")).candidates()
+    programs, boxes = made[9:117], made[117:]
+    assert [one.num_tokens for one in made[:9]] == [6000] * 9 and len({one.mode for one in made[:9]}) == 7
+    assert [one.parent for one in programs] == [path for _ in range(3) for path in range(9) for _ in range(4)]
+    assert [len(one.text.partition("<tool_call>")[0].split()) for one in programs[::36]] == [5000, 5500, 6000]
+    assert all(len(one.runs) == 1 and one.answer == one.printed for one in programs)
+    assert [(one.parent, one.answer) for one in boxes] == [(path, 101) for path in range(9)]
+    assert chosen("paterek", *made) == 101  # 36 programs each, but only this answer is boxed as well
+
+
+def test_paterek_discounts_programs_that_begin_alike_and_rewards_box_and_print_that_agree() -> None:
+    alike = "total = 0\n" + "\n".join(f"total += {k} * {k}" for k in range(30))
+    copies = [candidate(50, index=n, boxed=None, printed=50, runs=(run(f"{alike}\nprint({n})", "50"),)) for n in range(3)]
+    others = [candidate(70, index=n, boxed=None, printed=70, runs=(run(f"{n} + 1; {alike}", "70"),)) for n in (3, 4)]
+    assert chosen("paterek", *copies, *others) == 70  # three halves against two
+    assert chosen("paterek", *copies, *others, candidate(50, index=5)) == 50  # boxed as well: threefold
+    assert chosen("paterek", *spoke(3, 80, boxed=None)) == 80  # a small answer counts half
+
+
+def test_jk_piece_stops_as_soon_as_an_answer_holds_a_third_of_all_attempts(tmp_path: Path) -> None:
+    desk = sat(tmp_path, said(4, 4, 9, None, 4, 8, 4, *range(20, 25)), exam("jk-piece"))
+    assert (ended_by(desk), len(desk.finished), len(desk.attempts)) == ("share", 7, 12)
+    assert stopped(exam("jk-piece"), [4, 4, 4], 12) is None
+
+
+# ---- the winner of AIMO-1 ---------------------------------------------------------------------------------------------------------------
+
+
+def test_numina_runs_four_programs_deep_shows_200_characters_and_prunes_what_fails(tmp_path: Path) -> None:
+    call = "<tool_call>\n{0}\n</tool_call>"
+    replies = {f"p/{index}/0": "\\boxed{7}" for index in range(3, 48)}
+    replies |= {"p/0/0": call.format("1/0"), "p/0/1": "\\boxed{7}"}
+    replies |= {f"p/1/{turn}": call.format(f"print({turn})") for turn in range(5)}
+    replies |= {"p/2/0": call.format("print('x' * 500)"), "p/2/1": "\\boxed{8}"}
+    pruned, deep, long, *rest = sat(tmp_path, replies, exam("numina")).candidates()
+    assert (pruned.answer, [cell.status for cell in pruned.runs]) == (None, ["error"]) and len(rest) == 45
+    assert len(deep.runs) == 4 and deep.text.endswith("</tool_call>")
+    sandbox = params("14b", "numina")["sandbox"]
+    assert (sandbox["timeout_s"], sandbox["output_chars"]) == (5.0, 200)
+    assert long.answer == 8 and long.runs[0].output.count("x") <= 200
+
+
+# ---- AIMO-3 -------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("elapsed", "done", "limit"), [(0, 0, 900), (5000, 10, 700), (16000, 40, 300), (17200, 49, 200), (17400, 49, 0)])
+def test_bisiadis_keeps_a_reserve_for_later_questions_within_bounds(elapsed: float, done: int, limit: float) -> None:
+    clock = exam("bisiadis").clock
+    assert clock.allow(History(50, elapsed, [elapsed / max(1, done)] * done, [900.0] * done)).limit_s == limit
+
+
+def test_bisiadis_ends_an_attempt_at_its_first_whole_box_and_a_question_at_four_votes(tmp_path: Path) -> None:
+    replies = said(*range(1, 9)) | {f"p/{index}/0": words(index, " \\boxed{x} \\boxed{54321} or \\boxed{2}") for index in (1, 3, 4, 6)}
+    replies["p/7/0"] = words(50, " \\boxed{100000}")
+    desk = sat(tmp_path, replies, exam("bisiadis"), contest=contest("bisiadis"))
+    assert ended_by(desk) == "identical" and [one.answer for one in desk.finished].count(54321) == 4
+    assert all(made.text.endswith("54321}") for made in desk.candidates() if made.answer == 54321)
+    beyond = sat(tmp_path, {f"p/{n}/0": " \\boxed{100000}" for n in range(8)}, exam("bisiadis"), contest=contest("bisiadis"))
+    assert {made.abstained for made in beyond.candidates()} == {"out of range"}
+
+
+def test_bisiadis_lets_one_attempt_that_is_sure_outvote_four_and_varianceofx_does_not() -> None:
+    unsure = [candidate(7, index=n, entropies=(0.3,)) for n in range(4)]
+    sure = candidate(9, index=4, entropies=(0.05,))
+    assert chosen("bisiadis", *unsure, sure) == 9  # 20 against 13.3
+    assert chosen("varianceofx", *unsure, sure) == 7
+
+
+def test_varianceofx_looks_at_the_last_256_tokens_only() -> None:
+    calm_in_the_end = [candidate(7, index=n, entropies=(*[3.0] * 20, *[0.1] * 8)) for n in range(2)]
+    calm_at_first = [candidate(9, index=n, entropies=(*[0.1] * 20, *[3.0] * 8)) for n in (2, 3)]
+    assert chosen("varianceofx", *calm_at_first, *calm_in_the_end) == 7
+    assert chosen("bisiadis", *calm_at_first, *calm_in_the_end) == 9
+
+
+def test_varianceofx_tells_the_range_and_stops_when_no_other_answer_can_win(tmp_path: Path) -> None:
+    config = exam("varianceofx")
+    desk = sat(tmp_path, said(7, 7, 7, 5, 8, 7, None, 7), config, contest=contest("varianceofx"))
+    assert "from\n0 to 99999" in desk.attempts[0].prompt
+    assert (ended_by(desk), len(desk.finished)) == ("identical", 6)
+    assert stopped(config, [7, 7, 7, 5, 8, None], 8) == "unreachable"  # 1 + 2 <= 3
+    assert stopped(exam("bisiadis"), [7, 7, 7, 5, 8, None], 8) is None
+
+
+def test_paper_verified_weighs_votes_by_what_was_verified() -> None:
+    numbers = votes("paper-verified")
+    made = spoke(7, 7, 7, 9, 9)
+
+    def answer(*scores: float) -> int | None:
+        checks = [
+            check(0, scores[0], "rerun"),
+            check(3, scores[1], "rerun"),
+            check(0, scores[2], "constraint"),
+            check(3, scores[3], "constraint"),
+        ]
+        return decide(Ballot("p", made, [], checks, numbers), numbers.strategies[0], gold=9).answer
+
+    assert answer(0.0, 1.0, 0.0, 1.0) == 9  # 3 against 2 * (1 + 1)
+    assert answer(0.0, 1.0, 1.0, 0.0) == 7  # 3 * 1.5 against 2 * 1.5
+    assert answer(1.0, 1.0, 1.0, 1.0) == 7
