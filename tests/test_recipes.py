@@ -308,7 +308,7 @@ def test_jk_piece_stops_as_soon_as_an_answer_holds_a_third_of_all_attempts(tmp_p
     assert stopped(exam("jk-piece"), [4, 4, 4], 12) is None
 
 
-# ---- the winner of AIMO-1 ---------------------------------------------------------------------------------------------------------------
+# ---- the winner of AIMO-1 -------------------------------------------------------------------------------------------------------------
 
 
 def test_numina_runs_four_programs_deep_shows_200_characters_and_prunes_what_fails(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_numina_runs_four_programs_deep_shows_200_characters_and_prunes_what_fai
     assert long.answer == 8 and long.runs[0].output.count("x") <= 200
 
 
-# ---- AIMO-3 -------------------------------------------------------------------------------------------------------------------------------
+# ---- AIMO-3 ---------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("elapsed", "done", "limit"), [(0, 0, 900), (5000, 10, 700), (16000, 40, 300), (17200, 49, 200), (17400, 49, 0)])

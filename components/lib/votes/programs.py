@@ -33,8 +33,8 @@ def distinct(ballot: Ballot) -> Iterable[Voice]:
 
 @strategy()
 def programs(ballot: Ballot) -> Iterable[Voice]:
-    """Paterek's whole vote: agreement times distinct. His programs and boxes are attempts of their own, so an answer that one attempt prints
-    and another one boxes agrees as well."""
+    """Paterek's whole vote: agreement times distinct. His programs and boxes are attempts of their own, so an answer that one attempt
+    prints and another one boxes agrees as well."""
     discounts, by = _discounts(ballot), ballot.numbers.agreement
     both = {candidate.printed for candidate in ballot.candidates} & {candidate.boxed for candidate in ballot.candidates}
     return each(ballot, lambda candidate: _agreement(candidate, by, candidate.answer in both) * discounts[candidate.index])
