@@ -28,13 +28,17 @@ def candidate(answer: int | None = 7, name: str = "p", index: int = 0, **fields:
             "text": solution(answer, runs=runs),  # type: ignore[arg-type]
             "answer": answer,
             "abstained": None if answer is not None else "no box",
+            "boxed": answer,
+            "printed": None,
             "runs": runs,
             "num_tokens": 10,
+            "entropies": (),
             "seconds": 1.0,
             "ended": "stop",
             "seed": 1,
             "rank": index,
             "isolation": "confined",
+            "parent": None,
             **fields,
         }
     )
