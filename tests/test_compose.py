@@ -38,7 +38,9 @@ def test_two_builds_are_the_same_bytes_card_included(tmp_path: Path) -> None:
         run(config("cot", max_rows=4), tmp_path, *pool(), name=name)
     for suffix, names in (("", ("examples.parquet", "dropped.parquet", "facts.json")), ("-card", ("card.md",))):
         for name in names:
-            assert (tmp_path / f"one{suffix}" / name).read_bytes() == (tmp_path / f"two{suffix}" / name).read_bytes().replace(b"# two", b"# one")
+            assert (tmp_path / f"one{suffix}" / name).read_bytes() == (tmp_path / f"two{suffix}" / name).read_bytes().replace(
+                b"# two", b"# one"
+            )
 
 
 def test_a_row_s_fate_hangs_on_no_other_row(tmp_path: Path) -> None:
@@ -63,7 +65,9 @@ def test_the_card_tells_the_way_the_licences_the_makers_and_the_defects(tmp_path
     found = run(config("cot", max_rows=4), tmp_path, problems, attempts)
     card, page = found.card, (tmp_path / "out-card/card.md").read_text(encoding="utf-8")
     assert list(card["funnel"].values()) and card["funnel"]["rows"] == 4 and card["funnel"]["rows that could be made"] == 6
-    assert sum(card["facts"]["licences"].values()) == sum(card["facts"]["answers"].values()) == sum(card["facts"]["characters"].values()) == 4
+    assert (
+        sum(card["facts"]["licences"].values()) == sum(card["facts"]["answers"].values()) == sum(card["facts"]["characters"].values()) == 4
+    )
     assert card["left_out_by_curation"] == {"duplicate": 1}
     assert card["prompts"] == {"cot.md": digest(composing.ROOT / "components/lib/prompts/cot.md")}
     assert {"components/compose/kinds/cot.py", "components/core/rows.py", "components/lib/tool_syntax.py"} <= set(card["code"])
@@ -172,7 +176,9 @@ def test_what_no_slice_takes_is_counted(tmp_path: Path) -> None:
         (7, [5, 5, 5], None),  # what someone wrote down stays
     ],
 )
-def test_a_majority_fills_only_what_is_missing_and_clear(known: int | None, answers: list[int | None], filled: tuple[int, ...] | None) -> None:
+def test_a_majority_fills_only_what_is_missing_and_clear(
+    known: int | None, answers: list[int | None], filled: tuple[int, ...] | None
+) -> None:
     attempts = [candidate(answer, index=i) for i, answer in enumerate(answers)]
     found = majority.fill(problem(answer=known), attempts, Majority(min_votes=2, min_share=0.5))
     assert (found and (found.answer, found.votes, found.total)) == filled
@@ -182,7 +188,9 @@ def test_filled_golds_train_and_are_told(tmp_path: Path) -> None:
     attempts = [candidate(answer, "p", index=i, text=f"{i}</think>") for i, answer in enumerate([5, 5, 7])]
     with pytest.raises(UserError, match="{'no verdict': 3}"):
         run(config("cot"), tmp_path, [problem(answer=None)], attempts)
-    found = run(config("cot", common={"majority": {"min_votes": 2, "min_share": 0.5}}), tmp_path, [problem(answer=None)], attempts, name="in")
+    found = run(
+        config("cot", common={"majority": {"min_votes": 2, "min_share": 0.5}}), tmp_path, [problem(answer=None)], attempts, name="in"
+    )
     assert [row.id for row in found.kept] == ["cot/p/0", "cot/p/1"] and found.metrics["dropped"] == {"wrong answer": 1}
     assert list(rows.read(found.out / "filled.parquet", Filled)) == [Filled(problem="p", answer=5, votes=2, total=3)]
     assert any("majority" in defect for defect in found.card["defects"])

@@ -60,6 +60,8 @@ def _opened(folder: str) -> tuple[Any, Any]:
 
     if folder not in _MODELS:
         if not Path(folder).is_dir():
-            raise UserError(f"params.yaml: compose.*.rows.similarity.model: {folder}: no such folder; put the model there, or write {{by: tfidf}}")
+            raise UserError(
+                f"params.yaml: compose.*.rows.similarity.model: {folder}: no such folder; put the model there, or write {{by: tfidf}}"
+            )
         _MODELS[folder] = (AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval())
     return _MODELS[folder]

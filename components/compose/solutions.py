@@ -11,7 +11,11 @@ Keep = Literal["all", "shortest"]
 
 
 def rows(
-    kind: Literal["cot", "tir", "distill"], group: Group, keep: Keep, refuse: Callable[[Candidate], str | None], ask: Callable[[Candidate], str]
+    kind: Literal["cot", "tir", "distill"],
+    group: Group,
+    keep: Keep,
+    refuse: Callable[[Candidate], str | None],
+    ask: Callable[[Candidate], str],
 ) -> Iterator[Example | Dropped]:
     """Every attempt once: as a row, or left out with its reason."""
     reasons = dict(_reasons(group, refuse))

@@ -53,7 +53,9 @@ def compose(config: Compose, contest: Contest, *, candidates: In, problems: In, 
     with ExitStack() as files:
         dropped = files.enter_context(rows.Sealing(out / "dropped.parquet", Dropped))
         with rows.Sealing(made, config.rows.row) as kept:
-            for problem, row in _made(config, contest, tally, groups.read(problems, candidates, _remarks(config)), _filled(config, out, files)):
+            for problem, row in _made(
+                config, contest, tally, groups.read(problems, candidates, _remarks(config)), _filled(config, out, files)
+            ):
                 if isinstance(row, Dropped):
                     dropped.append(row)
                     tally.drop(row, problem)

@@ -110,4 +110,3 @@ def refuse(candidate: Candidate, remarks: Iterable[Remark], useful: Useful) -> s
     if not verdicts:
         return "no code to judge"
     return None if worth(verdicts, useful.moderate_share) else "code of little use"
-

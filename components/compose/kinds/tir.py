@@ -23,8 +23,8 @@ _OUTPUT = re.compile(r"\n```output\n.*?\n?```", re.DOTALL)
 
 
 def block_not_closed(candidate: Candidate) -> bool:
-    text = candidate.text
-    return text.count(BEGIN) != text.count(END) or any(END in piece and BEGIN in piece.split(END, 1)[0] for piece in text.split(BEGIN)[2:])
+    before, *blocks = candidate.text.split(BEGIN)
+    return END in before or any(block.count(END) != 1 for block in blocks)
 
 
 def block_without_output(candidate: Candidate) -> bool:
