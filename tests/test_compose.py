@@ -53,9 +53,9 @@ def test_a_row_s_fate_hangs_on_no_other_row(tmp_path: Path) -> None:
 
 def test_no_fit_attempt_is_an_error_and_so_is_another_order(tmp_path: Path) -> None:
     problems, attempts = pool(2)
-    with pytest.raises(UserError, match="not one attempt is fit for the set 'cot'; left out: {'wrong answer': 2}"):
+    with pytest.raises(UserError, match=r"not one attempt is fit for the set 'cot'; left out: \{'wrong answer': 2\}"):
         run(config("cot"), tmp_path, problems, attempts[0::2])
-    with pytest.raises(UserError, match="problem 'p0' is not in .*problems.parquet, or the two are not in one order"):
+    with pytest.raises(UserError, match=r"problem 'p0' is not in .*problems.parquet, or the two are not in one order"):
         run(config("cot"), tmp_path, problems, [*attempts[2:], *attempts[:2]], name="again")
 
 
@@ -132,8 +132,16 @@ def test_a_source_of_its_own_is_a_slice_and_several_slices_add_up() -> None:
 
 @pytest.mark.parametrize(
     ("right", "of", "interval", "inside"),
-    [(1, 8, "(0.1, 0.9)", True), (7, 8, "(0.1, 0.9)", True), (0, 8, "(0.1, 0.9)", False), (8, 8, "(0.1, 0.9)", False)]
-    + [(7, 8, "[0, 0.875]", True), (8, 8, "[0, 0.875]", False), (3, 10, "[0, 0.3]", True), (4, 10, "[0, 0.3]", False)],
+    [
+        (1, 8, "(0.1, 0.9)", True),
+        (7, 8, "(0.1, 0.9)", True),
+        (0, 8, "(0.1, 0.9)", False),
+        (8, 8, "(0.1, 0.9)", False),
+        (7, 8, "[0, 0.875]", True),
+        (8, 8, "[0, 0.875]", False),
+        (3, 10, "[0, 0.3]", True),
+        (4, 10, "[0, 0.3]", False),
+    ],
 )
 def test_hardness_filters_are_intervals_of_the_pass_rate(right: int, of: int, interval: str, inside: bool) -> None:
     assert (slices.taken([part(pass_rate=interval)], problem(), tries(right, of)) is not None) == inside
@@ -186,7 +194,7 @@ def test_a_majority_fills_only_what_is_missing_and_clear(
 
 def test_filled_golds_train_and_are_told(tmp_path: Path) -> None:
     attempts = [candidate(answer, "p", index=i, text=f"{i}</think>") for i, answer in enumerate([5, 5, 7])]
-    with pytest.raises(UserError, match="{'no verdict': 3}"):
+    with pytest.raises(UserError, match=r"\{'no verdict': 3\}"):
         run(config("cot"), tmp_path, [problem(answer=None)], attempts)
     found = run(
         config("cot", common={"majority": {"min_votes": 2, "min_share": 0.5}}), tmp_path, [problem(answer=None)], attempts, name="in"
@@ -235,10 +243,10 @@ def test_an_ending_is_replaced_by_the_longest_summary_that_answers_the_same(tmp_
 def test_recorded_replies_are_the_ones_params_yaml_means(tmp_path: Path) -> None:
     file = remarks(tmp_path / "said.jsonl", Remark(problem="p", candidate=0, about="summary", block=None, text="x"))
     (tmp_path / "said.jsonl").write_text("", encoding="utf-8")
-    with pytest.raises(UserError, match="said.jsonl: its SHA-256 is e3b0c442.*, but params.yaml names"):
+    with pytest.raises(UserError, match=r"said.jsonl: its SHA-256 is e3b0c442.*, but params.yaml names"):
         run(config("cot", common={"remarks": file}), tmp_path, *pool())
     (tmp_path / "said.jsonl").unlink()
-    with pytest.raises(UserError, match="said.jsonl: no such file"):
+    with pytest.raises(UserError, match=r"said.jsonl: no such file"):
         run(config("cot", common={"remarks": file}), tmp_path, *pool(), name="again")
 
 

@@ -65,8 +65,9 @@ def _funnel(card: Card) -> dict[str, int]:
 
 def _defects(card: Card) -> Iterator[str]:
     yield from card.kind.defects
-    if card.tally.counts["filled"]:
-        yield f"the answers of {card.tally.counts['filled']} problems are the attempts' own majority (filled.parquet); no one has checked them"
+    filled = card.tally.counts["filled"]
+    if filled:
+        yield f"the answers of {filled} problems are the attempts' own majority (filled.parquet); no one has checked them"
     unclear = {name: num for name, num in card.facts["licences"].items() if "none" in name.lower() or not name.strip()}
     if unclear:
         yield f"{sum(unclear.values())} rows come from a source without a stated licence"

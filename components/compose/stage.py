@@ -1,7 +1,7 @@
 """The stage: one set per key, problem by problem, in the problems' order.
 
-Writes into the set's folder the rows, `dropped.parquet` (every attempt or problem that was left out, with its reason), `filled.parquet` where
-a majority answers for missing golds, and `facts.json` (the rows, described). The card lies in a folder of its own: it names
+Writes into the set's folder the rows, `dropped.parquet` (every attempt or problem that was left out, and why), `filled.parquet` where a
+majority answers for missing golds, and `facts.json` (the rows, described). The card lies in a folder of its own: it names
 the code that made the set, and a training shall not run again because a comment changed.
 """
 

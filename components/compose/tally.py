@@ -81,7 +81,7 @@ class Tally:
         return Drawn(int(np.partition(np.frombuffer(self._ranks, np.uint64), max_rows - 1)[max_rows - 1]), max_rows)
 
     def facts(self, drawn: Drawn) -> dict[str, Any]:
-        """The rows that stay, described: where they come from, how long they are, how their answers spread. A function of the rows alone."""
+        """The rows that stay, described: where they come from, how long they are, how their answers spread."""
         import numpy as np
 
         stay = np.frombuffer(self._ranks, np.uint64) <= np.uint64(drawn.last)

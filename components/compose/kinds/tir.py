@@ -1,6 +1,6 @@
 """Right tool-integrated solutions: code that ran, and an answer that follows from it.
 
-The rules are those of NeMo-Skills' postprocess_tir_generations.py, each a function that params.yaml names; they are asked in that order. One
+The rules are those of NeMo-Skills' postprocess_tir_generations.py, each a function that params.yaml names, asked in its order. One
 is changed: whether the answer stands before the code is asked at token boundaries. As a substring the answer 2 stands in
 nearly every text; the stage counts each reason by the number of the answer's digits, so that such a rule is seen.
 """
