@@ -70,7 +70,7 @@ def light() -> Iterator[None]:
     hidden = "sqlalchemy" not in sys.modules
     if hidden:
         sys.modules["sqlalchemy"] = None  # type: ignore[assignment]
-    _load_late("scipy.stats")
+    _load_late("scipy", "stats")
     try:
         yield
     finally:
@@ -78,7 +78,9 @@ def light() -> Iterator[None]:
             del sys.modules["sqlalchemy"]
 
 
-def _load_late(name: str) -> None:
+def _load_late(parent: str, child: str) -> None:
+    """`from parent import child` gives a module that is loaded when it is first asked for something."""
+    name = f"{parent}.{child}"
     spec = importlib.util.find_spec(name)
     if name in sys.modules or spec is None or spec.loader is None:
         return
@@ -86,6 +88,7 @@ def _load_late(name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
+    setattr(sys.modules[parent], child, module)  # else the import system looks into it at once
 
 
 def run(checks: list[Checks]) -> list[Result]:
