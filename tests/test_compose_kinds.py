@@ -1,12 +1,14 @@
 """Each kind of training set: what is accepted, what is refused and why, and where loss lies."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.compose import usefulness
 from components.compose.usefulness import Useful, Verdict, novelty, significance, weigh, worth
+from components.core.errors import UserError
 from components.core.types import Candidate, Example, Preference, Prompt, Remark
 from components.lib import code_budget, genselect
 from tests.composing import config, group, made
@@ -329,6 +331,38 @@ def test_tool_output_carries_no_loss_on_either_side() -> None:
     assert isinstance(found, Preference)
     assert {message.loss for message in (*found.chosen, *found.rejected) if message.role == "tool"} == {False}
     assert "".join(message.content for message in found.rejected) == long.text
+
+
+def test_a_local_embedding_model_can_say_how_alike_two_texts_are(tmp_path: Path) -> None:
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    torch.manual_seed(1)
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *sorted(set(f"{SHORT.text} {LONGER.text} {OTHER.text}".replace(",", " ,").split())),
+    ]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
+    BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    small = BertConfig(len(vocabulary), 16, 1, 2, 32, max_position_embeddings=64)
+    BertModel(small).save_pretrained(tmp_path)
+    by = {"by": "embedding", "model": str(tmp_path)}
+    found = pair(config("dpo", rejected="least similar", similarity=by, max_ratio=0.9), SHORT, LONGER, OTHER)
+    assert isinstance(found, Preference) and found.candidates == (0, 2)
+    assert found.similarity is not None and 0 <= found.similarity < 1
+    with pytest.raises(UserError, match=r"no such folder; put the model there, or write \{by: tfidf\}"):
+        pair(config("dpo", rejected="least similar", similarity={"by": "embedding", "model": "nowhere"}), SHORT, LONGER, OTHER)
+
+
+@pytest.mark.parametrize(("reason", "known"), [("none is right", 5), ("no verdict", None)])
+def test_a_problem_without_a_gold_is_not_said_to_have_been_failed(reason: str, known: int | None) -> None:
+    for key in ("dpo", "genselect"):
+        attempts = [one.model_copy(update={"mode": "tir"}) for one in answered(1, 2, 3, 4)]
+        assert made(config(key), group(problem(answer=known), attempts))[1][f"{key}/p"] == reason
 
 
 # ---- grpo, distill ---------------------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ class Dpo(Kind):
         yield from (left_out("dpo", problem, one, f"ended by {one.ended}") for one in broken)
         right = [candidate for candidate in whole if refuse(problem, candidate) is None]
         if not right or len(whole) < 2:
-            yield left_out("dpo", problem, None, "none is right" if not right else "no other attempt")
+            without = "none is right" if problem.answer is not None else "no verdict"
+            yield left_out("dpo", problem, None, "no other attempt" if right else without)
             return
         chosen = min(right, key=lambda one: len(one.text))
         others = [candidate for candidate in whole if candidate is not chosen]

@@ -92,6 +92,8 @@ class GenSelect(Kind):
 def refuse(problem: Problem, readable: Sequence[Candidate]) -> str | None:
     """Why a problem makes no instance, or None."""
     right = sum(candidate.answer == problem.answer for candidate in readable)
+    if problem.answer is None:
+        return "no verdict"
     if len(readable) < 4:
         return "fewer than four readable candidates"
     if right == 0:
