@@ -348,7 +348,14 @@ def test_a_local_embedding_model_can_say_how_alike_two_texts_are(tmp_path: Path)
     ]
     (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
     BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
-    small = BertConfig(len(vocabulary), 16, 1, 2, 32, max_position_embeddings=64)
+    small = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
     BertModel(small).save_pretrained(tmp_path)
     by = {"by": "embedding", "model": str(tmp_path)}
     found = pair(config("dpo", rejected="least similar", similarity=by, max_ratio=0.9), SHORT, LONGER, OTHER)

@@ -30,7 +30,7 @@ def in_a_folder_of_its_own(tmp_path: Path) -> Iterator[None]:
 
 
 @cache
-def tests_of_gsm8k() -> tuple[list[Problem], list[Candidate]]:
+def traces_of_gsm8k() -> tuple[list[Problem], list[Candidate]]:
     problems = gsm8k("test")
     return problems, tora(problems)
 
@@ -50,7 +50,7 @@ def built(key: str, problems: list[Problem], attempts: list[Candidate], suite: s
 
 
 def test_tool_traces_make_a_tir_set_and_each_loss_has_its_reason() -> None:
-    problems, attempts = tests_of_gsm8k()
+    problems, attempts = traces_of_gsm8k()
     rules = ["block_not_closed", "block_without_output", "last_code_failed", "box_before_code", "answer_before_code", "no_box_after_code"]
     found = built("tir", problems, attempts, "examples", rules=rules)
     assert found.metrics["rows"] + sum(found.metrics["dropped"].values()) == len(attempts) == 2638
@@ -70,7 +70,7 @@ def test_tool_traces_make_a_tir_set_and_each_loss_has_its_reason() -> None:
 
 def test_asked_as_a_substring_short_answers_would_be_refused_by_the_dozen() -> None:
     """Right tool solutions after the problem's own words, as models repeat them: a short answer stands in many of them by chance."""
-    problems, attempts = tests_of_gsm8k()
+    problems, attempts = traces_of_gsm8k()
     known = {problem.id: problem for problem in problems}
     seen, by_rule, by_substring = Counter[int](), Counter[int](), Counter[int]()
     for one in attempts:

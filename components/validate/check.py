@@ -99,7 +99,7 @@ def run(checks: list[Checks]) -> list[Result]:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("memory")
-    results = []
+    results: list[Result] = []
     for one in checks:
         definition = source.add_dataframe_asset(one.suite).add_batch_definition_whole_dataframe("all")
         results += _held(one, definition, gx.ExpectationSuite(one.suite, expectations=one.expectations))
