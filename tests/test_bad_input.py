@@ -32,7 +32,7 @@ from tests.making import candidate, problem
 ROOT = Path(__file__).parents[1]
 WORDS = {
     "vote": "--candidates candidates.parquet --judgements judgements.parquet --problems problems.parquet --out out.parquet",
-    "compose cot": "--candidates candidates.parquet --problems problems.parquet --out out.parquet",
+    "compose cot": "--candidates candidates.parquet --problems problems.parquet --curated curate.json --out out.parquet --card card",
     "judge": "--candidates candidates.parquet --problems problems.parquet --model . --out out.parquet",
     "solve exam-cot": "--problems problems.parquet --model . --out out.parquet",
     "collect generated": "--out out.parquet",
@@ -52,6 +52,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
         Path("candidates.parquet"), [candidate(answer, name, index) for name in "pq" for index, answer in enumerate((7, 3))], Candidate
     )
     rows.write(Path("judgements.parquet"), [], Judgement)
+    Path("curate.json").write_text('{"read": {}, "dropped": {}, "written": {}}', encoding="utf-8")
     return tmp_path
 
 
@@ -163,9 +164,10 @@ def spoil(path: Path) -> None:
         ("judge", "problems.parquet", lambda path: rows.write(path, [problem("p")], Problem),
          "candidates.parquet: problem 'q' is not in problems.parquet"),
         ("compose cot", "problems.parquet", lambda path: rows.write(path, [problem("q"), problem("p")], Problem),
-         "candidates.parquet: problem 'q' is not in problems.parquet, or the two are not in one order; run the sitting again"),
+         "candidates.parquet: problem 'q' is not in problems.parquet, or the two are not in one order; make the file again"),
         ("compose cot", "candidates.parquet", lambda path: rows.write(path, [candidate(3), candidate(4, "q")], Candidate),
-         "candidates.parquet: not one candidate is fit for the set 'cot'; see the sitting's metrics"),
+         "candidates.parquet: not one attempt is fit for the set 'cot'; left out: {'wrong answer': 2}"),
+        ("compose cot", "curate.json", lambda path: path.write_text("{"), "curate.json: not the counts that curate writes: "),
         ("curate", "problems.parquet", Path.unlink, "problems.parquet: no such file; `dvc repro` makes what a stage reads"),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """The stage that composes training sets: nothing lost uncounted, the same bytes twice, slices, majorities, the card."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,16 @@ def test_no_fit_attempt_is_an_error_and_so_is_another_order(tmp_path: Path) -> N
         run(config("cot"), tmp_path, problems, attempts[0::2])
     with pytest.raises(UserError, match=r"problem 'p0' is not in .*problems.parquet, or the two are not in one order"):
         run(config("cot"), tmp_path, problems, [*attempts[2:], *attempts[:2]], name="again")
+
+
+def test_a_set_that_breaks_off_leaves_no_half_file(tmp_path: Path) -> None:
+    def broken() -> Iterator[Candidate]:
+        yield from (candidate(index=number) for number in range(2 * rows.GROUP))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        rows.write(tmp_path / "half.parquet", broken(), Candidate)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_card_tells_the_way_the_licences_the_makers_and_the_defects(tmp_path: Path) -> None:

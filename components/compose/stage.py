@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -48,6 +48,7 @@ class Compose(Config, section="compose", keyed=True):
 
 def compose(config: Compose, contest: Contest, *, candidates: In, problems: In, curated: In, out: Out, card: Out) -> Metrics:
     """Turns graded attempts into the rows of one training set, and counts what was left out, and why."""
+    counted = _counted(curated)
     out.mkdir(parents=True)
     tally, made = Tally(config.seed, contest), out / "made.parquet"
     with ExitStack() as files:
@@ -68,11 +69,20 @@ def compose(config: Compose, contest: Contest, *, candidates: In, problems: In, 
         _limit(made, out / f"{config.rows.file}.parquet", config, tally, drawn, dropped)
     facts = tally.facts(drawn)
     write_json(out / "facts.json", facts)
-    counted = json.loads(curated.read_text(encoding="utf-8"))
     settings = config.model_dump(mode="json")
     cards.write(card, cards.Card(out.name.removeprefix(".partial-"), config.rows, settings, tally, facts, counted))
     by_digits = {digits: dict(reasons) for digits, reasons in tally.by_digits.items()}
     return {"rows": drawn.rows, "dropped": dict(tally.left_out), "counts": dict(tally.counts), "by_digits": by_digits}
+
+
+def _counted(curated: Path) -> dict[str, Any]:
+    try:
+        counted = json.loads(curated.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{curated}: not the counts that curate writes: {error}; run curate again") from None
+    if not isinstance(counted, dict):
+        raise UserError(f"{curated}: not the counts that curate writes: it holds {counted!r:.40}; run curate again")
+    return counted
 
 
 def _remarks(config: Compose) -> Path | None:
