@@ -255,10 +255,10 @@ def test_problems_without_a_choice_make_no_selection(answers: list[int | None], 
 @pytest.mark.parametrize(
     ("limits", "too_long"),
     [
-        ({"count_chars": 10, "max_chars": 60}, True),
+        ({"max_chars": 60}, True),
         ({"count_chars": 10, "max_tokens": 1}, True),
         ({"count_chars": 10}, False),
-        ({"count_chars": 10_000, "max_chars": 60, "max_tokens": 1}, False),
+        ({"count_chars": 10_000, "max_tokens": 1}, False),
     ],
 )
 def test_a_question_too_long_to_be_read_is_left_out(limits: dict[str, int], too_long: bool) -> None:

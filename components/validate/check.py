@@ -8,6 +8,7 @@ is in memory: an ephemeral context, pandas tables, results as plain data without
 import heapq
 import importlib.util
 import itertools
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -96,6 +97,7 @@ def run(checks: list[Checks]) -> list[Result]:
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
+    logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)  # it tells of a folder that it removed
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_pandas("memory")

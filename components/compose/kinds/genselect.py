@@ -83,10 +83,9 @@ class GenSelect(Kind):
                 yield _example(name, problem, shown, question)
 
     def _too_long(self, question: str, shown: Sequence[Candidate]) -> bool:
-        if len(question) < self.count_chars:
-            return False
         per_char = sum(one.num_tokens for one in shown) / (sum(len(one.text) for one in shown) or 1)
-        return len(question) > self.max_chars or len(question) * per_char > self.max_tokens
+        counted = len(question) >= self.count_chars and len(question) * per_char > self.max_tokens
+        return counted or len(question) > self.max_chars
 
 
 def refuse(problem: Problem, readable: Sequence[Candidate]) -> str | None:
