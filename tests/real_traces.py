@@ -34,6 +34,13 @@ def gsm8k(part: str) -> list[Problem]:
     return [_problem(f"gsm8k-{part}-{i}", question, gold, "gsm8k", "MIT") for i, (question, gold) in enumerate(golds)]
 
 
+def math() -> list[Problem]:
+    """The 5,000 test problems of MATH, with what their solutions box last."""
+    rows = lines("math/test_5000.jsonl.gz")
+    golds = ((row["idx"], row["problem"], answers.read(row["solution"], CONTEST)) for row in rows)
+    return [_problem(f"math-{idx}", question, str(read.answer), "math", "MIT") for idx, question, read in golds]
+
+
 def qwen() -> tuple[list[Problem], list[Candidate]]:
     """A hundred problems of MATH and eight chains of thought for each."""
     problems, tried = [], []

@@ -79,6 +79,7 @@ def test_the_card_tells_the_way_the_licences_the_makers_and_the_defects(tmp_path
     assert (
         sum(card["facts"]["licences"].values()) == sum(card["facts"]["answers"].values()) == sum(card["facts"]["characters"].values()) == 4
     )
+    assert card["pass_rates"] == {"0.5": 6}
     assert card["left_out_by_curation"] == {"duplicate": 1}
     assert card["prompts"] == {"cot.md": digest(composing.ROOT / "components/lib/prompts/cot.md")}
     assert {"components/compose/kinds/cot.py", "components/core/rows.py", "components/lib/tool_syntax.py"} <= set(card["code"])

@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from components.core.types import Candidate, Problem
 from components.validate.stage import Validate, validate
 from tests import composing
 from tests.composing import Composed, config
-from tests.real_traces import CONTEST, DATA, aime25, gsm8k, qwen, tora
+from tests.real_traces import CONTEST, DATA, aime25, gsm8k, math, qwen, tora
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
 
@@ -133,8 +133,21 @@ def test_eight_samples_make_preferences(fields: dict[str, Any], dropped: dict[st
     assert found.metrics["dropped"] == dropped
 
 
-def test_golds_that_cannot_be_rewarded_by_are_error_rows() -> None:
-    problems = gsm8k("train")
-    found = built("grpo", problems, [], "prompts", max_rows=10_000)
-    assert found.metrics["dropped"] == {"error: the gold is no integer": 800}  # as many leave 0..999
-    assert len(found.kept) == 7473 - 800 and all(0 <= prompt.gold <= 999 for prompt in found.kept)
+@pytest.mark.parametrize(
+    ("problems", "errors"),
+    [
+        (lambda: gsm8k("train"), 800),  # beyond 0..999
+        (math, 2181),  # fractions, expressions, lists; 39^\\circ and \\$40 are integers
+    ],
+)
+def test_golds_that_cannot_be_rewarded_by_are_error_rows(problems: Callable[[], list[Problem]], errors: int) -> None:
+    held = problems()
+    found = built("grpo", held, [], "prompts", max_rows=10_000)
+    assert found.metrics["dropped"] == {"error: the gold is no integer": errors}
+    assert len(found.kept) == len(held) - errors and all(0 <= prompt.gold <= 999 for prompt in found.kept)
+
+
+def test_a_teacher_s_traces_are_distilled_whether_right_or_not() -> None:
+    found = built("distill", *traces_of_gsm8k(), "examples", mode="tir", prompt="tir")
+    assert found.metrics["dropped"] == {"same text": 179}
+    assert len(found.kept) == 2638 - 179

@@ -104,6 +104,7 @@ def _made(
             problem = problem.model_copy(update={"answer": fill.answer})
         of_mode = [candidate for candidate in candidates if candidate.mode == config.rows.mode]
         tally.counts.update(problems=1, attempts=len(candidates), attempts_of_mode=len(of_mode), filled=fill is not None)
+        tally.problem(slices.pass_rate(problem, candidates, config.rows.mode))
         taken = slices.taken(config.slices, problem, candidates)
         if taken is None:
             yield problem, left_out(config.rows.kind, problem, None, "in no slice")

@@ -17,7 +17,7 @@ from components.lib.answers import Contest
 SHOWN = 2
 """Rows that a card shows."""
 SPREAD = 10
-"""Classes that the contest's range is cut into."""
+"""Classes that the contest's range, and that of pass rates, is cut into."""
 
 
 class Drawn(NamedTuple):
@@ -34,6 +34,8 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
         self.by_digits: dict[str, Counter[str]] = {}
+        self.pass_rates: Counter[str] = Counter()
+        """Problems by the tenth that their share of right attempts lies in."""
         self._seed, self._contest = seed, contest
         self._ranks, self._origins, self._chars, self._answers = array("Q"), array("L"), array("L"), array("b")
         self._known: dict[tuple[str, str], int] = {}
@@ -42,6 +44,9 @@ class Tally:
     def rank(self, name: str) -> int:
         """A row's place in the draw."""
         return int.from_bytes(hashlib.sha256(f"{self._seed}/{name}".encode()).digest()[:8])
+
+    def problem(self, rate: float | None) -> None:
+        self.pass_rates["not tried" if rate is None else f"{min(int(rate * SPREAD), SPREAD - 1) / SPREAD:.1f}"] += 1
 
     def drop(self, row: Dropped, problem: Problem | None) -> None:
         self.left_out[row.reason] += 1
