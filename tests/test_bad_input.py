@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 WORDS = {
     "vote": "--candidates candidates.parquet --questions questions.parquet --judgements judgements.parquet --checks checks.parquet "
     "--problems problems.parquet --out out.parquet",
-    "compose cot": "--candidates candidates.parquet --problems problems.parquet --out out.parquet",
+    "compose cot": "--candidates candidates.parquet --problems problems.parquet --curated curate.json --out out.parquet --card card",
     "judge": "--candidates candidates.parquet --problems problems.parquet --model . --out out.parquet",
     "solve exam-cot": "--problems problems.parquet --model . --out out.parquet --questions questions.parquet",
     "collect generated": "--out out.parquet",
@@ -55,6 +55,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     rows.write(Path("judgements.parquet"), [], Judgement)
     rows.write(Path("checks.parquet"), [], Check)
     rows.write(Path("questions.parquet"), [], Sat)
+    Path("curate.json").write_text('{"read": {}, "dropped": {}, "written": {}}', encoding="utf-8")
     return tmp_path
 
 
@@ -166,9 +167,10 @@ def spoil(path: Path) -> None:
         ("judge", "problems.parquet", lambda path: rows.write(path, [problem("p")], Problem),
          "candidates.parquet: problem 'q' is not in problems.parquet"),
         ("compose cot", "problems.parquet", lambda path: rows.write(path, [problem("q"), problem("p")], Problem),
-         "candidates.parquet: problem 'q' is not in problems.parquet, or the two are not in one order; run the sitting again"),
+         "candidates.parquet: problem 'q' is not in problems.parquet, or the two are not in one order; make the file again"),
         ("compose cot", "candidates.parquet", lambda path: rows.write(path, [candidate(3), candidate(4, "q")], Candidate),
-         "candidates.parquet: not one candidate is fit for the set 'cot'; see the sitting's metrics"),
+         "candidates.parquet: not one attempt is fit for the set 'cot'; left out: {'wrong answer': 2}"),
+        ("compose cot", "curate.json", lambda path: path.write_text("{"), "curate.json: not the counts that curate writes: "),
         ("curate", "problems.parquet", Path.unlink, "problems.parquet: no such file; `dvc repro` makes what a stage reads"),
     ],
 )  # fmt: skip

@@ -1,79 +1,269 @@
-"""Training rows: what is accepted, what is refused and why, and where loss lies."""
+"""The stage that composes training sets: nothing lost uncounted, the same bytes twice, slices, majorities, the card."""
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from components.compose import selections, solutions
-from components.compose.stage import Compose, compose
+from components.compose import majority, origins, slices
+from components.compose.majority import Majority
+from components.compose.slices import Slice
 from components.core import rows
-from components.core.types import Candidate, Dropped, Example, Problem
-from tests.making import candidate, problem, run
+from components.core.errors import UserError
+from components.core.types import Candidate, Filled, Remark
+from components.lib import grading
+from components.lib.pinned import digest
+from tests import composing
+from tests.composing import config, run
+from tests.making import candidate, problem
+from tests.making import run as cell
+
+
+def pool(num: int = 6) -> tuple[list, list]:  # type: ignore[type-arg]
+    """Problems with a wrong and a right chain of thought each."""
+    problems = [problem(f"p{i}", answer=i) for i in range(num)]
+    return problems, [candidate(i if kind else 99, f"p{i}", index=kind) for i in range(num) for kind in (0, 1)]
+
+
+def test_every_attempt_is_kept_or_left_out_with_its_reason(tmp_path: Path) -> None:
+    found = run(config("cot", max_rows=4), tmp_path, *pool())
+    assert len(found.kept) == 4 == found.metrics["rows"]
+    assert found.metrics["dropped"] == {"wrong answer": 6, "more than max_rows": 2} == Counter(row.reason for row in found.dropped)
+    assert sorted(row.id for row in [*found.kept, *found.dropped]) == sorted(f"cot/p{i}/{kind}" for i in range(6) for kind in (0, 1))
+    assert found.metrics["counts"] == {"problems": 6, "attempts": 12, "attempts_of_mode": 12, "filled": 0}
+
+
+def test_two_builds_are_the_same_bytes_card_included(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        run(config("cot", max_rows=4), tmp_path, *pool(), name=name)
+    for suffix, names in (("", ("examples.parquet", "dropped.parquet", "facts.json")), ("-card", ("card.md",))):
+        for name in names:
+            assert (tmp_path / f"one{suffix}" / name).read_bytes() == (tmp_path / f"two{suffix}" / name).read_bytes().replace(
+                b"# two", b"# one"
+            )
+
+
+def test_a_row_s_fate_hangs_on_no_other_row(tmp_path: Path) -> None:
+    problems, attempts = pool(40)
+    few = run(config("cot", max_rows=10), tmp_path, problems, attempts)
+    kept = {row.id for row in few.kept}
+    fewer = run(config("cot", max_rows=10), tmp_path, problems[:20], attempts[:40], name="fewer")
+    assert kept & {f"cot/p{i}/1" for i in range(20)} <= {row.id for row in fewer.kept}
+
+
+def test_no_fit_attempt_is_an_error_and_so_is_another_order(tmp_path: Path) -> None:
+    problems, attempts = pool(2)
+    with pytest.raises(UserError, match=r"not one attempt is fit for the set 'cot'; left out: \{'wrong answer': 2\}"):
+        run(config("cot"), tmp_path, problems, attempts[0::2])
+    with pytest.raises(UserError, match=r"problem 'p0' is not in .*problems.parquet, or the two are not in one order"):
+        run(config("cot"), tmp_path, problems, [*attempts[2:], *attempts[:2]], name="again")
+
+
+def test_a_set_that_breaks_off_leaves_no_half_file(tmp_path: Path) -> None:
+    def broken() -> Iterator[Candidate]:
+        yield from (candidate(index=number) for number in range(2 * rows.GROUP))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        rows.write(tmp_path / "half.parquet", broken(), Candidate)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_card_tells_the_way_the_licences_the_makers_and_the_defects(tmp_path: Path) -> None:
+    problems, attempts = pool()
+    problems[0] = problems[0].model_copy(update={"licence": "none stated"})
+    found = run(config("cot", max_rows=4), tmp_path, problems, attempts)
+    card, page = found.card, (tmp_path / "out-card/card.md").read_text(encoding="utf-8")
+    assert list(card["funnel"].values()) and card["funnel"]["rows"] == 4 and card["funnel"]["rows that could be made"] == 6
+    assert (
+        sum(card["facts"]["licences"].values()) == sum(card["facts"]["answers"].values()) == sum(card["facts"]["characters"].values()) == 4
+    )
+    assert card["pass_rates"] == {"0.5": 6}
+    assert card["left_out_by_curation"] == {"duplicate": 1}
+    assert card["prompts"] == {"cot.md": digest(composing.ROOT / "components/lib/prompts/cot.md")}
+    assert {"components/compose/kinds/cot.py", "components/core/rows.py", "components/lib/tool_syntax.py"} <= set(card["code"])
+    assert not any(name.startswith(("components/train", "components/validate")) for name in origins.of_code())
+    assert "4 of 4 rows come from one source, test" in page and card["examples"][0] in page and "| wrong answer | 6 |" in page
+
+
+def test_facts_describe_the_rows_that_stay_and_no_other(tmp_path: Path) -> None:
+    found = run(config("cot", max_rows=3), tmp_path, *pool(200))
+    answers = Counter(f"{int(row.problem[1:]) // 100 * 100}-{int(row.problem[1:]) // 100 * 100 + 99}" for row in found.kept)
+    assert found.card["facts"]["answers"] == answers and found.card["facts"]["rows"] == 3
+
+
+# ---- slices ------------------------------------------------------------------------------------------------------------
+
+
+def part(**fields: object) -> Slice:
+    nothing = {"sources": [], "pass_rate": None, "measured_on": None, "tokens": None, "difficulty": None}
+    return Slice.model_validate({**nothing, **fields})
+
+
+NINTH = {
+    "long": part(pass_rate="(0.5, 1]", tokens="(12800, inf)", measured_on="cot"),
+    "middling": part(pass_rate="[0.5, 0.75]", measured_on="cot"),
+    "unsolved": part(pass_rate="[0, 0]", measured_on="cot"),
+    "light-r1": part(sources=["light-r1-stage-2"]),
+}
+"""The 9th place's training data (its README), as four slices of params.yaml."""
+
+
+def tries(right: int, of: int, tokens: int = 100, mode: str = "cot") -> list[Candidate]:
+    return [candidate(7 if i < right else 3, index=i, num_tokens=tokens, mode=mode) for i in range(of)]
 
 
 @pytest.mark.parametrize(
-    ("fields", "reason"),
+    ("name", "attempts", "taken"),
     [
-        ({}, None),
-        ({"answer": 8}, "wrong answer"),
-        ({"answer": None, "abstained": "no box"}, "no answer: no box"),
-        ({"runs": ()}, "no code"),
-        ({"runs": (run(),) * 5}, "more than 4 code blocks"),
-        ({"runs": (run(status="error"),)}, "last code failed"),
-        ({"runs": (run(status="error"), run())}, None),
-        ({"text": "<think>\n7 it is\n</think>\n<tool_call>\nprint(7)\n</tool_call>"}, "answer before code"),
-        ({"text": "<think>\n17 or 7.5\n</think>\n<tool_call>\nprint(7)\n</tool_call>"}, None),  # 7 stands there as a substring only
+        ("long", tries(3, 4, tokens=12_801), 4),
+        ("long", tries(3, 4, tokens=12_800), 0),
+        ("long", tries(2, 4, tokens=20_000), None),
+        ("middling", tries(2, 4), 4),
+        ("middling", tries(3, 4), 4),
+        ("middling", tries(4, 5), None),
+        ("unsolved", tries(0, 4), 4),
+        ("unsolved", tries(1, 4), None),
+        ("unsolved", [], None),
+        ("light-r1", tries(1, 4), None),
     ],
 )
-def test_what_a_tool_solution_is_refused_for(fields: dict[str, object], reason: str | None) -> None:
-    assert solutions.refuse_tir(problem(answer=7), candidate(**{"runs": (run(),), **fields}), max_runs=4) == reason  # type: ignore[arg-type]
+def test_the_ninth_place_s_slices_are_settings(name: str, attempts: list[Candidate], taken: int | None) -> None:
+    found = slices.taken([NINTH[name]], problem(), attempts)
+    assert (None if found is None else len(found)) == taken
 
 
-def test_tool_output_carries_no_loss_and_the_pieces_are_the_text() -> None:
-    tried = candidate(runs=(run("print(x)", "NameError: name 'x' is not defined", "error"), run()))
-    example = solutions.example("tir", problem(), tried)
-    asked, *turn = example.messages
-    assert "".join(message.content for message in turn) == tried.text
-    assert [(message.role, message.loss) for message in turn] == [("assistant", True), ("tool", False)] * 2 + [("assistant", True)]
-    assert not asked.loss and asked.content.startswith("What is 3 + 4?")
-
-
-def test_selections_hold_a_right_and_a_wrong_one_and_name_a_right_one() -> None:
-    pool = [candidate(answer, index=index, runs=(run(output=str(answer)),)) for index, answer in enumerate([7, 7, 7, 7, 7, 3, 4])]
-    made = selections.instances(problem(), pool, "genselect", wanted=4, max_shown=4, seed=1)
-    assert 1 <= len(made) <= 4 and len({example.messages[0].content for example in made}) == len(made)
-    for example in made:
-        told = example.messages[1].content
-        lines = [line for line in told.split("\n") if line.endswith(("good", "bad"))]
-        chosen = int(told.rsplit("Judgment: ", 1)[1])
-        assert 2 <= len(lines) <= 4
-        assert {line.rsplit(" ", 1)[1] for line in lines} == {"good", "bad"}
-        assert lines[chosen] == f"{chosen}: 7 good"
+def test_a_source_of_its_own_is_a_slice_and_several_slices_add_up() -> None:
+    light = problem().model_copy(update={"source": "light-r1-stage-2"})
+    assert slices.taken(list(NINTH.values()), light, tries(1, 4)) == tries(1, 4)
+    assert slices.taken(list(NINTH.values()), problem(), tries(2, 4)) == tries(2, 4)
+    assert slices.taken(list(NINTH.values()), problem(), tries(1, 4)) is None
+    assert slices.taken([], problem(), tries(1, 4)) == tries(1, 4)
 
 
 @pytest.mark.parametrize(
-    ("answers", "reason"),
+    ("right", "of", "interval", "inside"),
     [
-        ([7, 7, 7, 7], "none is wrong"),
-        ([1, 2, 3, 3], "none is right"),
-        ([7, 1, 2], "fewer than four readable candidates"),
-        ([7, 1, 2, None], "fewer than four readable candidates"),
-        ([7, 1, 2, 3], None),
+        (1, 8, "(0.1, 0.9)", True),
+        (7, 8, "(0.1, 0.9)", True),
+        (0, 8, "(0.1, 0.9)", False),
+        (8, 8, "(0.1, 0.9)", False),
+        (7, 8, "[0, 0.875]", True),
+        (8, 8, "[0, 0.875]", False),
+        (3, 10, "[0, 0.3]", True),
+        (4, 10, "[0, 0.3]", False),
     ],
 )
-def test_problems_without_a_choice_make_no_selection(answers: list[int | None], reason: str | None) -> None:
-    assert selections.refuse(problem(), [candidate(answer, index=index) for index, answer in enumerate(answers)]) == reason
+def test_hardness_filters_are_intervals_of_the_pass_rate(right: int, of: int, interval: str, inside: bool) -> None:
+    assert (slices.taken([part(pass_rate=interval)], problem(), tries(right, of)) is not None) == inside
 
 
-def test_the_stage_keeps_or_drops_every_candidate_of_its_kind(tmp_path: Path) -> None:
-    problems = [problem(f"p{i}", answer=i) for i in range(6)]
-    pool = [candidate(i if kind else 99, f"p{i}", index=kind) for i in range(6) for kind in (0, 1)]
-    rows.write(tmp_path / "problems.parquet", problems, Problem)
-    rows.write(tmp_path / "candidates.parquet", pool, Candidate)
-    config = Compose.model_validate({"seed": 1, "rows": {"kind": "cot", "max_rows": 4}})
-    measured = compose(config, candidates=tmp_path / "candidates.parquet", problems=tmp_path / "problems.parquet", out=tmp_path / "out")
-    kept = list(rows.read(tmp_path / "out" / "examples.parquet", Example))
-    left = list(rows.read(tmp_path / "out" / "dropped.parquet", Dropped))
-    assert len(kept) == 4 == measured["rows"]
-    assert measured["dropped"] == {"wrong answer": 6, "more than max_rows": 2}
-    assert {row.id for row in kept} | {row.id for row in left} == {f"cot/p{i}/{kind}" for i in range(6) for kind in (0, 1)}
+def test_the_pass_rate_can_be_that_of_another_mode_and_called_off_attempts_do_not_count() -> None:
+    mixed = [*tries(2, 2, mode="cot"), *(one.model_copy(update={"index": 2 + one.index}) for one in tries(0, 2, mode="tir"))]
+    called_off = candidate(None, index=9, ended="cancelled", rank=None)
+    assert slices.pass_rate(problem(), mixed, None) == 0.5
+    assert slices.pass_rate(problem(), mixed, "tir") == 0.0
+    assert slices.pass_rate(problem(), [*tries(1, 2), called_off], None) == 0.5
+    assert slices.pass_rate(problem(answer=None), mixed, None) is None
+
+
+@pytest.mark.parametrize("wrong", ["0.1, 0.9", "(0.9, 0.1)", "[1]", "(a, b)"])
+def test_an_interval_that_is_none_is_refused_with_an_example(wrong: str) -> None:
+    with pytest.raises(UserError, match=r"slices.0.pass_rate: .*write an interval as \(0.1, 0.9\)"):
+        config("cot", common={"slices": [{**part().model_dump(), "pass_rate": wrong}]})
+
+
+def test_what_no_slice_takes_is_counted(tmp_path: Path) -> None:
+    problems, attempts = pool()
+    short = [one.model_copy(update={"num_tokens": 5}) if one.problem == "p0" else one for one in attempts]
+    found = run(config("cot", common={"slices": [part(tokens="[10, inf)").model_dump()]}), tmp_path, problems, short)
+    assert found.metrics["dropped"] == {"in no slice": 2, "wrong answer": 5}
+    assert {row.id for row in found.dropped if row.reason == "in no slice"} == {"cot/p0/0", "cot/p0/1"}
+
+
+# ---- golds by majority, verdicts without a model --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("known", "answers", "filled"),
+    [
+        (None, [5, 5, 7, None], (5, 2, 3)),
+        (None, [5, 7], None),  # a tie
+        (None, [None, None], None),
+        (None, [5, None, None, None], None),  # one vote
+        (None, [5, 5, 1, 2, 3], None),  # 40 %
+        (7, [5, 5, 5], None),  # what someone wrote down stays
+    ],
+)
+def test_a_majority_fills_only_what_is_missing_and_clear(
+    known: int | None, answers: list[int | None], filled: tuple[int, ...] | None
+) -> None:
+    attempts = [candidate(answer, index=i) for i, answer in enumerate(answers)]
+    found = majority.fill(problem(answer=known), attempts, Majority(min_votes=2, min_share=0.5))
+    assert (found and (found.answer, found.votes, found.total)) == filled
+
+
+def test_filled_golds_train_and_are_told(tmp_path: Path) -> None:
+    attempts = [candidate(answer, "p", index=i, text=f"{i}</think>") for i, answer in enumerate([5, 5, 7])]
+    with pytest.raises(UserError, match=r"\{'no verdict': 3\}"):
+        run(config("cot"), tmp_path, [problem(answer=None)], attempts)
+    found = run(
+        config("cot", common={"majority": {"min_votes": 2, "min_share": 0.5}}), tmp_path, [problem(answer=None)], attempts, name="in"
+    )
+    assert [row.id for row in found.kept] == ["cot/p/0", "cot/p/1"] and found.metrics["dropped"] == {"wrong answer": 1}
+    assert list(rows.read(found.out / "filled.parquet", Filled)) == [Filled(problem="p", answer=5, votes=2, total=3)]
+    assert any("majority" in defect for defect in found.card["defects"])
+
+
+@pytest.mark.parametrize(
+    ("said", "gold", "grade"),
+    [
+        (None, "7", "wrong"),
+        (" ", "7", "wrong"),
+        ("7", "", None),
+        ("x+1", "x+1", "right"),
+        ("016", "16", "right"),
+        ("16.0", "16", "right"),
+        ("15", "16", "wrong"),
+        ("1/2", "0.5", None),  # equal, but that is a judge's to say
+        ("\\frac{1}{2}", "7", None),
+    ],
+)
+def test_what_can_be_graded_without_a_judge(said: str | None, gold: str, grade: str | None) -> None:
+    assert grading.grade(said, gold) == grade
+
+
+# ---- recorded replies ------------------------------------------------------------------------------------------------------
+
+
+def remarks(path: Path, *said: Remark) -> dict[str, str]:
+    path.write_text("".join(f"{one.model_dump_json()}\n" for one in said), encoding="utf-8")
+    return {"path": str(path), "sha256": digest(path)}
+
+
+def test_an_ending_is_replaced_by_the_longest_summary_that_answers_the_same(tmp_path: Path) -> None:
+    text = "<think>\nIt is \\boxed{7}.\nBut let me doubt.\n</think>\nold \\boxed{7}"
+    attempts = [candidate(7, "p", index=i, text=text + " " * i) for i in (0, 1)]
+    said = ["so \\boxed{7}", "at length, thus \\boxed{7}", "the longest of all of them, though \\boxed{8}"]
+    file = remarks(tmp_path / "said.jsonl", *(Remark(problem="p", candidate=0, about="summary", block=None, text=one) for one in said))
+    found = run(config("cot", common={"remarks": file}, summaries=True), tmp_path, [problem()], attempts)
+    assert [row.messages[1].content for row in found.kept] == ["<think>\nIt is \\boxed{7}.\n</think>\nat length, thus \\boxed{7}"]
+    assert found.metrics["dropped"] == {"no valid summary": 1}
+
+
+def test_recorded_replies_are_the_ones_params_yaml_means(tmp_path: Path) -> None:
+    file = remarks(tmp_path / "said.jsonl", Remark(problem="p", candidate=0, about="summary", block=None, text="x"))
+    (tmp_path / "said.jsonl").write_text("", encoding="utf-8")
+    with pytest.raises(UserError, match=r"said.jsonl: its SHA-256 is e3b0c442.*, but params.yaml names"):
+        run(config("cot", common={"remarks": file}), tmp_path, *pool())
+    (tmp_path / "said.jsonl").unlink()
+    with pytest.raises(UserError, match=r"said.jsonl: no such file"):
+        run(config("cot", common={"remarks": file}), tmp_path, *pool(), name="again")
+
+
+def test_a_sitting_of_two_modes_gives_each_set_its_own(tmp_path: Path) -> None:
+    attempts = [candidate(7, index=0), candidate(7, index=1, runs=(cell(),))]
+    both = [run(config(key), tmp_path, [problem()], attempts, name=key) for key in ("cot", "tir")]
+    assert [[row.id for row in one.kept] for one in both] == [["cot/p/0"], ["tir/p/1"]]
+    assert both[0].metrics["counts"] == {"problems": 1, "attempts": 2, "attempts_of_mode": 1, "filled": 0}

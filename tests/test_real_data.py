@@ -61,7 +61,8 @@ def _stages() -> dict[str, dict[str, Any]]:
     metrics["curate"] = curate(
         Curate.load(), generated=raw / "generated", files=raw / "files", extracted=extracted, exam=raw / "exam", out=problems
     )
-    metrics["validate"] = validate(Validate.load(key="problems"), contest, data=problems, out=data / "validation.json")
+    asked = problems / "exam.parquet"
+    metrics["validate"] = validate(Validate.load(key="problems"), contest, data=problems, exam=asked, out=data / "validation.json")
     return metrics
 
 

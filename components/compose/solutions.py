@@ -1,56 +1,49 @@
-"""Right solutions as training rows: the CoT and the TIR set.
+"""Solutions as training rows: what the kinds cot, tir and distill share once each has said what it refuses."""
 
-The TIR rules follow NeMo-Skills' postprocess_tir_generations.py (systems: code before any answer), with its substring test replaced by
-one at number boundaries: as a substring, the answer 2 stands in nearly every text.
-"""
+from collections.abc import Callable, Iterator
+from typing import Literal
 
-import re
-from collections.abc import Iterator
+from components.compose.kind import Group, asked, left_out, turn
+from components.core.types import Candidate, Dropped, Example, Message
 
-from components.core.types import Candidate, Example, Message, Problem
-from components.lib import prompts, tool_syntax
+Keep = Literal["all", "shortest"]
+"""Of the solutions of one problem that nothing speaks against: all, or (9th place) the shortest alone."""
 
 
-def example(kind: str, problem: Problem, candidate: Candidate) -> Example:
-    """One attempt as chat messages; tool output carries no loss."""
-    asked = Message(role="user", content=prompts.render(candidate.mode, statement=problem.statement), loss=False)
-    return Example.model_validate(
-        {
-            "id": f"{kind}/{candidate.problem}/{candidate.index}",
-            "problem": candidate.problem,
-            "candidate": candidate.index,
-            "kind": kind,
-            "messages": (asked, *_turn(candidate)),
-        }
+def rows(
+    kind: Literal["cot", "tir", "distill"],
+    group: Group,
+    keep: Keep,
+    refuse: Callable[[Candidate], str | None],
+    ask: Callable[[Candidate], str],
+) -> Iterator[Example | Dropped]:
+    """Every attempt once: as a row, or left out with its reason."""
+    reasons = dict(_reasons(group, refuse))
+    fit = [candidate for candidate in group.candidates if reasons[candidate.index] is None]
+    shortest = min(fit, key=lambda candidate: len(candidate.text), default=None)
+    for candidate in group.candidates:
+        reason = reasons[candidate.index]
+        if reason is None and keep == "shortest" and candidate is not shortest:
+            reason = "a shorter one is kept"
+        if reason:
+            yield left_out(kind, group.problem, candidate, reason)
+        else:
+            yield _example(kind, candidate, asked(ask(candidate)))
+
+
+def _reasons(group: Group, refuse: Callable[[Candidate], str | None]) -> Iterator[tuple[int, str | None]]:
+    seen = set()
+    for candidate in group.candidates:
+        reason = refuse(candidate)
+        yield candidate.index, "same text" if reason is None and candidate.text in seen else reason
+        seen.add(candidate.text)
+
+
+def _example(kind: Literal["cot", "tir", "distill"], candidate: Candidate, question: Message) -> Example:
+    return Example(
+        id=f"{kind}/{candidate.problem}/{candidate.index}",
+        problem=candidate.problem,
+        candidate=candidate.index,
+        kind=kind,
+        messages=(question, *turn(candidate)),
     )
-
-
-def _turn(candidate: Candidate) -> Iterator[Message]:
-    for piece in tool_syntax.pieces(candidate.text, candidate.runs):
-        yield Message(role="tool" if piece.output else "assistant", content=piece.text, loss=not piece.output)
-
-
-def refuse_cot(problem: Problem, candidate: Candidate) -> str | None:
-    """Why a CoT attempt is not trained on, or None."""
-    if candidate.answer is None:
-        return f"no answer: {candidate.abstained}"
-    if candidate.answer != problem.answer:
-        return "wrong answer"
-    return None if candidate.ended == "stop" else f"ended by {candidate.ended}"
-
-
-def refuse_tir(problem: Problem, candidate: Candidate, max_runs: int) -> str | None:
-    """Why a TIR attempt is not trained on, or None."""
-    reason = refuse_cot(problem, candidate)
-    if reason:
-        return reason
-    if not candidate.runs:
-        return "no code"
-    if len(candidate.runs) > max_runs:
-        return f"more than {max_runs} code blocks"
-    if candidate.runs[-1].status != "ok":
-        return "last code failed"
-    before = candidate.text.split(tool_syntax.OPENMATH.begin, 1)[0]
-    if "\\boxed" in before or re.search(rf"(?<![\d.]){candidate.answer}(?![\d.])", before):
-        return "answer before code"
-    return None

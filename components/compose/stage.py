@@ -1,144 +1,134 @@
-"""The stage: one set per key, problem by problem, in the problems' order."""
+"""The stage: one set per key, problem by problem, in the problems' order.
 
-import hashlib
-import heapq
-import itertools
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+Writes into the set's folder the rows, `dropped.parquet` (every attempt or problem that was left out, and why), `filled.parquet` where a
+majority answers for missing golds, and `facts.json` (the rows, described). The card lies in a folder of its own: it names
+the code that made the set, and a training shall not run again because a comment changed.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from components.compose import selections, solutions
+from components.compose import cards, groups, majority, slices
+from components.compose.kind import Group, Made, left_out
+from components.compose.kinds.cot import Cot
+from components.compose.kinds.distill import Distill
+from components.compose.kinds.dpo import Dpo
+from components.compose.kinds.genselect import GenSelect
+from components.compose.kinds.grpo import Grpo
+from components.compose.kinds.tir import Tir
+from components.compose.majority import Majority
+from components.compose.slices import Slice
+from components.compose.tally import Drawn, Tally
 from components.core import rows
 from components.core.errors import UserError
-from components.core.params import Config, Settings
-from components.core.runner import In, Metrics, Out
-from components.core.types import Candidate, Dropped, Example, Problem
-
-Row = Example | Dropped
-Maker = Callable[[Problem, Sequence[Candidate]], Iterator[Row]]
-
-
-class Cot(Settings):
-    """Right chain-of-thought solutions."""
-
-    kind: Literal["cot"]
-    max_rows: int
-
-
-class Tir(Settings):
-    """Right tool-integrated solutions: code that ran."""
-
-    kind: Literal["tir"]
-    max_rows: int
-    max_runs: int
-    """Code blocks a row may have."""
-
-
-class GenSelect(Settings):
-    """Selections among candidates."""
-
-    kind: Literal["genselect"]
-    max_rows: int
-    prompt: str
-    """The prompt file's name, the judge's own."""
-    instances: int
-    """Distinct instances per problem."""
-    max_shown: int
-    rehearse: int
-    """Right solutions per problem added as they are, so that the model does not forget how to solve."""
+from components.core.params import Config
+from components.core.runner import In, Metrics, Out, write_json
+from components.core.types import Dropped, Filled, Problem
+from components.lib.answers import Contest
+from components.lib.pinned import Pinned
 
 
 class Compose(Config, section="compose", keyed=True):
     """One training set."""
 
     seed: int
-    rows: Annotated[Cot | Tir | GenSelect, Field(discriminator="kind")]
+    slices: list[Slice]
+    """Which problems and attempts are taken at all; none named: all."""
+    majority: Majority | None
+    """When the attempts' majority answers for a problem without an answer; null: such a problem has no right attempts."""
+    remarks: Pinned | None
+    """Recorded replies of models about the attempts (jsonl of Remark, in the problems' order)."""
+    rows: Annotated[Cot | Tir | GenSelect | Dpo | Grpo | Distill, Field(discriminator="kind")]
 
 
-def compose(config: Compose, *, candidates: In, problems: In, out: Out) -> Metrics:
-    """Turns graded candidates into training rows and counts what was left out, and why."""
-    make = _maker(config)
-    chosen = _choose(config, candidates, problems, make)
-    if not chosen:
-        raise UserError(
-            f"{candidates}: not one candidate is fit for the set '{config.rows.kind}'; see the sitting's metrics for how they ended"
-        )
-    left_out: Counter[str] = Counter()
-
-    def kept() -> Iterator[Example]:
-        for row in _made(candidates, problems, make):
-            if isinstance(row, Example) and row.id in chosen:
-                yield row
-
-    def dropped() -> Iterator[Dropped]:
-        for row in _made(candidates, problems, make):
-            if isinstance(row, Example) and row.id in chosen:
-                continue
-            surplus = Dropped(id=row.id, statement="", reason="more than max_rows", detail="") if isinstance(row, Example) else row
-            left_out[surplus.reason] += 1
-            yield surplus
-
+def compose(config: Compose, contest: Contest, *, candidates: In, problems: In, curated: In, out: Out, card: Out) -> Metrics:
+    """Turns graded attempts into the rows of one training set, and counts what was left out, and why."""
+    counted = _counted(curated)
     out.mkdir(parents=True)
-    num = rows.write(out / "examples.parquet", kept(), Example)
-    rows.write(out / "dropped.parquet", dropped(), Dropped)
-    return {"rows": num, "dropped": left_out}
+    tally, made = Tally(config.seed, contest), out / "made.parquet"
+    with ExitStack() as files:
+        dropped = files.enter_context(rows.Sealing(out / "dropped.parquet", Dropped))
+        with rows.Sealing(made, config.rows.row) as kept:
+            for problem, row in _made(
+                config, contest, tally, groups.read(problems, candidates, _remarks(config)), _filled(config, out, files)
+            ):
+                if isinstance(row, Dropped):
+                    dropped.append(row)
+                    tally.drop(row, problem)
+                else:
+                    kept.append(row)
+                    tally.keep(row, problem)
+        if not kept.count:
+            raise UserError(f"{candidates}: not one attempt is fit for the set '{config.rows.kind}'; left out: {dict(tally.left_out)}")
+        drawn = tally.draw(config.rows.max_rows)
+        _limit(made, out / f"{config.rows.file}.parquet", config, tally, drawn, dropped)
+    facts = tally.facts(drawn)
+    write_json(out / "facts.json", facts)
+    settings = config.model_dump(mode="json")
+    cards.write(card, cards.Card(out.name.removeprefix(".partial-"), config.rows, settings, tally, facts, counted))
+    by_digits = {digits: dict(reasons) for digits, reasons in tally.by_digits.items()}
+    return {"rows": drawn.rows, "dropped": dict(tally.left_out), "counts": dict(tally.counts), "by_digits": by_digits}
 
 
-def _choose(config: Compose, candidates: Path, problems: Path, make: Maker) -> set[str]:
-    """The ids of at most max_rows rows, drawn by hash, so that a row's fate hangs on no other row's text."""
-    ids = (row.id for row in _made(candidates, problems, make) if isinstance(row, Example))
-    ranked = ((hashlib.sha256(f"{config.seed}/{name}".encode()).digest(), name) for name in ids)
-    return {name for _, name in heapq.nsmallest(config.rows.max_rows, ranked)}
+def _counted(curated: Path) -> dict[str, Any]:
+    try:
+        counted = json.loads(curated.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{curated}: not the counts that curate writes: {error}; run curate again") from None
+    if not isinstance(counted, dict):
+        raise UserError(f"{curated}: not the counts that curate writes: it holds {counted!r:.40}; run curate again")
+    return counted
 
 
-def _made(candidates: Path, problems: Path, make: Maker) -> Iterator[Row]:
-    """Every row that could be made. Both files are in the problems' order."""
-    groups = itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem)
-    pending = next(groups, None)
-    for problem in rows.read(problems, Problem):
-        if pending is not None and pending[0] == problem.id:
-            yield from make(problem, list(pending[1]))
-            pending = next(groups, None)
-    if pending is not None:
-        raise UserError(
-            f"{candidates}: problem '{pending[0]}' is not in {problems}, or the two are not in one order; run the sitting again"
-        )
+def _remarks(config: Compose) -> Path | None:
+    return config.remarks.checked() if config.remarks else None
 
 
-def _maker(config: Compose) -> Maker:
-    wanted = config.rows
-    if isinstance(wanted, GenSelect):
-        return lambda problem, candidates: _selections(problem, candidates, wanted, config.seed)
-    max_runs = wanted.max_runs if isinstance(wanted, Tir) else 0
-    return lambda problem, candidates: _solutions(problem, candidates, wanted.kind, max_runs)
+def _filled(config: Compose, out: Path, files: ExitStack) -> "rows.Sealing[Filled] | None":
+    return files.enter_context(rows.Sealing(out / "filled.parquet", Filled)) if config.majority else None
 
 
-def _solutions(problem: Problem, candidates: Sequence[Candidate], kind: str, max_runs: int) -> Iterator[Row]:
-    seen = set()
-    for candidate in candidates:
-        if candidate.mode != kind:
+def _made(
+    config: Compose, contest: Contest, tally: Tally, read: Iterator[groups.Read], filled: "rows.Sealing[Filled] | None"
+) -> Iterator[tuple[Problem, Made | Dropped]]:
+    """Every row that could be made, and what was left out, with its problem."""
+    for problem, candidates, remarks in read:
+        fill = majority.fill(problem, candidates, config.majority) if config.majority else None
+        if fill and filled:
+            filled.append(fill)
+            problem = problem.model_copy(update={"answer": fill.answer})
+        of_mode = [candidate for candidate in candidates if candidate.mode == config.rows.mode]
+        tally.counts.update(problems=1, attempts=len(candidates), attempts_of_mode=len(of_mode), filled=fill is not None)
+        tally.problem(slices.pass_rate(problem, candidates, config.rows.mode))
+        taken = slices.taken(config.slices, problem, candidates)
+        if taken is None:
+            yield problem, left_out(config.rows.kind, problem, None, "in no slice")
             continue
-        tir = kind == "tir"
-        reason = solutions.refuse_tir(problem, candidate, max_runs) if tir else solutions.refuse_cot(problem, candidate)
-        if reason is None and candidate.text in seen:
-            reason = "same text"
-        seen.add(candidate.text)
-        if reason:
-            yield Dropped(
-                id=f"{kind}/{candidate.problem}/{candidate.index}", statement=problem.statement, reason=reason, detail=candidate.text
-            )
-        else:
-            yield solutions.example(kind, problem, candidate)
+        inside = {candidate.index for candidate in taken}
+        for candidate in of_mode:
+            if candidate.index not in inside:
+                yield problem, left_out(config.rows.kind, problem, candidate, "in no slice")
+        group = Group(problem, [one for one in of_mode if one.index in inside], remarks, contest, config.seed)
+        for row in config.rows.make(group):
+            yield problem, row
 
 
-def _selections(problem: Problem, candidates: Sequence[Candidate], wanted: GenSelect, seed: int) -> Iterator[Row]:
-    reason = selections.refuse(problem, candidates)
-    if reason:
-        yield Dropped(id=f"genselect/{problem.id}", statement=problem.statement, reason=reason, detail="")
-    else:
-        yield from selections.instances(problem, candidates, wanted.prompt, wanted.instances, wanted.max_shown, seed)
-    right = [row for row in _solutions(problem, candidates, "tir", max_runs=64) if isinstance(row, Example)]
-    yield from right[: wanted.rehearse]
+def _limit(made: Path, final: Path, config: Compose, tally: Tally, drawn: Drawn, dropped: "rows.Sealing[Dropped]") -> None:
+    """The rows that stay; a set that is small enough stays as it is."""
+    if drawn.rows == tally.num_made:
+        made.rename(final)
+        return
+    with rows.Sealing(final, config.rows.row) as kept:
+        for row in rows.read(made, config.rows.row):
+            if tally.rank(row.id) <= drawn.last:
+                kept.append(row)
+            else:
+                surplus = Dropped(id=row.id, statement="", reason="more than max_rows", detail="")
+                dropped.append(surplus)
+                tally.drop(surplus, None)
+    made.unlink()

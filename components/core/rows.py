@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -38,25 +38,48 @@ def read(path: Path, kind: type[R]) -> Iterator[R]:
 
 def write(path: Path, rows: Iterable[R], kind: type[R]) -> int:
     """Seals the rows into a parquet file at `path`, atomically, and returns how many there were."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    with Sealing(path, kind) as file:
+        for row in rows:
+            file.append(row)
+    return file.count
 
-    shape, count, group = schema(kind), 0, []
-    partial = path.with_name(f".{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with pq.ParquetWriter(partial, shape, compression="zstd") as writer:
-            for row in rows:
-                group.append(row.model_dump())
-                count += 1
-                if len(group) == GROUP:
-                    writer.write_table(pa.Table.from_pylist(group, shape))
-                    group = []
-            writer.write_table(pa.Table.from_pylist(group, shape))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
+
+class Sealing(Generic[R]):
+    """A parquet file that rows are appended to; it stands at `path` when all is done, and nothing does where it broke off."""
+
+    def __init__(self, path: Path, kind: type[R]) -> None:
+        import pyarrow.parquet as pq
+
+        self.path, self.count = path, 0
+        self._shape, self._group = schema(kind), list[dict[str, Any]]()
+        self._partial = path.with_name(f".{path.name}.partial")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = pq.ParquetWriter(self._partial, self._shape, compression="zstd")
+
+    def append(self, row: R) -> None:
+        self._group.append(row.model_dump())
+        self.count += 1
+        if len(self._group) == GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        self._file.write_table(pa.Table.from_pylist(self._group, self._shape))
+        self._group = []
+
+    def __enter__(self) -> "Sealing[R]":
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        try:
+            with self._file:
+                if failed is None:
+                    self._flush()
+            if failed is None:
+                self._partial.replace(self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
 
 
 class Growing:

@@ -176,5 +176,50 @@ class Example(Row):
     problem: str
     candidate: int | None
     """The candidate it was made from."""
-    kind: Literal["cot", "tir", "genselect"]
+    kind: Literal["cot", "tir", "genselect", "distill"]
     messages: tuple[Message, ...]
+
+
+class Preference(Row):
+    """Two answers to one prompt, the first of which is to be preferred."""
+
+    id: str
+    problem: str
+    messages: tuple[Message, ...]
+    """The prompt; none of it carries loss."""
+    chosen: tuple[Message, ...]
+    """One assistant turn, in pieces as in an Example."""
+    rejected: tuple[Message, ...]
+    candidates: tuple[int, ...]
+    """The candidate that was chosen and the one that was rejected."""
+    similarity: float | None
+    """Of the two texts, 0 to 1, where it was asked for."""
+
+
+class Prompt(Row):
+    """A prompt whose answers are rewarded by the known final answer. A row without an integer is never one of these."""
+
+    id: str
+    problem: str
+    messages: tuple[Message, ...]
+    gold: int
+
+
+class Remark(Row):
+    """A model's recorded words about one candidate."""
+
+    problem: str
+    candidate: int
+    about: Literal["novelty", "significance", "summary"]
+    block: int | None
+    """Which of its code blocks, from 0; None where the whole candidate is meant."""
+    text: str
+
+
+class Filled(Row):
+    """A problem whose answer no one wrote down, answered by the majority of its candidates."""
+
+    problem: str
+    answer: int
+    votes: int
+    total: int

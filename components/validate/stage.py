@@ -13,18 +13,19 @@ from components.core.errors import UserError
 from components.core.params import Config
 from components.core.runner import HOME, In, Metrics, Out, write_json
 from components.lib.answers import Contest
-from components.validate.check import Limits, run
-from components.validate.suites import examples, problems
+from components.lib.pinned import Pinned
+from components.validate.check import Limits, light, run
+from components.validate.suites import examples, preferences, problems, prompts
 
 log = logging.getLogger(__name__)
 
-SUITES = {"problems": problems.checks, "examples": examples.checks}
+SUITES = {"problems": problems.checks, "examples": examples.checks, "preferences": preferences.checks, "prompts": prompts.checks}
 
 
 class Validate(Config, section="validate", keyed=True):
     """What one set must be like."""
 
-    suite: Literal["problems", "examples"]
+    suite: Literal["problems", "examples", "preferences", "prompts"]
     """A file of suites/."""
     kinds: list[str]
     """The kinds of examples the set may hold; of no account for problems."""
@@ -33,13 +34,20 @@ class Validate(Config, section="validate", keyed=True):
     max_statement_chars: int = Field(ge=1)
     max_share_dropped: float = Field(ge=0, le=1)
     """More is a warning: the set was made, but most of its raw material was lost."""
+    max_reason_share: float = Field(ge=0, le=1)
+    """Of all that could have been a row, left out for one and the same reason; more is a warning. Of no account for problems."""
+    champion: Pinned | None
+    """The facts.json of the set that the champion was trained on; null: no drift is looked for. Of no account for problems."""
+    max_drift: float = Field(ge=0, le=1)
+    """Share of rows that would have to move for the two sets to be alike in length, source or answer; more is a warning."""
 
 
-def validate(config: Validate, contest: Contest, *, data: In, out: Out) -> Metrics:
+def validate(config: Validate, contest: Contest, *, data: In, exam: In, out: Out) -> Metrics:
     """Checks one set; raises UserError naming the failing rows if a critical expectation does not hold."""
     logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of every method that it registers on import
-    limits = Limits(config.min_rows, config.max_statement_chars, config.max_share_dropped, config.kinds)
-    results = run(SUITES[config.suite](data, limits, contest))
+    limits = Limits(**{name: getattr(config, name) for name in Limits._fields})
+    with light():
+        results = run(SUITES[config.suite](data, exam, limits, contest))
     failed = [result for result in results if not result.success]
     critical = [result for result in failed if result.severity == "critical"]
     report = {"data": str(data), "passed": not critical, "expectations": [result._asdict() for result in results]}

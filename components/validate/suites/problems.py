@@ -4,31 +4,40 @@ Reads train, practice, exam and dropped problems as curate writes them. Their sc
 wrong type raises there, naming file, row and field.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from components.core import rows
 from components.core.types import Dropped, Problem
 from components.lib.answers import Contest
 from components.validate.check import Checks, Limits
-
-if TYPE_CHECKING:
-    import pandas as pd
+from components.validate.known import Earlier, Held, Once, wording
 
 SETS = ("train", "practice", "exam")
+COLUMNS = {
+    "id": "object",
+    "id_seen": "object",
+    "statement": "object",
+    "licence": "object",
+    "group": "object",
+    "answer": "Int64",
+    "same_wording_as": "object",
+    "shared_with_exam": "object",
+    "shared_with_train": "object",
+}
 
 
-def checks(data: Path, limits: Limits, contest: Contest) -> list[Checks]:
+def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Checks]:
     """The rows of all sets, and one row of facts about each set."""
     import great_expectations.expectations as gxe
     from great_expectations.expectations.metadata_types import FailureSeverity
 
     critical, warning = FailureSeverity.CRITICAL, FailureSeverity.WARNING
-    by_set = {name: list(rows.read(data / f"{name}.parquet", Problem)) for name in SETS}
-    num_dropped = sum(1 for _ in rows.read(data / "dropped.parquet", Dropped))
+    counts: Counter[str] = Counter()
     each = [
-        gxe.ExpectColumnValuesToBeUnique(column="id", severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="id_seen", value_set=["once"], severity=critical),
         gxe.ExpectColumnValuesToNotBeNull(column="answer", severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="answer", min_value=contest.low, max_value=contest.high, severity=critical),
         gxe.ExpectColumnValueLengthsToBeBetween(column="statement", min_value=1, max_value=limits.max_statement_chars, severity=critical),
@@ -38,7 +47,7 @@ def checks(data: Path, limits: Limits, contest: Contest) -> list[Checks]:
         gxe.ExpectColumnValuesToMatchRegex(column="group", regex=r"\S", severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="shared_with_exam", value_set=["nothing"], severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="shared_with_train", value_set=["nothing"], severity=critical),
-        gxe.ExpectColumnValuesToBeUnique(column="wording", severity=warning),
+        gxe.ExpectColumnValuesToBeInSet(column="same_wording_as", value_set=["none"], severity=warning),
     ]
     whole = [
         gxe.ExpectColumnValuesToBeBetween(column="train", min_value=limits.min_rows, severity=critical),
@@ -46,48 +55,29 @@ def checks(data: Path, limits: Limits, contest: Contest) -> list[Checks]:
         gxe.ExpectColumnValuesToBeBetween(column="exam", min_value=1, severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="share_dropped", max_value=limits.max_share_dropped, severity=warning),
     ]
-    return [Checks("problems", _rows(by_set), each), Checks("problem sets", _facts(data, by_set, num_dropped), whole)]
+    facts = {"id": "object", **dict.fromkeys(SETS, "int64"), "share_dropped": "float64"}
+    return [Checks("problems", COLUMNS, _rows(data, exam, counts), each), Checks("problem sets", facts, _facts(data, counts), whole)]
 
 
-def _rows(by_set: dict[str, list[Problem]]) -> "pd.DataFrame":
-    import pandas as pd
-
-    columns = ("id", "statement", "licence", "group")
-    problems = [(name, problem) for name in SETS for problem in by_set[name]]
-    frame = pd.DataFrame({column: [getattr(problem, column) for _, problem in problems] for column in columns}, dtype=object)
-    frame["answer"] = pd.array([problem.answer for _, problem in problems], dtype="Int64")
-    frame["wording"] = [_wording(problem) for _, problem in problems]
-    exam, train = _Known(by_set["exam"]), _Known(by_set["train"])
-    frame["shared_with_exam"] = ["nothing" if name == "exam" else exam.shared(problem) for name, problem in problems]
-    frame["shared_with_train"] = [train.shared(problem) if name == "practice" else "nothing" for name, problem in problems]
-    return frame
-
-
-def _facts(data: Path, by_set: dict[str, list[Problem]], num_dropped: int) -> "pd.DataFrame":
-    import pandas as pd
-
-    num_kept = sum(map(len, by_set.values()))
-    counts = {name: len(problems) for name, problems in by_set.items()}
-    return pd.DataFrame([{"id": data.name, **counts, "share_dropped": num_dropped / ((num_dropped + num_kept) or 1)}])
+def _rows(data: Path, exam: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+    """All sets in one stream, counted by set on the way."""
+    asked, train, ids, wordings = Held(rows.read(exam, Problem)), Held(), Once(), Earlier()
+    for name in SETS:
+        for problem in rows.read(data / f"{name}.parquet", Problem):
+            counts[name] += 1
+            if name == "train":
+                train.add(problem)
+            yield {
+                **{column: getattr(problem, column) for column in ("id", "statement", "licence", "group", "answer")},
+                "id_seen": ids.again(problem.id),
+                "same_wording_as": wordings.row(wording(problem.statement), problem.id),
+                "shared_with_exam": "nothing" if name == "exam" else asked.shared(problem),
+                "shared_with_train": train.shared(problem) if name == "practice" else "nothing",
+            }
 
 
-class _Known:
-    """What a set holds, by id, statement and group."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        held = list(problems)
-        self._ids = {problem.id for problem in held}
-        self._wordings = {_wording(problem) for problem in held}
-        self._groups = {problem.group for problem in held}
-
-    def shared(self, problem: Problem) -> str:
-        """What a problem has in common with the set."""
-        if problem.id in self._ids:
-            return "id"
-        if _wording(problem) in self._wordings:
-            return "statement"
-        return "group" if problem.group in self._groups else "nothing"
-
-
-def _wording(problem: Problem) -> str:
-    return " ".join(problem.statement.split()).casefold()
+def _facts(data: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+    """One row, read after the problems' own."""
+    num_dropped = sum(1 for _ in rows.read(data / "dropped.parquet", Dropped))
+    share = num_dropped / ((num_dropped + counts.total()) or 1)
+    yield {"id": data.name, **{name: counts[name] for name in SETS}, "share_dropped": share}

@@ -1,0 +1,63 @@
+"""Problems, their attempts and what models said of these, read side by side: one problem at a time, memory flat.
+
+All three files are in the problems' order, as the stages before write them; what does not fit that order is an error, never skipped.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from components.core import rows
+from components.core.errors import UserError
+from components.core.types import Candidate, Problem, Remark
+
+
+class OfProblem(Protocol):
+    """A row that belongs to a problem."""
+
+    @property
+    def problem(self) -> str: ...
+
+
+R = TypeVar("R", bound=OfProblem)
+
+
+class Read(NamedTuple):
+    """One problem with all that was recorded of it."""
+
+    problem: Problem
+    candidates: list[Candidate]
+    remarks: list[Remark]
+
+
+def read(problems: Path, candidates: Path, remarks: Path | None) -> Iterator[Read]:
+    """Every problem, also one without attempts."""
+    tried = _Alongside(rows.read(candidates, Candidate), candidates)
+    said = _Alongside(rows.read(remarks, Remark) if remarks else iter(()), remarks or candidates)
+    for problem in rows.read(problems, Problem):
+        yield Read(problem, tried.of(problem.id), said.of(problem.id))
+    tried.check_done(problems)
+    said.check_done(problems)
+
+
+class _Alongside(Generic[R]):
+    """Rows in the problems' order, handed out problem by problem."""
+
+    def __init__(self, stream: Iterator[R], path: Path) -> None:
+        self._groups = itertools.groupby(stream, key=lambda row: row.problem)
+        self._path = path
+        self._next = next(self._groups, None)
+
+    def of(self, problem: str) -> list[R]:
+        if self._next is None or self._next[0] != problem:
+            return []
+        found = list(self._next[1])
+        self._next = next(self._groups, None)
+        return found
+
+    def check_done(self, problems: Path) -> None:
+        if self._next is not None:
+            raise UserError(
+                f"{self._path}: problem '{self._next[0]}' is not in {problems}, or the two are not in one order; make the file again"
+            )

@@ -1,0 +1,75 @@
+"""What all kinds of sets share: the attempts of one problem as they come in, the fields of every kind, chat messages out of an attempt."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, NamedTuple
+
+from pydantic import Field
+
+from components.core.params import Settings
+from components.core.types import Candidate, Dropped, Example, Message, Preference, Problem, Prompt, Remark
+from components.lib import tool_syntax
+from components.lib.answers import Contest
+
+Made = Example | Preference | Prompt
+
+
+class Group(NamedTuple):
+    """One problem, its attempts of the wanted mode, and what models said of them."""
+
+    problem: Problem
+    candidates: Sequence[Candidate]
+    remarks: Sequence[Remark]
+    contest: Contest
+    seed: int
+
+
+class Kind(Settings):
+    """One kind of training set."""
+
+    file: ClassVar[str] = "examples"
+    """The name of the file that its rows lie in."""
+    row: ClassVar[type[Made]] = Example
+    defects: ClassVar[tuple[str, ...]] = ()
+    """What is known to be imperfect about every set of this kind; stands on its card."""
+
+    mode: str
+    """The prompt that the attempts were asked with."""
+    prompt: str
+    """The prompt that the rows hold."""
+    max_rows: int = Field(ge=1)
+
+    def make(self, group: Group) -> Iterator[Made | Dropped]:
+        """The rows of one problem, and what was left out."""
+        raise NotImplementedError
+
+    def prompts(self) -> list[str]:
+        """All prompt files that the rows are made with."""
+        return [self.prompt]
+
+
+def left_out(kind: str, problem: Problem, candidate: Candidate | None, reason: str) -> Dropped:
+    """A row of the side file: the attempt, or the whole problem, and why it was not taken."""
+    name = f"{kind}/{problem.id}" if candidate is None else f"{kind}/{problem.id}/{candidate.index}"
+    return Dropped(id=name, statement=problem.statement, reason=reason, detail=candidate.text if candidate else "")
+
+
+def asked(content: str) -> Message:
+    """A user message; it never carries loss."""
+    return Message(role="user", content=content, loss=False)
+
+
+def turn(candidate: Candidate) -> tuple[Message, ...]:
+    """An attempt as one assistant turn in pieces; tool output carries no loss."""
+    cut = tool_syntax.pieces(candidate.text, candidate.runs)
+    return tuple(Message(role="tool" if piece.output else "assistant", content=piece.text, loss=not piece.output) for piece in cut)
+
+
+def refuse(problem: Problem, candidate: Candidate) -> str | None:
+    """Why an attempt does not count as a right solution, or None. What no one has judged is not right."""
+    if candidate.answer is None:
+        return f"no answer: {candidate.abstained}"
+    if problem.answer is None:
+        return "no verdict"
+    if candidate.answer != problem.answer:
+        return "wrong answer"
+    return None if candidate.ended == "stop" else f"ended by {candidate.ended}"

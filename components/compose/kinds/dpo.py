@@ -1,0 +1,80 @@
+"""Pairs for preference training: the shortest right solution against a longer or a very different one of the same problem.
+
+Source: imagination-research, filter_dpo_data.py. Chosen is the shortest right attempt; rejected is the longest of all others ("dpo-1": what
+is learnt is to be brief) or the one least like it ("dpo-2"), right or wrong. A pair is kept where both are long enough and the chosen
+one is clearly shorter. Of 220,000 problems about 2,000 pairs remained there.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.compose.kind import Group, Kind, asked, left_out, refuse, turn
+from components.compose.similarity import Embedding, Tfidf
+from components.core.types import Candidate, Dropped, Preference
+from components.lib import prompts
+
+
+class Dpo(Kind):
+    """Preferences between two attempts."""
+
+    file = "preferences"
+    row = Preference
+
+    kind: Literal["dpo"]
+    rejected: Literal["longest", "least similar"]
+    min_chars: int
+    """Both texts are longer (dpo-1, dpo-2: 8,000)."""
+    max_ratio: float
+    """The chosen text's length over the rejected one's is smaller (dpo-1: 0.6, dpo-2: 0.7)."""
+    max_similarity: float | None
+    """The two texts' similarity is smaller (dpo-2, of embeddings: 0.83); null: it is not asked."""
+    similarity: Annotated[Tfidf | Embedding, Field(discriminator="by")]
+
+    def make(self, group: Group) -> Iterator[Preference | Dropped]:
+        problem = group.problem
+        whole = [candidate for candidate in group.candidates if candidate.ended == "stop"]
+        broken = [candidate for candidate in group.candidates if candidate.ended != "stop"]
+        yield from (left_out("dpo", problem, one, f"ended by {one.ended}") for one in broken)
+        right = [candidate for candidate in whole if refuse(problem, candidate) is None]
+        if not right or len(whole) < 2:
+            without = "none is right" if problem.answer is not None else "no verdict"
+            yield left_out("dpo", problem, None, "no other attempt" if right else without)
+            return
+        chosen = min(right, key=lambda one: len(one.text))
+        others = [candidate for candidate in whole if candidate is not chosen]
+        rejected, similarity = self._rejected(chosen, others)
+        reason = self._refuse(chosen, rejected, similarity)
+        if reason:
+            yield left_out("dpo", problem, None, reason)
+        else:
+            yield self._pair(group, chosen, rejected, similarity)
+
+    def _rejected(self, chosen: Candidate, others: list[Candidate]) -> tuple[Candidate, float | None]:
+        if self.rejected == "longest":
+            longest = max(others, key=lambda one: len(one.text))
+            return longest, self.similarity.of(chosen.text, [longest.text])[0] if self.max_similarity is not None else None
+        alike = self.similarity.of(chosen.text, [one.text for one in others])
+        least = min(range(len(others)), key=alike.__getitem__)
+        return others[least], alike[least]
+
+    def _refuse(self, chosen: Candidate, rejected: Candidate, similarity: float | None) -> str | None:
+        if min(len(chosen.text), len(rejected.text)) <= self.min_chars:
+            return "too short"
+        if not len(chosen.text) / len(rejected.text) < self.max_ratio:
+            return "not short enough beside the other"
+        if self.max_similarity is not None and similarity is not None and not similarity < self.max_similarity:
+            return "too similar"
+        return None
+
+    def _pair(self, group: Group, chosen: Candidate, rejected: Candidate, similarity: float | None) -> Preference:
+        return Preference(
+            id=f"dpo/{group.problem.id}",
+            problem=group.problem.id,
+            messages=(asked(prompts.render(self.prompt, statement=group.problem.statement)),),
+            chosen=turn(chosen),
+            rejected=turn(rejected),
+            candidates=(chosen.index, rejected.index),
+            similarity=None if similarity is None else round(similarity, 6),
+        )

@@ -1,0 +1,110 @@
+"""Right tool-integrated solutions: code that ran, and an answer that follows from it.
+
+The rules are those of NeMo-Skills' postprocess_tir_generations.py, each a function that params.yaml names, asked in its order. One
+is changed: whether the answer stands before the code is asked at token boundaries. As a substring the answer 2 stands in
+nearly every text; the stage counts each reason by the number of the answer's digits, so that such a rule is seen.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from components.compose import solutions, usefulness
+from components.compose.kind import Group, Kind, refuse
+from components.compose.usefulness import Useful
+from components.core.params import Settings, nearest
+from components.core.types import Candidate, Dropped, Example
+from components.lib import code_budget, prompts
+from components.lib.tool_syntax import OPENMATH
+
+_OUTPUT = re.compile(r"\n```output\n.*?\n?```", re.DOTALL)
+
+
+def block_not_closed(candidate: Candidate) -> bool:
+    before, *blocks = candidate.text.split(OPENMATH.begin)
+    return OPENMATH.end in before or any(block.count(OPENMATH.end) != 1 for block in blocks)
+
+
+def block_without_output(candidate: Candidate) -> bool:
+    return any(not _OUTPUT.match(after) for after in candidate.text.split(OPENMATH.end)[1:])
+
+
+def last_code_failed(candidate: Candidate) -> bool:
+    return candidate.runs[-1].status != "ok"
+
+
+def box_before_code(candidate: Candidate) -> bool:
+    return "\\boxed" in candidate.text.partition(OPENMATH.begin)[0]
+
+
+def answer_before_code(candidate: Candidate) -> bool:
+    """The number itself, no part of another: neither 17 nor 7.5 nor 7,000 holds the answer 7, and (3,7) does."""
+    before, number = candidate.text.partition(OPENMATH.begin)[0], str(candidate.answer)
+    grouped = r"(?<!\d,)" if len(number) == 3 else ""
+    return re.search(rf"(?<!\d)(?<!\d\.){grouped}{number}(?!\d)(?!\.\d)(?!,\d{{3}}(?!\d))", before) is not None
+
+
+def no_box_after_code(candidate: Candidate) -> bool:
+    return "\\boxed" not in candidate.text.rpartition(OPENMATH.end)[2]
+
+
+RULES = {
+    rule.__name__: rule
+    for rule in (block_not_closed, block_without_output, last_code_failed, box_before_code, answer_before_code, no_box_after_code)
+}
+
+
+def _known(name: str) -> str:
+    if name not in RULES:
+        raise ValueError(f"no rule '{name}'{nearest(name, list(RULES))}; there are: {', '.join(RULES)}")
+    return name
+
+
+class Budget(Settings):
+    """How many code blocks the prompt allows, drawn per attempt; one that ran more is left out."""
+
+    low: int
+    high: int
+
+
+class Tir(Kind):
+    """Right tool-integrated solutions."""
+
+    kind: Literal["tir"]
+    keep: solutions.Keep
+    max_runs: int
+    """Code blocks a row may have (NVIDIA's first stage: 2)."""
+    rules: list[Annotated[str, AfterValidator(_known)]]
+    """What is refused, in the order in which it is asked: names of functions in this file."""
+    budget: Budget | None
+    """Whether the prompt says how many blocks may run; its file then has a field {executions}."""
+    useful: Useful | None
+    """Whether the code must be novel and significant; asks for replies among `compose.<key>.remarks`."""
+
+    def make(self, group: Group) -> Iterator[Example | Dropped]:
+        yield from solutions.rows("tir", group, self.keep, lambda one: self.refuse(group, one), lambda one: self._ask(group, one))
+
+    def refuse(self, group: Group, candidate: Candidate) -> str | None:
+        """Why an attempt is not trained on, or None."""
+        reason = refuse(group.problem, candidate)
+        if reason:
+            return reason
+        if not candidate.runs:
+            return "no code"
+        if len(candidate.runs) > self.max_runs:
+            return f"more than {self.max_runs} code blocks"
+        for rule in self.rules:
+            if RULES[rule](candidate):
+                return rule.replace("_", " ")
+        if self.budget and len(candidate.runs) > self._allowed(group, candidate, self.budget):
+            return "more code than the prompt allowed"
+        return usefulness.refuse(candidate, group.remarks, self.useful) if self.useful else None
+
+    def _ask(self, group: Group, candidate: Candidate) -> str:
+        fields = {"executions": self._allowed(group, candidate, self.budget)} if self.budget else {}
+        return prompts.render(self.prompt, statement=group.problem.statement, **fields)
+
+    def _allowed(self, group: Group, candidate: Candidate, budget: Budget) -> int:
+        return code_budget.draw(group.seed, candidate.problem, candidate.index, budget.low, budget.high)

@@ -1,0 +1,112 @@
+"""Is the code of a solution worth its running? What models said of each block, eight times over, weighed into keep or leave.
+
+Source: NeMo-Skills' extract_python_fragments.py and filter_novelty_significance.py (paper, section 3.2). A block is shown with what stands
+around it; its novelty is Verification or Novel Calculation, its significance Trivial, Moderate or Significant. In doubt against
+the block: one voice for Verification makes it one. Unlike the original, a verdict may be the reply's last word.
+Pure functions over recorded replies; asks no model.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from components.core.params import Settings
+from components.core.types import Candidate, CodeRun, Remark
+from components.lib import tool_syntax
+
+Significance = Literal["trivial", "moderate", "significant"]
+
+AROUND = 1500
+"""Characters shown on each side of a block, ending at the neighbouring blocks."""
+_ABOUT = ("novelty", "significance")
+_NOVELTY = re.compile(r"\b(verification|novel calculation)\b", re.IGNORECASE)
+_SIGNIFICANCE = re.compile(r"\b(trivial|moderate|significant)\b", re.IGNORECASE)
+
+
+class Useful(Settings):
+    """When a solution's code is worth its running."""
+
+    votes: int
+    """Replies of each sort that a block must have (NVIDIA: 8)."""
+    moderate_share: float
+    """Of the judged blocks: so many that are novel and moderate are enough where none is novel and significant (NVIDIA: 0.5)."""
+
+
+class Fragment(NamedTuple):
+    """A code block with what stands around it."""
+
+    block: int
+    before: str
+    code: str
+    output: str
+    after: str
+
+
+class Verdict(NamedTuple):
+    """What all replies together say of one block."""
+
+    novel: bool
+    significance: Significance
+
+
+def fragments(candidate: Candidate) -> list[Fragment]:
+    """The blocks to be judged: those whose run did not fail."""
+    pieces = list(tool_syntax.pieces(candidate.text, candidate.runs))
+    said = [piece.text for piece in pieces if not piece.output]
+    found = []
+    for number, run in enumerate(candidate.runs):
+        if number >= len(said) or not judged(run):
+            continue
+        after = said[number + 1] if number + 1 < len(said) else ""
+        before, _, code = said[number].rpartition(tool_syntax.OPENMATH.begin)
+        shown = after.partition(tool_syntax.OPENMATH.begin)[0][:AROUND]
+        found.append(Fragment(number, before[-AROUND:], code.removesuffix(tool_syntax.OPENMATH.end).strip("\n"), run.output, shown))
+    return found
+
+
+def judged(run: CodeRun) -> bool:
+    """A block that failed is no calculation, and none is asked about it."""
+    return run.status == "ok" and "Traceback (most recent call last)" not in run.output
+
+
+def novelty(reply: str) -> bool | None:
+    """Whether a reply's last verdict says Novel Calculation; None where it holds no verdict."""
+    said = _NOVELTY.findall(reply)
+    return said[-1].lower() == "novel calculation" if said else None
+
+
+def significance(reply: str) -> Significance | None:
+    """A reply's last verdict; None where it holds none."""
+    said = _SIGNIFICANCE.findall(reply)
+    return said[-1].lower() if said else None
+
+
+def weigh(novelties: Sequence[bool | None], significances: Sequence[Significance | None]) -> Verdict:
+    """Novel where all say so; trivial where any says so, else moderate where any does, else significant where all do; in doubt trivial."""
+    if "trivial" in significances or not significances:
+        level: Significance = "trivial"
+    elif "moderate" in significances:
+        level = "moderate"
+    else:
+        level = "significant" if all(one == "significant" for one in significances) else "trivial"
+    return Verdict(bool(novelties) and all(one is True for one in novelties), level)
+
+
+def worth(verdicts: Sequence[Verdict], moderate_share: float) -> bool:
+    """At least one block novel and significant, or enough of them novel and moderate."""
+    novel = [verdict.significance for verdict in verdicts if verdict.novel]
+    return "significant" in novel or (bool(novel) and novel.count("moderate") >= moderate_share * len(verdicts))
+
+
+def refuse(candidate: Candidate, remarks: Iterable[Remark], useful: Useful) -> str | None:
+    """Why a solution's code is not worth its running, or None. Replies that are missing are not guessed at: the solution waits for them."""
+    said = [remark for remark in remarks if remark.candidate == candidate.index]
+    verdicts = []
+    for fragment in fragments(candidate):
+        novelties, levels = ([one.text for one in said if one.block == fragment.block and one.about == about] for about in _ABOUT)
+        if min(len(novelties), len(levels)) < useful.votes:
+            return "code not judged often enough"
+        verdicts.append(weigh([novelty(text) for text in novelties], [significance(text) for text in levels]))
+    if not verdicts:
+        return "no code to judge"
+    return None if worth(verdicts, useful.moderate_share) else "code of little use"

@@ -1,0 +1,51 @@
+"""What holds for the messages of every kind of training row, as columns and as expectations of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from components.core.types import Message
+from components.validate.check import Limits
+from components.validate.known import Exam, Once
+
+TYPES = {
+    "id": "object",
+    "id_seen": "object",
+    "question_chars": "int64",
+    "shared_with_exam": "object",
+    "num_loss": "int64",
+    "loss_elsewhere": "object",
+    "last_role": "object",
+}
+
+
+def flat(name: str, problem: str, asked: Sequence[Message], answered: Sequence[Message], ids: Once, exam: Exam) -> dict[str, Any]:
+    """The columns of one row; `answered` is what the model is to write, tool outputs included."""
+    question = "\n".join(message.content for message in asked if message.role == "user")
+    messages = [*asked, *answered]
+    elsewhere = sorted({message.role for message in messages if message.loss and message.role != "assistant"})
+    return {
+        "id": name,
+        "id_seen": ids.again(name),
+        "question_chars": len(question.strip()),
+        "shared_with_exam": exam.shared(problem, question),
+        "num_loss": sum(message.loss and bool(message.content.strip()) for message in messages),
+        "loss_elsewhere": ", ".join(elsewhere) or "none",
+        "last_role": messages[-1].role if messages else "none",
+    }
+
+
+def expectations(limits: Limits, *, prompt_only: bool = False) -> list[Any]:
+    """Of these columns; a prompt that is answered later carries no loss and ends with the user."""
+    import great_expectations.expectations as gxe
+    from great_expectations.expectations.metadata_types import FailureSeverity
+
+    critical = FailureSeverity.CRITICAL
+    loss = {"max_value": 0} if prompt_only else {"min_value": 1}
+    return [
+        gxe.ExpectColumnValuesToBeInSet(column="id_seen", value_set=["once"], severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="question_chars", min_value=1, max_value=limits.max_statement_chars, severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="shared_with_exam", value_set=["nothing"], severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="num_loss", severity=critical, **loss),
+        gxe.ExpectColumnValuesToBeInSet(column="loss_elsewhere", value_set=["none"], severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="last_role", value_set=["user" if prompt_only else "assistant"], severity=critical),
+    ]

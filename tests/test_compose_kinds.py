@@ -1,0 +1,398 @@
+"""Each kind of training set: what is accepted, what is refused and why, and where loss lies."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.compose import usefulness
+from components.compose.usefulness import Useful, Verdict, novelty, significance, weigh, worth
+from components.core.errors import UserError
+from components.core.types import Candidate, Example, Preference, Prompt, Remark
+from components.lib import code_budget, genselect
+from tests.composing import config, group, made
+from tests.making import candidate, problem, run
+
+RULES = ["block_not_closed", "block_without_output", "last_code_failed", "box_before_code", "answer_before_code", "no_box_after_code"]
+CELL = "<tool_call>\nprint(7)\n</tool_call>"
+OUTPUT = "\n```output\n7\n```\n"
+
+
+def tried(text: str, answer: int = 7, num_runs: int = 1) -> Candidate:
+    return candidate(answer, text=text, runs=(run(),) * num_runs)
+
+
+# ---- tir -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, None),
+        ({"answer": 8}, "wrong answer"),
+        ({"answer": None, "abstained": "no box"}, "no answer: no box"),
+        ({"runs": (), "mode": "tir"}, "no code"),
+        ({"runs": (run(),) * 5}, "more than 4 code blocks"),
+        ({"runs": (run(status="error"),)}, "last code failed"),
+        ({"runs": (run(status="error"), run())}, None),
+        ({"ended": "length"}, "ended by length"),
+        ({"text": f"<tool_call>\nprint(7)\n{OUTPUT}\\boxed{{7}}"}, "block not closed"),
+        ({"text": f"{CELL}{OUTPUT}<tool_call>\nprint(7)"}, "block not closed"),
+        ({"text": f"<tool_call>\n1<tool_call>\nprint(7)\n</tool_call>{OUTPUT}</tool_call>"}, "block not closed"),
+        ({"text": f"{CELL}\nSo it is \\boxed{{7}}"}, "block without output"),
+        ({"text": f"{CELL}{OUTPUT}{CELL}\\boxed{{7}}"}, "block without output"),
+        ({"text": f"\\boxed{{1}} {CELL}{OUTPUT}\\boxed{{7}}"}, "box before code"),
+        ({"text": f"It is 7. {CELL}{OUTPUT}\\boxed{{7}}"}, "answer before code"),
+        ({"text": f"{CELL}{OUTPUT}That is it."}, "no box after code"),
+    ],
+)
+def test_what_a_tool_solution_is_refused_for(fields: dict[str, Any], reason: str | None) -> None:
+    one = candidate(**{"runs": (run(),), **fields})
+    rows, left = made(config("tir", rules=RULES), group(problem(answer=7), [one]))
+    assert (left.get("tir/p/0"), len(rows)) == (reason, int(reason is None))
+
+
+def test_what_no_one_has_judged_is_not_right() -> None:
+    assert made(config("tir"), group(problem(answer=None), [candidate(runs=(run(),))])) == ([], {"tir/p/0": "no verdict"})
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "stands"),
+    [
+        ("17 or 7.5 or 0.7 or 7,000 or 70", 7, False),
+        ("it is 7.", 7, True),
+        ("(3,7)", 7, True),
+        ("x=7,y", 7, True),
+        ("7", 7, True),
+        ("1,007 and 12007", 7, False),
+        ("1,700", 700, False),
+        ("costs 700, I think", 700, True),
+        ("x_2 = 12, 20, 2.0", 2, True),
+    ],
+)
+def test_an_answer_before_the_code_is_a_number_of_its_own(before: str, answer: int, stands: bool) -> None:
+    one = tried(f"{before} {CELL}{OUTPUT}\\boxed{{{answer}}}", answer)
+    _, left = made(config("tir", rules=["answer_before_code"]), group(problem(answer=answer), [one]))
+    assert bool(left) == stands
+
+
+def test_a_rule_that_is_none_is_refused_with_the_nearest() -> None:
+    with pytest.raises(Exception, match="no rule 'box_before', did you mean 'box_before_code'"):
+        config("tir", rules=["box_before"])
+
+
+def test_tool_output_carries_no_loss_and_the_pieces_are_the_text() -> None:
+    one = candidate(runs=(run("print(x)", "NameError: name 'x' is not defined", "error"), run()))
+    (example,), _ = made(config("tir"), group(problem(), [one]))
+    assert isinstance(example, Example)
+    asked, *turn = example.messages
+    assert "".join(message.content for message in turn) == one.text
+    assert [(message.role, message.loss) for message in turn] == [("assistant", True), ("tool", False)] * 2 + [("assistant", True)]
+    assert not asked.loss and asked.content.startswith("What is 3 + 4?")
+
+
+def test_of_all_that_is_right_the_shortest_can_be_kept_alone() -> None:
+    three = [candidate(7, index=i, text="x" * (9 - i) + "</think>\\boxed{7}", runs=()) for i in range(3)]
+    rows, left = made(config("cot", keep="shortest"), group(problem(), three))
+    assert [row.id for row in rows] == ["cot/p/2"] and set(left.values()) == {"a shorter one is kept"}
+
+
+def test_the_prompt_tells_the_code_budget_and_who_overran_it_is_left_out() -> None:
+    settings = config("tir", prompt="tir-budget", budget={"low": 1, "high": 8}, rules=[], max_runs=8)
+    attempts = [candidate(index=i, runs=(run(str(i)),) * (1 + i % 8)) for i in range(64)]
+    rows, left = made(settings, group(problem(), attempts))
+    allowed = {i: code_budget.draw(1, "p", i, 1, 8) for i in range(64)}
+    assert set(allowed.values()) == set(range(1, 9))
+    assert left == {f"tir/p/{i}": "more code than the prompt allowed" for i in range(64) if 1 + i % 8 > allowed[i]} and left
+    for row in rows:
+        assert isinstance(row, Example) and row.candidate is not None
+        assert row.messages[0].content == f"What is 3 + 4?\nUse Python, at most {allowed[row.candidate]} times."
+
+
+# ---- is the code worth its running ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "novel"),
+    [
+        ("It computes afresh.\nNovel Calculation", True),  # the verdict is the reply's last word
+        ("Novel Calculation\n", True),
+        ("**novel calculation**.", True),
+        ("Verification", False),
+        ("Not a Novel Calculation but Verification", False),
+        ("Unsure.", None),
+        ("", None),
+    ],
+)
+def test_a_novelty_verdict_is_read_wherever_it_stands(reply: str, novel: bool | None) -> None:
+    assert novelty(reply) is novel
+
+
+@pytest.mark.parametrize(
+    ("reply", "level"),
+    [("Moderate", "moderate"), ("significant.", "significant"), ("Not trivial: Significant", "significant"), ("insignificantly", None)],
+)
+def test_a_significance_verdict_is_read_wherever_it_stands(reply: str, level: str | None) -> None:
+    assert significance(reply) == level
+
+
+def test_eight_voices_weigh_as_the_table_says_for_every_way_to_cast_them() -> None:
+    for votes in itertools.combinations_with_replacement((True, False, None), 8):
+        assert weigh(votes, ["moderate"] * 8).novel == (votes == (True,) * 8)
+    for levels in itertools.combinations_with_replacement(("trivial", "moderate", "significant", None), 8):
+        if levels.count("trivial"):
+            wanted = "trivial"
+        elif levels.count("moderate"):
+            wanted = "moderate"
+        else:
+            wanted = "significant" if levels.count("significant") == 8 else "trivial"
+        assert weigh([True] * 8, levels).significance == wanted  # type: ignore[arg-type]
+
+
+def test_a_solution_is_worth_keeping_as_the_table_says_for_up_to_four_blocks() -> None:
+    every = [Verdict(novel, level) for novel in (True, False) for level in ("trivial", "moderate", "significant")]
+    for num in range(5):
+        for verdicts in itertools.product(every, repeat=num):
+            strong = any(novel and level == "significant" for novel, level in verdicts)
+            middling = sum(novel and level == "moderate" for novel, level in verdicts)
+            assert worth(verdicts, 0.5) == (num > 0 and (strong or (middling > 0 and middling >= 0.5 * num)))
+
+
+def said(block: int, novel: str, level: str, votes: int = 8) -> list[Remark]:
+    pairs = [("novelty", novel), ("significance", level)]
+    return [Remark.model_validate({"problem": "p", "candidate": 0, "about": a, "block": block, "text": t}) for a, t in pairs * votes]
+
+
+@pytest.mark.parametrize(
+    ("remarks", "reason"),
+    [
+        (said(1, "Novel Calculation", "Significant"), None),
+        (said(1, "Novel Calculation", "Trivial"), "code of little use"),
+        (said(1, "Verification", "Significant"), "code of little use"),
+        (said(1, "Novel Calculation", "Significant", votes=7), "code not judged often enough"),
+        ([], "code not judged often enough"),
+        (said(0, "Novel Calculation", "Significant"), "code not judged often enough"),  # block 0 failed: block 1 is the one to judge
+    ],
+)
+def test_only_code_of_use_is_trained_on_where_that_is_asked(remarks: list[Remark], reason: str | None) -> None:
+    one = candidate(runs=(run(output="Traceback (most recent call last)\nNameError", status="error"), run()))
+    _, left = made(config("tir", useful={"votes": 8, "moderate_share": 0.5}), group(problem(), [one], remarks))
+    assert left.get("tir/p/0") == reason
+
+
+def test_a_block_is_shown_with_what_stands_around_it_and_no_other_block() -> None:
+    thought = "a" * 2000
+    text = f"{thought}{CELL}{OUTPUT}between{CELL}{OUTPUT}{'z' * 2000}"
+    first, second = usefulness.fragments(tried(text, num_runs=2))
+    assert (first.block, first.before, first.code, first.output, first.after.strip()) == (0, "a" * 1500, "print(7)", "7", "between")
+    assert (second.before.strip(), len(second.after)) == ("between", 1500)
+
+
+def test_a_solution_whose_blocks_all_failed_has_no_code_to_judge() -> None:
+    one = candidate(runs=(run(output="Traceback (most recent call last)", status="error"),))
+    assert usefulness.refuse(one, [], Useful(votes=8, moderate_share=0.5)) == "no code to judge"
+
+
+# ---- genselect -----------------------------------------------------------------------------------------------------------
+
+
+def answered(*answers: int | None) -> list[Candidate]:
+    return [candidate(answer, index=index, runs=(run(output=str(answer)),)) for index, answer in enumerate(answers)]
+
+
+def selections(settings: Any, attempts: list[Candidate], name: str = "p") -> tuple[list[Example], dict[str, str]]:
+    rows, left = made(settings, group(problem(name), attempts))
+    return [row for row in rows if isinstance(row, Example) and row.kind == "genselect"], left
+
+
+def test_selections_hold_a_right_and_a_wrong_one_and_name_a_right_one() -> None:
+    for name in map(str, range(40)):
+        attempts = [one.model_copy(update={"problem": name}) for one in answered(7, 7, 7, 7, 7, 3, 4, 5)]
+        rows, _ = selections(config("genselect", instances=8, max_shown=16), attempts, name)
+        assert 1 <= len(rows) <= 8 and len({row.messages[0].content for row in rows}) == len(rows)
+        for row in rows:
+            told = row.messages[1].content
+            lines = [line for line in told.split("\n") if line.endswith(("good", "bad"))]
+            chosen = int(told.rsplit("Judgment: ", 1)[1])
+            assert 2 <= len(lines) <= 6  # three wrong ones, and right ones cut down to as many
+            assert {line.rsplit(" ", 1)[1] for line in lines} == {"good", "bad"}
+            assert sum(line.endswith("good") for line in lines) <= 3
+            assert lines[chosen] == f"{chosen}: 7 good" and genselect.parse(told, len(lines)) == chosen
+
+
+def test_equal_texts_keep_places_of_their_own() -> None:
+    same = [candidate(7, index=i, text="<think>\na\n</think>\n\\boxed{7}") for i in range(3)]
+    other = [candidate(3, index=3 + i, text="<think>\na\n</think>\n\\boxed{3}") for i in range(3)]
+    attempts = [one.model_copy(update={"mode": "tir"}) for one in (*same, *other)]
+    rows, _ = selections(config("genselect", instances=8, max_shown=6), attempts)
+    for row in rows:
+        shown = [line for line in row.messages[0].content.split("\n") if line.startswith("#")]
+        lines = [line for line in row.messages[1].content.split("\n") if line.endswith(("good", "bad"))]
+        assert [line.split(":")[0] for line in lines] == [line.split(":")[0].removeprefix("#") for line in shown]
+        assert [line.endswith("good") for line in lines] == [line.endswith("{7}") for line in shown]
+    assert max(len(row.messages[1].content.split("\n")) for row in rows) > 6  # some show equal texts
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ([7, 7, 7, 7], "none is wrong"),
+        ([1, 2, 3, 3], "none is right"),
+        ([7, 1, 2], "fewer than four readable candidates"),
+        ([7, 1, 2, None], "fewer than four readable candidates"),
+        ([7, 1, 2, 3], None),
+    ],
+)
+def test_problems_without_a_choice_make_no_selection(answers: list[int | None], reason: str | None) -> None:
+    rows, left = selections(config("genselect"), answered(*answers))
+    assert (left.get("genselect/p"), bool(rows)) == (reason, reason is None)
+    assert {name: why for name, why in left.items() if name != "genselect/p"} == {
+        f"genselect/p/{i}": "no readable summary" for i, answer in enumerate(answers) if answer is None
+    }
+
+
+@pytest.mark.parametrize(
+    ("limits", "too_long"),
+    [
+        ({"max_chars": 60}, True),
+        ({"count_chars": 10, "max_tokens": 1}, True),
+        ({"count_chars": 10}, False),
+        ({"count_chars": 10_000, "max_tokens": 1}, False),
+    ],
+)
+def test_a_question_too_long_to_be_read_is_left_out(limits: dict[str, int], too_long: bool) -> None:
+    rows, left = selections(config("genselect", **limits), answered(7, 1, 2, 3))
+    assert (not rows, set(left.values()) == {"question too long"}) == (too_long, too_long)
+
+
+def test_right_solutions_are_rehearsed_as_the_settings_say() -> None:
+    rows, _ = made(config("genselect"), group(problem(), answered(7, 7, 7, 1, 2, 3)))
+    assert [row.id for row in rows if isinstance(row, Example) and row.kind == "tir"] == ["tir/p/0"]  # the others say the same
+    rows, _ = made(config("genselect", rehearse=None), group(problem(), answered(7, 7, 7, 1, 2, 3)))
+    assert {row.kind for row in rows if isinstance(row, Example)} == {"genselect"}
+
+
+# ---- dpo -----------------------------------------------------------------------------------------------------------------
+
+
+def words(index: int, text: str, answer: int | None = 7, **fields: Any) -> Candidate:
+    return candidate(answer, index=index, text=text, mode="tir", **fields)
+
+
+SHORT = words(0, "seven is what three and four make")
+LONGER = words(1, "seven is what three and four make, and again seven is what three and four make")
+OTHER = words(2, "count apples on fingers until none remain whatsoever", 3)
+
+
+def pair(settings: Any, *attempts: Candidate) -> Preference | str:
+    rows, left = made(settings, group(problem(), attempts))
+    return rows[0] if rows and isinstance(rows[0], Preference) else left["dpo/p"]
+
+
+def test_the_shortest_right_one_is_preferred_to_the_longest_other() -> None:
+    found = pair(config("dpo", max_ratio=0.6), LONGER, SHORT, OTHER)
+    assert isinstance(found, Preference) and found.candidates == (0, 1) and found.similarity is None
+    assert [message.content for message in (*found.chosen, *found.rejected)] == [SHORT.text, LONGER.text]
+    assert found.messages[0].content == "What is 3 + 4?\nUse Python." and not found.messages[0].loss
+
+
+def test_or_to_the_one_least_like_it() -> None:
+    found = pair(config("dpo", rejected="least similar", max_ratio=0.7, max_similarity=0.83), SHORT, LONGER, OTHER)
+    assert isinstance(found, Preference) and found.candidates == (0, 2)
+    assert found.similarity is not None and found.similarity < 0.3
+
+
+@pytest.mark.parametrize(
+    ("settings", "attempts", "reason"),
+    [
+        ({}, (OTHER, words(3, "x", 4)), "none is right"),
+        ({}, (SHORT,), "no other attempt"),
+        ({}, (SHORT, words(4, "and on and on without an end", None, ended="length")), "no other attempt"),
+        ({}, (SHORT, words(3, "tiny", 3)), "not short enough beside the other"),
+        ({"max_ratio": 0.3}, (SHORT, LONGER), "not short enough beside the other"),
+        ({"min_chars": 40}, (SHORT, LONGER), "too short"),
+        ({"max_similarity": 0.5}, (SHORT, LONGER), "too similar"),
+    ],
+)
+def test_pairs_that_teach_nothing_are_left_out(settings: dict[str, Any], attempts: tuple[Candidate, ...], reason: str) -> None:
+    assert pair(config("dpo", **settings), *attempts) == reason
+
+
+def test_an_unfinished_attempt_is_never_one_of_a_pair() -> None:
+    unfinished = words(4, "and on and on without an end, on and on and on, " * 3, None, ended="length", abstained="no box")
+    rows, left = made(config("dpo"), group(problem(), [SHORT, LONGER, unfinished]))
+    assert isinstance(rows[0], Preference) and rows[0].candidates == (0, 1) and left == {"dpo/p/4": "ended by length"}
+
+
+def test_tool_output_carries_no_loss_on_either_side() -> None:
+    short, long = candidate(runs=(run(),)), candidate(index=1, runs=(run(),) * 3)
+    found = pair(config("dpo"), short, long)
+    assert isinstance(found, Preference)
+    assert {message.loss for message in (*found.chosen, *found.rejected) if message.role == "tool"} == {False}
+    assert "".join(message.content for message in found.rejected) == long.text
+
+
+def test_a_local_embedding_model_can_say_how_alike_two_texts_are(tmp_path: Path) -> None:
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    torch.manual_seed(1)
+    vocabulary = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *sorted(set(f"{SHORT.text} {LONGER.text} {OTHER.text}".replace(",", " ,").split())),
+    ]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary))
+    BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
+    small = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(small).save_pretrained(tmp_path)
+    by = {"by": "embedding", "model": str(tmp_path)}
+    found = pair(config("dpo", rejected="least similar", similarity=by, max_ratio=0.9), SHORT, LONGER, OTHER)
+    assert isinstance(found, Preference) and found.candidates == (0, 2)
+    assert found.similarity is not None and 0 <= found.similarity < 1
+    with pytest.raises(UserError, match=r"no such folder; put the model there, or write \{by: tfidf\}"):
+        pair(config("dpo", rejected="least similar", similarity={"by": "embedding", "model": "nowhere"}), SHORT, LONGER, OTHER)
+
+
+@pytest.mark.parametrize(("reason", "known"), [("none is right", 5), ("no verdict", None)])
+def test_a_problem_without_a_gold_is_not_said_to_have_been_failed(reason: str, known: int | None) -> None:
+    for key in ("dpo", "genselect"):
+        attempts = [one.model_copy(update={"mode": "tir"}) for one in answered(1, 2, 3, 4)]
+        assert made(config(key), group(problem(answer=known), attempts))[1][f"{key}/p"] == reason
+
+
+# ---- grpo, distill ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gold", "reason"),
+    [
+        (7, None),
+        (None, "error: the gold is no integer"),
+        (1000, "error: the gold is out of range"),
+        (-1, "error: the gold is out of range"),
+    ],
+)
+def test_a_gold_that_cannot_be_rewarded_by_is_an_error_row(gold: int | None, reason: str | None) -> None:
+    rows, left = made(config("grpo"), group(problem(answer=gold), []))
+    assert left.get("grpo/p") == reason
+    assert [(row.gold, row.messages[0].role) for row in rows if isinstance(row, Prompt)] == ([] if reason else [(7, "user")])
+
+
+def test_a_teacher_is_imitated_in_error_too_unless_told_otherwise() -> None:
+    attempts = [candidate(7), candidate(3, index=1), candidate(None, index=2, ended="length")]
+    rows, left = made(config("distill"), group(problem(), attempts))
+    assert [row.id for row in rows] == ["distill/p/0", "distill/p/1"] and left == {"distill/p/2": "ended by length"}
+    rows, _ = made(config("distill", right_only=True), group(problem(), attempts))
+    assert [row.id for row in rows] == ["distill/p/0"]
