@@ -36,7 +36,7 @@ WORDS = {
     "judge": "--candidates candidates.parquet --problems problems.parquet --model . --out out.parquet",
     "solve exam-cot": "--problems problems.parquet --model . --out out.parquet",
     "collect generated": "--out out.parquet",
-    "curate": "--generated . --files . --extracted . --exam . --out out.parquet",
+    "curate": "--generated . --files . --hub . --extracted . --benchmarks . --exam . --out out.parquet",
 }
 Folder = Path
 Edit = Callable[[dict[str, Any]], object]

@@ -14,6 +14,7 @@ from components.collect.sources.forum import unquoted
 from components.collect.stage import collect
 from components.core import rows
 from components.core.errors import UserError
+from components.core.params import read
 from components.core.types import Dropped, Problem, Topic
 from components.lib import arithmetic
 from components.lib.answers import Contest
@@ -21,6 +22,7 @@ from components.lib.answers import Contest
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 CONTEST = Contest(low=0, high=999, modulus=1000)
+LICENCES = ["Apache-2.0", "CC0-1.0", "MIT"]
 GENERATED = {"kind": "generated", "licence": "Apache-2.0", "seed": 1, "num_problems": 40, "classes": [1, 2]}
 FILE = {
     "name": "set",
@@ -38,7 +40,7 @@ real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public da
 
 
 def entry(**fields: Any) -> Collect:
-    return Collect.check({"collect": {"it": fields}}, Path("params.yaml"), "it")
+    return Collect.check({"collect": {"common": {"licences": LICENCES}, "it": fields}}, Path("params.yaml"), "it")
 
 
 def one_file(path: Path, **fields: Any) -> Collect:
@@ -59,7 +61,9 @@ def jsonl(path: Path, *records: Any) -> Path:
 
 
 def test_every_entry_of_the_project_is_a_source() -> None:
-    assert {Collect.load(ROOT / "params.yaml", key).kind for key in ("generated", "files", "exam", "forum")} == set(kinds())
+    assert {Collect.load(ROOT / "params.yaml", key).kind for key in ("generated", "files", "hub", "benchmarks", "exam", "forum")} == set(
+        kinds()
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import csv
 import gzip
 import json
 import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import deduplication
@@ -15,9 +17,10 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem
 from components.curate.canonical import canonical
-from components.curate.exam import contaminated, suspects
-from components.curate.marks import Mark
+from components.curate.leaks import Index, Look, Quote
+from components.curate.marks import Fate, Mark
 from components.curate.near import Rule, exact, near
+from components.curate.pool import Pool
 from components.curate.split import is_practice
 from components.curate.stage import Curate, curate
 from tests.making import problem
@@ -31,8 +34,12 @@ CONFIG = Curate(
     duplicate_jaccard=0.5,
     sentence_jaccard=0.2,
     contaminated_jaccard=0.5,
+    quote_words=8,
+    quoted_share=0.8,
+    tolerated=[],
     drop_suspects=False,
     practice_share=0.2,
+    cluster=None,
 )
 real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
 
@@ -41,16 +48,27 @@ def mark(name: str, statement: str, answer: int | None = 7, group: str = "") -> 
     return Mark(name, "files", group or name, answer, canonical(statement))
 
 
+def fates(marks: Iterable[Mark]) -> dict[str, Fate]:
+    """What is dropped as a duplicate or a conflict, by id."""
+    with Pool(Path(tempfile.gettempdir())) as pool:
+        for held in marks:
+            pool.add(0, held.id, held.answer, held.form)
+        alive = np.ones(len(pool), dtype=bool)
+        gone = dict(exact(pool, alive))
+        alive[list(gone)] = False
+        return {pool.ids[row]: fate for row, fate in {**gone, **dict(near(pool, alive, RULE))}.items()}
+
+
 # ---- duplicates ------------------------------------------------------------------------------------------------------------
 
 
 def test_of_exact_duplicates_the_smallest_id_stays() -> None:
-    gone = dict(exact([mark("c", "Find $x+1$."), mark("a", "find $y + 1$"), mark("b", "Find  $z+1$")]))
+    gone = fates([mark("c", "Find $x+1$."), mark("a", "find $y + 1$"), mark("b", "Find  $z+1$")])
     assert {name: fate.other for name, fate in gone.items()} == {"b": "a", "c": "a"}
 
 
 def test_the_same_statement_with_two_answers_is_dropped_with_both() -> None:
-    gone = dict(exact([mark("a", "Find $x$.", 1), mark("b", "Find $y$.", 2), mark("c", "Find $z$.", 2)]))
+    gone = fates([mark("a", "Find $x$.", 1), mark("b", "Find $y$.", 2), mark("c", "Find $z$.", 2)])
     assert {name: (fate.reason, fate.other) for name, fate in gone.items()} == {
         "a": ("conflict", "b"),
         "b": ("conflict", "a"),
@@ -63,18 +81,18 @@ def test_the_same_numbers_in_other_places_are_two_problems_where_the_answers_dif
         mark("a", "Find the least positive solution of 5x = 6 modulo 7.", 4),
         mark("b", "Find the least positive solution of 6x = 5 modulo 7.", 2),
     ]
-    assert not dict(exact(pool)) | dict(near(pool, RULE))
+    assert not fates(pool)
 
 
 def test_the_same_numbers_in_another_order_are_one_problem_where_the_answers_agree() -> None:
     pool = [mark("a", "Compute gcd(12, 18) and add 1."), mark("b", "Compute gcd(18, 12) and add 1.")]
-    assert dict(near(pool, RULE))["b"].other == "a"
+    assert fates(pool)["b"].other == "a"
 
 
 def test_another_question_about_one_story_is_another_problem() -> None:
     story = "A rectangular garden is 12 metres long and 5 metres wide, and a path of 2 metres runs all around it. "
     pool = [mark("a", story + "How many square metres has the path?"), mark("b", story + "Find the diagonal.")]
-    assert not dict(near(pool, RULE))
+    assert not fates(pool)
 
 
 @pytest.fixture(scope="module")
@@ -101,29 +119,57 @@ def test_another_question_is_seldom_a_duplicate(statements: tuple[list[Mark], di
     assert deduplication.flagged(base, variants["other question"], RULE) <= 0.09
 
 
-# ---- the exam ----------------------------------------------------------------------------------------------------------------
+# ---- the exam and the benchmarks ---------------------------------------------------------------------------------------------
 
+QUOTE = Quote(words=8, share=0.8)
 EXAM = [mark("e1", "How many coins are left when 35 coins are shared equally among 8 pirates?", group="remainder 35 8")]
+LONG = "A train with $n$ cars and 31 seats in each leaves the town of Ulm at noon, and 7 cars are taken off; $n$ is odd. Find $n$ modulo 5."
+
+
+def looks(pool: Iterable[Mark], asked: Iterable[Mark]) -> dict[str, Look]:
+    """What each row that has anything in common with the benchmarks has in common with them."""
+    index = Index(asked, RULE, QUOTE)
+    found = {held.id: index.look(held.form, held.group) for held in pool}
+    return {name: look for name, look in found.items() if look.hits or look.suspect}
 
 
 @pytest.mark.parametrize(
-    ("statement", "group", "detail"),
+    ("statement", "group", "how"),
     [
         ("How many  coins are left when 35 coins are shared equally among 8 pirates", "", "exact"),
         ("How many coins are left over when 35 coins are shared among 8 pirates equally?", "", "near"),
         ("Find 35 mod 8.", "remainder 35 8", "group"),
     ],
 )
-def test_what_the_exam_asks_is_contaminated_whatever_its_answer(statement: str, group: str, detail: str) -> None:
-    (name, fate), *_ = contaminated([mark("a", statement, 99, group)], EXAM, RULE)
-    assert (name, fate.reason, fate.other) == ("a", "contaminated", "e1")
-    assert fate.detail.startswith(detail)
+def test_what_the_exam_asks_is_contaminated_whatever_its_answer(statement: str, group: str, how: str) -> None:
+    (hit,) = looks([mark("a", statement, 99, group)], EXAM)["a"].hits
+    assert (hit.benchmark, hit.problem) == ("files", "e1")
+    assert hit.how.startswith(how)
 
 
 def test_the_exam_s_wording_with_other_numbers_is_suspect_and_not_contaminated() -> None:
     pool = [mark("a", "How many coins are left when 41 coins are shared equally among 6 pirates?"), mark("b", "Find the area of a disc.")]
-    assert not dict(contaminated(pool, EXAM, RULE))
-    assert {name: fate.other for name, fate in suspects(pool, EXAM, RULE)} == {"a": "e1"}
+    found = looks(pool, EXAM)
+    assert {name: (look.hits, look.suspect.problem) for name, look in found.items() if look.suspect} == {"a": ((), "e1")}
+
+
+def test_a_problem_inside_a_longer_text_is_found_under_other_names_and_only_with_all_its_numbers() -> None:
+    story = "Let $x$ and $y$ be coprime. First show that $x^2 + y^2$ is not divisible by 3, then find $x + y$ modulo 11. " * 3
+    pool = [
+        mark("whole", f"{story} {LONG.replace('$n$', '$m$')} Explain your reasoning to a friend who likes trains."),
+        mark("changed", f"{story} {LONG.replace('7 cars', '8 cars')}"),
+        mark("other", story),
+    ]
+    found = looks(pool, [mark("e1", LONG)])
+    assert [hit.how for hit in found["whole"].hits] == ["quoted inside a longer text"]
+    assert not any(look.hits for name, look in found.items() if name != "whole")
+
+
+def test_every_benchmark_that_asks_a_row_is_named_once() -> None:
+    asked = [mark("x1", LONG)._replace(source="x"), mark("x2", LONG)._replace(source="x"), mark("y1", LONG)._replace(source="y")]
+    (look,) = looks([mark("a", LONG)], asked).values()
+    assert [(hit.benchmark, hit.problem) for hit in look.hits] == [("x", "x1"), ("y", "y1")]
+    assert look.suspect is None
 
 
 def table(path: str) -> list[dict[str, str]]:
@@ -136,6 +182,11 @@ def lines(path: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def given_away(pool: Iterable[Mark], asked: Iterable[Mark]) -> dict[str, str]:
+    """Contaminated rows, each with the problem that it gives away."""
+    return {name: look.hits[0].problem for name, look in looks(pool, asked).items() if look.hits}
+
+
 def held(prefix: str, texts: Iterable[str]) -> list[Mark]:
     return [mark(f"{prefix}{number}", text) for number, text in enumerate(texts)]
 
@@ -145,16 +196,16 @@ def test_reference_problems_and_aime_25_are_found_among_aime_problems() -> None:
     exam = held("r", (row["problem"] for row in table("aimo_reference/aimo2_reference.csv")))
     exam += held("x", (row["question"] for row in table("aime25/aime_2025_30.csv")))
     pool = [mark(row["id"], row["problem"]) for row in table("aime_1983_2024/AIME_Dataset_1983_2024.csv")]
-    gone = dict(contaminated(pool, exam, RULE))
-    assert {fate.other for fate in gone.values()} == {asked.id for asked in exam}
+    gone = given_away(pool, exam)
+    assert set(gone.values()) == {asked.id for asked in exam}
     assert all(name.startswith(("2024_AIMO_II", "2025")) for name in gone)
 
 
 @real_data
 def test_all_of_math500_is_found_in_the_math_test_set() -> None:
     exam = held("t", (row["problem"] for row in lines("math/math500.jsonl")))
-    gone = dict(contaminated(held("m", (row["problem"] for row in lines("math/test_5000.jsonl.gz"))), exam, RULE))
-    assert len({fate.other for fate in gone.values()}) == 500
+    gone = given_away(held("m", (row["problem"] for row in lines("math/test_5000.jsonl.gz"))), exam)
+    assert len(set(gone.values())) == 500
     assert len(gone) < 550
 
 
@@ -205,7 +256,7 @@ ASKED = [problem("e1", 4, "In how many ways can one choose 3 of 17 cards and one
 
 
 def run(folder: Path, config: Curate = CONFIG, **inputs: list[Problem]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    given = {"generated": GENERATED, "files": FILES, "extracted": [], "exam": ASKED, **inputs}
+    given = {"generated": GENERATED, "files": FILES, "hub": [], "extracted": [], "benchmarks": [], "exam": ASKED, **inputs}
     for name, problems in given.items():
         rows.write(folder / name / "problems.parquet", problems, Problem)
     measured = curate(config, **{name: folder / name for name in given}, out=folder / "out")

@@ -31,7 +31,7 @@ GREEDY = Sampling(0.0, 1.0, 0, 0.0, 2048, ())
 def topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("raw") / "forum"
     entry = {"kind": "forum", "path": str(ROOT / "infra/corpus/topics.jsonl"), "licence": "Apache-2.0", "max_tokens": 24_000}
-    collect(Collect.check({"collect": {"forum": entry}}, PARAMS, "forum"), CONTEST, out=out)
+    collect(Collect.check({"collect": {"common": {"licences": ["Apache-2.0"]}, "forum": entry}}, PARAMS, "forum"), CONTEST, out=out)
     return out
 
 

@@ -114,6 +114,11 @@ def wording(form: str) -> list[str]:
     return ["#" if word[0].isdigit() else "v" if _VARIABLE.fullmatch(word) else word for word in form.split()]
 
 
+def masked(form: str) -> list[str]:
+    """The words of a canonical form with its numbers, all variables as one mark: inside a longer text they have other names."""
+    return ["v" if _VARIABLE.fullmatch(word) else word for word in form.split()]
+
+
 def _tokens(text: str) -> Iterator[str]:
     names: dict[str, str] = {}
     for place, segment in enumerate(_MATHS.split(text)):

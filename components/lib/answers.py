@@ -57,6 +57,11 @@ def read(text: str, contest: Contest) -> Reading:
     return Reading(answer, None, raw, reduced)
 
 
+def boxed(text: str) -> str | None:
+    """What stands in the last complete box of a written solution; None where there is none."""
+    return _last_box(text)[0]
+
+
 def integer(text: str) -> int | None:
     """The one integer that `text` (a box's content, an answer column) stands for, whatever its range; None where there is none."""
     if len(text) > MAX_BOX_CHARS:

@@ -1,0 +1,124 @@
+"""Which rows ask what a benchmark asks, and which only resemble one of its problems.
+
+A benchmark is any set that the project can sit as an exam. Contaminated is what shares a problem's group, its canonical form, its
+numbers and most of its wording, or holds it inside a longer text; sentences and answers are not compared here, for a lost training row
+costs little and a leaked exam problem costs the result. Suspect is what shares the wording with other numbers: a sibling of a generated
+family, or a problem with a changed constant. Benchmarks are small, and are held whole.
+
+Not covered: a problem retold in other words. No embedding model is at hand that could be tested here, and word counts (TF-IDF) rank
+such pairs no better than word pairs do.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from sys import intern
+from typing import NamedTuple
+
+from components.curate.canonical import masked, numbers
+from components.curate.marks import Mark
+from components.curate.near import Rule, Wording, Wordings, jaccard
+
+
+class Quote(NamedTuple):
+    """When a row holds a benchmark's problem inside a longer text."""
+
+    words: int
+    """A problem is cut into runs of so many words, and is found where the row has them."""
+    share: float
+    """Of those runs; and all of its numbers."""
+
+
+class Hit(NamedTuple):
+    """A problem of a benchmark that a row gives away, or resembles."""
+
+    benchmark: str
+    how: str
+    problem: str
+
+
+class Look(NamedTuple):
+    """What a row has in common with the benchmarks."""
+
+    hits: tuple[Hit, ...]
+    """At most one of each benchmark."""
+    suspect: Hit | None
+
+
+class Index:
+    """All problems of all benchmarks, found by what a row may share with them; of equals the first."""
+
+    def __init__(self, asked: Iterable[Mark], rule: Rule, quote: Quote) -> None:
+        self._rule, self._quote = rule, quote
+        self._forms: dict[str, list[Mark]] = defaultdict(list)
+        self._groups: dict[str, list[Mark]] = defaultdict(list)
+        self._numbers: dict[tuple[str, ...], list[tuple[Mark, Wording]]] = defaultdict(list)
+        self._runs: dict[str, list[int]] = defaultdict(list)
+        self._quotable: list[tuple[Mark, int, frozenset[str]]] = []
+        self._wordings = Wordings[Mark](rule)
+        for mark in asked:
+            said = Wording.of(mark.form, rule)
+            self._forms[mark.form].append(mark)
+            self._groups[mark.group].append(mark)
+            self._numbers[numbers(mark.form)].append((mark, said))
+            self._wordings.add(mark, said)
+            self._add_runs(mark)
+
+    def look(self, form: str, group: str) -> Look:
+        """What a row of this form and group has in common with the benchmarks."""
+        said = Wording.of(form, self._rule)
+        hits: dict[str, Hit] = {}
+        for mark, how in self._shared(form, group, said):
+            hits.setdefault(mark.source, Hit(intern(mark.source), intern(how), mark.id))
+        score, nearest = _nearest(said, [pair for pair in self._wordings.candidates(said) if pair[0].source not in hits])
+        if nearest is None or score < self._rule.jaccard:
+            return Look(tuple(hits.values()), None)
+        return Look(tuple(hits.values()), Hit(intern(nearest.source), intern(f"Jaccard {score:.2f}, other numbers"), nearest.id))
+
+    def _shared(self, form: str, group: str, said: Wording) -> Iterator[tuple[Mark, str]]:
+        """Problems that a row gives away, the surest sign first."""
+        for mark in self._forms.get(form, ()):
+            yield mark, "exact"
+        for mark in self._groups.get(group, ()):
+            yield mark, "group"
+        here = numbers(form)
+        scored = [(jaccard(said.pairs, other.pairs), mark) for mark, other in self._numbers.get(here, ()) if self._comparable(said, other)]
+        for score, mark in sorted(scored, key=lambda pair: -pair[0]):
+            if score >= self._rule.jaccard:
+                yield mark, f"near: Jaccard {score:.2f}, the same numbers"
+        for mark in self._quoted(form, frozenset(here)):
+            yield mark, "quoted inside a longer text"
+
+    def _comparable(self, here: Wording, there: Wording) -> bool:
+        """Whether the sizes of two sets let their Jaccard be high enough: it is at most their ratio."""
+        few, many = sorted((len(here.pairs), len(there.pairs)))
+        return few >= self._rule.jaccard * many
+
+    def _add_runs(self, mark: Mark) -> None:
+        words = masked(mark.form)
+        runs = {" ".join(words[at : at + self._quote.words]) for at in range(0, len(words) - self._quote.words + 1, self._quote.words)}
+        if len(runs) < 2:  # too short to be told from a turn of phrase
+            return
+        for run in runs:
+            self._runs[run].append(len(self._quotable))
+        self._quotable.append((mark, len(runs), frozenset(numbers(mark.form))))
+
+    def _quoted(self, form: str, here: frozenset[str]) -> Iterator[Mark]:
+        words = masked(form)
+        found: dict[int, int] = defaultdict(int)
+        for run in {" ".join(words[at : at + self._quote.words]) for at in range(len(words) - self._quote.words + 1)}:
+            for place in self._runs.get(run, ()):
+                found[place] += 1
+        for place in sorted(found):
+            mark, num_runs, needed = self._quotable[place]
+            if found[place] >= self._quote.share * num_runs and needed <= here:
+                yield mark
+
+
+def _nearest(said: Wording, candidates: Sequence[tuple[Mark, Wording]]) -> tuple[float, Mark | None]:
+    """The best Jaccard and whose it is; of equals the first."""
+    best: tuple[float, Mark | None] = (0.0, None)
+    for mark, other in candidates:
+        score = jaccard(said.pairs, other.pairs)
+        if score > best[0]:
+            best = score, mark
+    return best
