@@ -40,7 +40,7 @@ class Look(NamedTuple):
     """What a row has in common with the benchmarks."""
 
     hits: tuple[Hit, ...]
-    """At most one of each benchmark."""
+    """At most one of each benchmark, in the order in which the index took them in."""
     suspect: Hit | None
 
 
@@ -55,7 +55,9 @@ class Index:
         self._runs: dict[str, list[int]] = defaultdict(list)
         self._quotable: list[tuple[Mark, int, frozenset[str]]] = []
         self._wordings = Wordings[Mark](rule)
+        self._benchmarks: dict[str, int] = {}
         for mark in asked:
+            self._benchmarks.setdefault(mark.source, len(self._benchmarks))
             said = Wording.of(mark.form, rule)
             self._forms[mark.form].append(mark)
             self._groups[mark.group].append(mark)
@@ -66,13 +68,14 @@ class Index:
     def look(self, form: str, group: str) -> Look:
         """What a row of this form and group has in common with the benchmarks."""
         said = Wording.of(form, self._rule)
-        hits: dict[str, Hit] = {}
+        found: dict[str, Hit] = {}
         for mark, how in self._shared(form, group, said):
-            hits.setdefault(mark.source, Hit(intern(mark.source), intern(how), mark.id))
-        score, nearest = _nearest(said, [pair for pair in self._wordings.candidates(said) if pair[0].source not in hits])
+            found.setdefault(mark.source, Hit(intern(mark.source), intern(how), mark.id))
+        hits = tuple(found[name] for name in sorted(found, key=self._benchmarks.__getitem__))
+        score, nearest = _nearest(said, [pair for pair in self._wordings.candidates(said) if pair[0].source not in found])
         if nearest is None or score < self._rule.jaccard:
-            return Look(tuple(hits.values()), None)
-        return Look(tuple(hits.values()), Hit(intern(nearest.source), intern(f"Jaccard {score:.2f}, other numbers"), nearest.id))
+            return Look(hits, None)
+        return Look(hits, Hit(intern(nearest.source), intern(f"Jaccard {score:.2f}, other numbers"), nearest.id))
 
     def _shared(self, form: str, group: str, said: Wording) -> Iterator[tuple[Mark, str]]:
         """Problems that a row gives away, the surest sign first."""
