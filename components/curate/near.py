@@ -8,8 +8,9 @@ their word pairs; one problem under two answers in two wordings (of 51 such pair
 "smallest", 6x = 5 for 5x = 6 modulo 7).
 """
 
+import heapq
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -98,10 +99,19 @@ class Wordings(Generic[M]):
 
     def candidates(self, said: Wording) -> Iterable[tuple[M, Wording]]:
         """In the order in which they were added."""
-        places: set[int] = set()
+        return (self._held[place] for place in sorted(self._shared(said)))
+
+    def likeliest(self, said: Wording, most: int) -> Iterable[tuple[M, Wording]]:
+        """At most so many, those with the most bands in common first, of equals the first: families repeat their wording by the hundred."""
+        shared = self._shared(said)
+        return (self._held[place] for place in heapq.nsmallest(most, shared, key=lambda place: (-shared[place], place)))
+
+    def _shared(self, said: Wording) -> Counter[int]:
+        """How many bands each has in common, by place."""
+        found = Counter[int]()
         for band, key in zip(self._bands, said.bands, strict=True):
-            places.update(band.get(key, ()))
-        return (self._held[place] for place in sorted(places))
+            found.update(band.get(key, ()))
+        return found
 
 
 def jaccard(here: frozenset[str], there: frozenset[str]) -> float:
