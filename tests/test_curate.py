@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import deduplication
-from components.core import rows
+from components.core import rows, shards
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem
 from components.curate.canonical import canonical
@@ -289,6 +289,67 @@ def test_no_group_sits_on_two_sides_and_a_new_row_moves_no_other(tmp_path: Path)
     assert {*sides.values()} == {"train", "practice"}
     _, more = run(tmp_path / "after", extracted=[problem("n1", 3, "A wholly new question about 77 zebras.")])
     assert sides.items() <= {row.id: name for name in ("train", "practice") for row in more[name]}.items()
+
+
+PUBLIC = [
+    problem("x1", None, "How many ways are there to seat $4$ guests at $9$ tables?").model_copy(update={"source": "olympic"}),
+    problem("x2", None, "Find the largest prime below 31, and prove that it is one.").model_copy(update={"source": "olympic"}),
+    problem("x3", None, "What is love?").model_copy(update={"source": "poems"}),
+]
+
+
+def test_what_a_benchmark_asks_is_dropped_under_its_name_and_the_index_is_kept(tmp_path: Path) -> None:
+    measured, out = run(tmp_path, benchmarks=PUBLIC)
+    assert {row.id: (row.detail, row.other) for row in out["dropped"] if row.reason == "contaminated"} == {
+        "f1": ("olympic: exact", "x1"),
+        "f6": ("test: exact", "e1"),
+    }
+    assert measured["benchmarks"] == {"olympic": 2, "poems": 1, "test": 2}
+    index = list(rows.read(tmp_path / "out/benchmarks.parquet", Problem))
+    assert [(row.id, row.source) for row in index] == [(row.id, row.source) for row in [*ASKED, *PUBLIC]]
+
+
+def test_rows_of_a_tolerated_benchmark_stay_and_name_it(tmp_path: Path) -> None:
+    measured, out = run(tmp_path, CONFIG.model_copy(update={"tolerated": ["olympic"]}), benchmarks=PUBLIC)
+    kept = {row.id: row.contaminated_by for row in [*out["train"], *out["practice"]]}
+    assert {name: by for name, by in kept.items() if by} == {"f1": ("olympic",)}
+    assert measured["tolerated"] == {"olympic": 1}
+    assert "f6" not in kept
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "olympics",
+            r"curate\.tolerated: no benchmark 'olympics', did you mean 'olympic'\?; there are: olympic, poems \(see collect\.benchm",
+        ),
+        ("test", r"curate\.tolerated: 'test' is the exam's; its problems may not be trained on"),
+    ],
+)
+def test_a_benchmark_that_vanished_or_is_the_exam_cannot_be_tolerated(tmp_path: Path, name: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        run(tmp_path, CONFIG.model_copy(update={"tolerated": [name]}), benchmarks=PUBLIC)
+
+
+def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(shards, "BATCH", 16)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # workers start elsewhere
+    run(tmp_path / "here", benchmarks=PUBLIC)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        run(tmp_path / "there", CONFIG.model_copy(update={"cluster": "local"}), benchmarks=PUBLIC)
+    finally:
+        ray.shutdown()
+    for path in sorted((tmp_path / "here/out").iterdir()):
+        assert path.read_bytes() == (tmp_path / "there/out" / path.name).read_bytes()
+
+
+def test_nothing_but_the_sets_is_left_beside_them(tmp_path: Path) -> None:
+    run(tmp_path)
+    names = ("benchmarks", "dropped", "exam", "practice", "suspects", "train")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{name}.parquet" for name in names]
 
 
 def test_suspects_are_dropped_where_params_say_so(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ LOCAL = "local"
 BATCH = 2048
 
 
-def batches(rows: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
-    """The rows in lists of `size`, the last one shorter."""
+def batches(rows: Iterable[T]) -> Iterator[list[T]]:
+    """The rows in lists of BATCH, the last one shorter."""
     left = iter(rows)
-    while batch := list(islice(left, size)):
+    while batch := list(islice(left, BATCH)):
         yield batch
 
 
