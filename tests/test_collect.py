@@ -147,7 +147,10 @@ GOOD = {"id": 1, "problem": "What is 2 + 3?", "answer": 5}
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"answer": "1/2"}, "answer not an integer"),
+        ({"answer": "3/4"}, "answer not an integer"),
+        ({"answer": float("inf")}, "answer not an integer"),
+        ({"answer": "1e400"}, "answer not an integer"),
+        ({"answer": 10**400}, "answer not an integer"),
         ({"answer": 5.5}, "answer not an integer"),
         ({"answer": [5]}, "answer not an integer"),
         ({"answer": 1000}, "answer out of range"),
@@ -160,6 +163,7 @@ GOOD = {"id": 1, "problem": "What is 2 + 3?", "answer": 5}
         ({"problem": "a\0b"}, "statement not clean text"),
         ({"problem": "a\ud800b"}, "statement not clean text"),
         ({"problem": "x" * 20_001}, "statement too long"),
+        ({"problem": "x" * 10_000_000}, "statement too long"),
     ],
 )
 def test_an_unusable_row_is_dropped_with_its_reason_or_stops_an_exam(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
@@ -208,6 +212,10 @@ def test_an_answer_may_be_written_in_many_ways(tmp_path: Path, answer: Any) -> N
         ("rows.jsonl.gz", gzip.compress(b'{"problem": "Q", "id": 1, "answer": 1}\n', mtime=0)[:-9], {}, "not whole gzip data"),
         ("rows.parquet", b"PAR1 not", {}, "not a whole parquet file"),
         ("rows.csv", b"id,problem,answer\n7,Q,2\n7,R,3\n", {}, r"row 2: the id 'set-7' is there twice"),
+        ("rows.jsonl", b'{"id": 1, "problem": "a\0b", "answer": 1}\n', {}, "line 1: not JSON"),
+        ("rows.jsonl", b'{"id": 1, "problem": "Q", "answer": 1' + b"0" * 5000 + b"}\n", {}, "line 1: not JSON"),
+        ("rows.csv", b"id,problem,answer\nx\0y,Q,2\n", {}, "the field 'id' is no id"),
+        ("rows.jsonl", b'{"id": 1, "chat": [{"text": "Q"}], "answer": 1}\n', {"statement": "chat.1.text"}, "no field 'chat.1.text'"),
     ],
 )
 def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, name: str, data: bytes | None, fields: Any, message: str) -> None:
@@ -215,6 +223,37 @@ def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, name: str
         (tmp_path / name).write_bytes(data)
     with pytest.raises(UserError, match=message):
         collect(one_file(tmp_path / name, **fields), CONTEST, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {**GENERATED, "licence": "unknown"},
+        {"kind": "files", "files": [{**FILE, "path": "nowhere.jsonl", "licence": "unknown"}]},
+        {"kind": "forum", "path": "nowhere.jsonl", "licence": "unknown", "max_tokens": 10},
+    ],
+)
+def test_a_licence_that_is_not_on_the_list_is_refused_before_anything_is_read(tmp_path: Path, fields: dict[str, Any]) -> None:
+    with pytest.raises(
+        UserError, match=r"the licence 'unknown' is not among collect\.common\.licences \(Apache-2\.0, CC0-1\.0, MIT\); add"
+    ):
+        collect(entry(**fields), CONTEST, out=tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("solution", "reason"),
+    [
+        ("So $\\boxed{16}$, not \\boxed{7}.", None),
+        ("Half: \\boxed{3}, in all \\boxed{\\frac{\\sqrt{2}}{2}}.", "answer not an integer"),
+        ("It is 16.", "no answer"),
+        ("It is \\boxed{16", "no answer"),
+    ],
+)
+def test_an_answer_may_stand_in_the_last_box_of_a_solution(tmp_path: Path, solution: str, reason: str | None) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", {"id": 1, "problem": "Q", "steps": [{"text": solution}]})
+    kept, dropped, _ = problems(one_file(path, answer="steps.0.text", answer_pattern="boxed"), tmp_path / "out")
+    assert ([problem.answer for problem in kept], [row.reason for row in dropped]) == (([7], []) if reason is None else ([], [reason]))
 
 
 def test_ids_of_two_files_may_not_clash(tmp_path: Path) -> None:
