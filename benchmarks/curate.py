@@ -1,11 +1,11 @@
 """Curate at size: time and memory of the whole stage, what it misses and what it wrongly takes, beside the obvious library way.
 
-    python -m benchmarks.curate --rows 10000 30000 --library 10000
+    python -m benchmarks.curate --curate 10000 30000 --library 10000 --collect 100000
 
-Statements are those of benchmarks/deduplication.py. Of each size, one row in fifty is planted: a rewording of another row, a row with one
-number changed, a rewording of a benchmark's problem, or one with a number changed. Each size runs in a process of its own, whose peak
-memory is read from the kernel. The library way is datasketch's MinHashLSH over word 5-shingles, Jaccard 0.5, for duplicates and
-benchmark alike (datatrove and text-dedup, which wrap the same algorithm, are not installed here). Prints one line per run.
+Statements are those of benchmarks/deduplication.py. For one row in fifty a rewording is planted and a copy with one number changed, and
+so it is for the problems of a benchmark. Each size runs in a process of its own, whose peak memory is read from the kernel. The library
+way is datasketch's MinHashLSH over word 5-shingles, Jaccard 0.5, for duplicates and benchmark alike (datatrove and text-dedup, which
+build on the same algorithm, are not installed here). Prints one line per run.
 """
 
 import argparse
@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.deduplication import REWORDINGS, VARIANTS, Draft, drafts
+from components.collect.source import Collect
+from components.collect.stage import collect
 from components.core import rows
 from components.core.types import Dropped, Problem
 from components.curate.stage import Curate, curate
+from components.lib.answers import Contest
 
 NUM_BENCHMARK = 1000
 ONE_IN = 50
-"""Rows that have a planted variant: with both rates, four in fifty."""
+"""Rows that have a planted rewording, and a copy with one number changed."""
 
 
 class Planted(NamedTuple):
@@ -36,21 +39,18 @@ class Planted(NamedTuple):
     stay: set[str]
 
 
-def sources(num_rows: int, seed: int) -> tuple[dict[str, list[Problem]], Planted]:
-    """Rows of all inputs, and what was planted among them."""
+def sources(num_rows: int, seed: int) -> dict[str, list[Problem]]:
+    """Rows of all inputs; the planted ones are named as `_planted` says."""
     chance = random.Random(seed)
     made = drafts(num_rows + NUM_BENCHMARK, seed)
     benchmark, base = made[:NUM_BENCHMARK], made[NUM_BENCHMARK:]
     variants = {kind: VARIANTS[kind] for kind in (*REWORDINGS, "one number changed")}
-    planted = Planted(set(), set())
 
     def plant(prefix: str, origin: list[Draft]) -> Iterator[Problem]:
         for number, draft in enumerate(origin):
             kind = chance.choice(REWORDINGS)
             yield _problem(f"z-{prefix}-go-{number}", variants[kind](draft, chance))
             yield _problem(f"z-{prefix}-stay-{number}", variants["one number changed"](draft, chance))
-            planted.go.add(f"z-{prefix}-go-{number}")
-            planted.stay.add(f"z-{prefix}-stay-{number}")
 
     num_planted = max(1, num_rows // ONE_IN)
     extra = [*plant("again", base[:num_planted]), *plant("leak", benchmark[: min(num_planted, NUM_BENCHMARK)])]
@@ -58,7 +58,7 @@ def sources(num_rows: int, seed: int) -> tuple[dict[str, list[Problem]], Planted
     asked = [_problem(f"b-{number}", draft.text()).model_copy(update={"source": "asked"}) for number, draft in enumerate(benchmark)]
     exam = [_problem("e-0", "What is asked in no other row?").model_copy(update={"source": "exam"})]
     empty: list[Problem] = []
-    return {"generated": empty, "files": files, "hub": extra, "extracted": empty, "benchmarks": asked, "exam": exam}, planted
+    return {"generated": empty, "files": files, "hub": extra, "extracted": empty, "benchmarks": asked, "exam": exam}
 
 
 def _problem(name: str, statement: str) -> Problem:
@@ -97,20 +97,29 @@ def library(folder: Path) -> set[str]:
     return gone
 
 
-def once(way: str, num_rows: int, folder: Path, seed: int, cluster: str | None) -> None:
+def collected(folder: Path) -> None:
+    """The same rows from one jsonl file through the stage that reads files."""
+    entry = {"name": "made", "path": str(folder / "rows.jsonl"), "sha256": None, "licence": "CC0-1.0", "id": "id", "statement": "statement"}
+    entry |= {"answer": "answer", "answer_pattern": None, "on_bad_answer": "drop", "group": None, "limit": None}
+    section = {"common": {"licences": ["CC0-1.0"]}, "files": {"kind": "files", "files": [entry]}}
+    collect(Collect.check({"collect": section}, Path("params.yaml"), "files"), Contest.load(), out=folder / "raw")
+
+
+def once(way: str, num_rows: int, folder: Path, cluster: str | None) -> None:
     """One way at one size, in this process; the rows were written by another."""
-    planted = _planted(num_rows)
     begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
-    gone = ours(folder, cluster) if way == "curate" else library(folder)
+    gone = ours(folder, cluster) if way == "curate" else library(folder) if way == "library" else collected(folder)
     after = resource.getrusage(resource.RUSAGE_SELF)
     wall, busy = time.monotonic() - begun, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    caught, wrong = len(gone & planted.go) / len(planted.go), len(gone & planted.stay) / len(planted.stay)
-    others = len(gone - planted.go - planted.stay) / num_rows
-    print(
-        f"{way:8} {num_rows:>9,} rows {wall:8.1f} s {busy:8.1f} CPU-s {num_rows / wall:9,.0f} rows/s {after.ru_maxrss / 2**20:6.2f} GB   "
-        f"rewordings found {caught:.4f}   one number changed, flagged {wrong:.4f}   other rows flagged {others:.4f}",
-        flush=True,
+    said = (
+        f"{way:8} {num_rows:>9,} rows {wall:8.1f} s {busy:8.1f} CPU-s {num_rows / busy:9,.0f} rows/CPU-s {after.ru_maxrss / 2**20:6.2f} GB"
     )
+    if gone is not None:
+        planted = _planted(num_rows)
+        caught, wrong = len(gone & planted.go) / len(planted.go), len(gone & planted.stay) / len(planted.stay)
+        others = len(gone - planted.go - planted.stay) / num_rows
+        said += f"   rewordings found {caught:.4f}   one number changed, flagged {wrong:.4f}   other rows flagged {others:.4f}"
+    print(said, flush=True)
 
 
 def _planted(num_rows: int) -> Planted:
@@ -122,28 +131,34 @@ def _planted(num_rows: int) -> Planted:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="*", default=[10_000], help="sizes for curate")
-    parser.add_argument("--library", type=int, nargs="*", default=[], help="sizes for the library way")
+    for way, text in (("curate", "the whole stage"), ("library", "plain MinHash"), ("collect", "the stage that reads files")):
+        parser.add_argument(f"--{way}", type=int, nargs="*", default=[], metavar="ROWS", help=f"sizes: {text}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cluster", help="as curate.cluster")
     parser.add_argument("--folder", type=Path, help="one run in this process over rows that lie there")
     given = parser.parse_args()
+    sizes = {way: getattr(given, way) for way in ("curate", "library", "collect")}
     if given.folder:
-        way, sizes = ("curate", given.rows) if given.rows else ("library", given.library)
-        once(way, sizes[0], given.folder, given.seed, given.cluster)
+        way = next(way for way in sizes if sizes[way])
+        once(way, sizes[way][0], given.folder, given.cluster)
         return
-    for num_rows in sorted({*given.rows, *given.library}):
+    for num_rows in sorted({size for some in sizes.values() for size in some}):
         with tempfile.TemporaryDirectory() as name:
-            made, _ = sources(num_rows, given.seed)
-            for source, problems in made.items():
-                rows.write(Path(name) / source / "problems.parquet", problems, Problem)
-            del made
-            for way, sizes in (("curate", given.rows), ("library", given.library)):
-                if num_rows in sizes:
-                    other = ["--library"] if way == "curate" else ["--rows"]
-                    flags = ["--rows" if way == "curate" else "--library", str(num_rows), *other, "--folder", name]
-                    cluster = ["--cluster", given.cluster] if given.cluster else []
-                    subprocess.run([sys.executable, "-m", "benchmarks.curate", *flags, *cluster], check=True)
+            _write(Path(name), num_rows, given.seed)
+            for way in (way for way in sizes if num_rows in sizes[way]):
+                cluster = ["--cluster", given.cluster] if given.cluster else []
+                subprocess.run(
+                    [sys.executable, "-m", "benchmarks.curate", f"--{way}", str(num_rows), "--folder", name, *cluster], check=True
+                )
+
+
+def _write(folder: Path, num_rows: int, seed: int) -> None:
+    made = sources(num_rows, seed)
+    for source, problems in made.items():
+        rows.write(folder / source / "problems.parquet", problems, Problem)
+    with (folder / "rows.jsonl").open("w", encoding="utf-8") as lines:
+        for problem in (*made["files"], *made["hub"]):
+            lines.write(problem.model_dump_json() + "\n")
 
 
 if __name__ == "__main__":
