@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from components.core.errors import UserError
 
@@ -39,8 +39,9 @@ def mapped(work: Callable[[list[T]], R], given: Iterable[list[T]], cluster: str 
         cores = len(os.sched_getaffinity(0)) if address is None else None
         ray.init(address=address, num_cpus=cores, include_dashboard=False, log_to_driver=False)
     try:
-        held, task = ray.put(work), ray.remote(_worked)
-        width, waiting = 2 * max(1, int(ray.cluster_resources().get("CPU", 1))), deque[object]()
+        held = ray.put(work)
+        task: Any = ray.remote(_worked)
+        width, waiting = 2 * max(1, int(ray.cluster_resources().get("CPU", 1))), deque[Any]()
         for batch in given:
             waiting.append(task.remote(held, batch))
             if len(waiting) >= width:

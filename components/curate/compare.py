@@ -1,5 +1,6 @@
 """The row-wise step: from a problem to what the sets are compared by. A pure function of the batch, so that shards may run anywhere."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from components.core.types import Problem
@@ -21,7 +22,8 @@ class Compared(NamedTuple):
     look: Look
 
 
-class Compare(NamedTuple):
+@dataclass(frozen=True)
+class Compare:
     """What rows are compared with."""
 
     index: Index | None

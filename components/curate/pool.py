@@ -89,12 +89,12 @@ class Pool:
     def _groups(self, alive: Any, *columns: Any) -> Iterator[list[int]]:
         import numpy as np
 
-        place = np.empty(len(self), dtype=np.int64)
+        place: Any = np.empty(len(self), dtype=np.int64)
         place[self._rank()] = np.arange(len(self))
         rows = np.flatnonzero(alive)
         keys = [np.array(column)[rows] for column in columns]
         order = np.lexsort((place[rows], *keys))
-        changes = np.zeros(max(len(rows) - 1, 0), dtype=bool)
+        changes: Any = np.zeros(max(len(rows) - 1, 0), dtype=bool)
         for key in keys:
             changes |= key[order][1:] != key[order][:-1]
         edges = np.concatenate(([0], np.flatnonzero(changes) + 1, [len(rows)]))
