@@ -160,6 +160,8 @@ def test_a_problem_inside_a_longer_text_is_found_under_other_names_and_only_with
         mark("changed", f"{story} {LONG.replace('7 cars', '8 cars')}"),
         mark("other", story),
     ]
+    sum_of = "An arithmetic sequence starts with 11 and has common difference 4. Find the sum of its first {} terms, and write it down."
+    assert not any(look.hits for look in looks([mark("five", sum_of.format(5))], [mark("four", sum_of.format(4))]).values())
     found = looks(pool, [mark("e1", LONG)])
     assert [hit.how for hit in found["whole"].hits] == ["quoted inside a longer text"]
     assert not any(look.hits for name, look in found.items() if name != "whole")

@@ -31,7 +31,7 @@ class Quote(NamedTuple):
     words: int
     """A problem is cut into runs of so many words, and is found where the row has them."""
     share: float
-    """Of those runs; and all of its numbers."""
+    """Of those runs; and all of its numbers, as often as it has them."""
 
 
 class Hit(NamedTuple):
@@ -61,7 +61,7 @@ class Index:
         self._runs: dict[str, list[int]] = defaultdict(list)
         self._ends: set[tuple[str, str]] = set()
         """First and last words of all runs: most of a row's runs need not be put together."""
-        self._quotable: list[tuple[Mark, int, frozenset[str]]] = []
+        self._quotable: list[tuple[Mark, int, Counter[str]]] = []
         self._wordings = Wordings[Mark](rule)
         self._benchmarks: dict[str, int] = {}
         worded, runs = set[tuple[str, frozenset[str]]](), dict[Mark, set[str]]()
@@ -100,7 +100,7 @@ class Index:
         for score, mark in sorted(scored, key=lambda pair: -pair[0]):
             if score >= self._rule.jaccard:
                 yield mark, f"near: Jaccard {score:.2f}, the same numbers"
-        for mark in self._quoted(form, frozenset(here)):
+        for mark in self._quoted(form):
             yield mark, "quoted inside a longer text"
 
     def _comparable(self, here: Wording, there: Wording) -> bool:
@@ -118,9 +118,9 @@ class Index:
             for run in own:
                 self._runs[run].append(len(self._quotable))
                 self._ends.add((run[: run.index(" ")], run[run.rindex(" ") + 1 :]))
-            self._quotable.append((mark, len(own), frozenset(numbers(mark.form))))
+            self._quotable.append((mark, len(own), _repeated_numbers(mark.form)))
 
-    def _quoted(self, form: str, here: frozenset[str]) -> Iterator[Mark]:
+    def _quoted(self, form: str) -> Iterator[Mark]:
         words, size = masked(form), self._quote.words
         begins = [at for at, ends in enumerate(zip(words, words[size - 1 :], strict=False)) if ends in self._ends]
         found = Counter[int]()
@@ -128,8 +128,13 @@ class Index:
             found.update(self._runs.get(run, ()))
         for place in sorted(found):
             mark, num_runs, needed = self._quotable[place]
-            if found[place] >= self._quote.share * num_runs and needed <= here:
+            if found[place] >= self._quote.share * num_runs and needed <= _repeated_numbers(form):
                 yield mark
+
+
+def _repeated_numbers(form: str) -> Counter[str]:
+    """How often each number stands there: "from 4, 4 times" is not "from 4, 5 times"."""
+    return Counter(word for word in form.split() if word[0].isdigit())
 
 
 def _cut(words: Sequence[str], size: int) -> set[str]:
