@@ -26,6 +26,7 @@ from components.core import rows
 from components.core.types import Dropped, Problem
 from components.curate.stage import Curate, curate
 from components.lib.answers import Contest
+from components.lib.engine.config import Engines
 
 NUM_BENCHMARK = 1000
 ONE_IN = 50
@@ -69,7 +70,7 @@ def ours(folder: Path, cluster: str | None) -> set[str]:
     """Ids that the stage drops."""
     names = ("generated", "files", "hub", "extracted", "benchmarks", "exam")
     config = Curate.load().model_copy(update={"cluster": cluster})
-    curate(config, **{name: folder / name for name in names}, out=folder / "out")
+    curate(config, Engines.load(), **{name: folder / name for name in names}, out=folder / "out", work=folder / "work")
     return {row.id for row in rows.read(folder / "out/dropped.parquet", Dropped)}
 
 

@@ -17,14 +17,18 @@ from components.core import rows, shards
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem
 from components.curate.canonical import canonical
+from components.curate.confirm import Confirm, says_same
 from components.curate.leaks import Index, Look, Quote
 from components.curate.marks import Fate, Mark
 from components.curate.near import Rule, exact, near
 from components.curate.pool import Pool
 from components.curate.split import is_practice
 from components.curate.stage import Curate, curate
+from components.lib.engine.config import Engines
+from components.lib.engine.protocol import EngineError
 from tests.making import problem
 
+ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 RULE = Rule(jaccard=0.5, sentence_jaccard=0.2, num_perm=128, bands=32, seed=1)
 CONFIG = Curate(
@@ -39,6 +43,7 @@ CONFIG = Curate(
     tolerated=[],
     drop_suspects=False,
     practice_share=0.2,
+    confirm=Confirm(engine=None, model="none", both_ways=True, max_tokens=16, at_once=2),
     cluster=None,
 )
 real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
@@ -261,7 +266,8 @@ def run(folder: Path, config: Curate = CONFIG, **inputs: list[Problem]) -> tuple
     given = {"generated": GENERATED, "files": FILES, "hub": [], "extracted": [], "benchmarks": [], "exam": ASKED, **inputs}
     for name, problems in given.items():
         rows.write(folder / name / "problems.parquet", problems, Problem)
-    measured = curate(config, **{name: folder / name for name in given}, out=folder / "out")
+    inputs_at = {name: folder / name for name in given}
+    measured = curate(config, Engines.load(ROOT / "params.yaml"), **inputs_at, out=folder / "out", work=folder)
     kinds: dict[str, type[Any]] = {"train": Problem, "practice": Problem, "exam": Problem, "dropped": Dropped, "suspects": Dropped}
     return measured, {name: list(rows.read(folder / "out" / f"{name}.parquet", kind)) for name, kind in kinds.items()}
 
@@ -352,6 +358,49 @@ def test_nothing_but_the_sets_is_left_beside_them(tmp_path: Path) -> None:
     run(tmp_path)
     names = ("benchmarks", "dropped", "exam", "practice", "suspects", "train")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{name}.parquet" for name in names]
+
+
+def asking(folder: Path, replies: dict[str, str], **fields: object) -> Curate:
+    """A config whose suspects are put to a model that replies as recorded."""
+    lines = [json.dumps({"key": key, "reply": reply}) for key, reply in replies.items()]
+    folder.mkdir(exist_ok=True)
+    (folder / "said.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    confirm = CONFIG.confirm.model_copy(update={"engine": "scripted", "model": str(folder / "said.jsonl"), **fields})
+    return CONFIG.model_copy(update={"confirm": confirm})
+
+
+@pytest.mark.parametrize(
+    ("replies", "both_ways", "confirmed"),
+    [
+        ({"f7/same": "Same."}, False, 1),
+        ({"f7/same": "different", "f7/same-back": "same"}, True, 1),
+        ({"f7/same": "different", "f7/same-back": "Different: 4 of 18."}, True, 0),
+        ({"f7/same": "They are the same.", "f7/same-back": ""}, True, 0),
+    ],
+)
+def test_a_suspect_that_a_model_calls_the_same_is_contaminated(
+    tmp_path: Path, replies: dict[str, str], both_ways: bool, confirmed: int
+) -> None:
+    measured, out = run(tmp_path, asking(tmp_path, replies, both_ways=both_ways))
+    gone = {row.id: (row.reason, row.detail, row.other) for row in out["dropped"] if row.id == "f7"}
+    assert gone == ({"f7": ("contaminated", "test: a model calls them the same", "e1")} if confirmed else {})
+    assert [row.id for row in out["suspects"]] == ([] if confirmed else ["f7"])
+    assert measured["confirmed"] == confirmed
+
+
+def test_a_model_that_dies_half_way_is_asked_only_what_is_left(tmp_path: Path) -> None:
+    files = [*FILES, problem("f8", 5, "In how many ways can one choose 5 of 19 cards and one of 7 stones?")]
+    given = asking(tmp_path, {"f7/same": "same"}, both_ways=False, at_once=1)
+    with pytest.raises(EngineError, match="f8/same"):
+        run(tmp_path, given, files=files)
+    (tmp_path / "said.jsonl").write_text(json.dumps({"key": "f8/same", "reply": "different"}), encoding="utf-8")
+    measured, out = run(tmp_path, given, files=files)
+    assert measured["confirmed"] == 1
+    assert [row.id for row in out["suspects"]] == ["f8"]
+
+
+def test_only_the_first_word_of_a_verdict_counts() -> None:
+    assert [says_same(text) for text in ("same", "**Same**: yes", "sameness", "not the same", "")] == [True, True, False, False, False]
 
 
 def test_suspects_are_dropped_where_params_say_so(tmp_path: Path) -> None:

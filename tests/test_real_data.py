@@ -59,7 +59,7 @@ def _stages() -> dict[str, dict[str, Any]]:
     metrics = {name: collect(Collect.load(key=name), contest, out=raw / name) for name in SOURCES}
     metrics["extract"] = extract(Extract.load(), Engines.load(), contest, topics=raw / "forum", out=extracted, work=work)
     inputs = {name: raw / name for name in ("generated", "files", "hub", "benchmarks", "exam")}
-    metrics["curate"] = curate(Curate.load(), **inputs, extracted=extracted, out=problems)
+    metrics["curate"] = curate(Curate.load(), Engines.load(), **inputs, extracted=extracted, out=problems, work=work)
     metrics["validate"] = validate(Validate.load(key="problems"), contest, data=problems, out=data / "validation.json")
     return metrics
 

@@ -7,7 +7,7 @@ family, or a problem with a changed constant. Benchmarks are small, and are held
 
 Not covered: a problem retold in other words. Of the ten pairs of NeMo-Skills' contamination example eight are found. The nearest
 neighbour by TF-IDF is right for the other two as well, but at a cosine (0.40, 0.56) that a tenth and a hundredth of unrelated AIME
-problems reach: no score alone can decide there.
+problems reach: no score alone can decide there. Suspects can be put to a model instead (confirm.py).
 """
 
 from collections import Counter, defaultdict

@@ -5,6 +5,7 @@ all further comparing is done; later ones write the sets, in the order of the in
 Does not know where the problems came from.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -16,15 +17,17 @@ from pydantic import Field
 from components.core import rows, shards
 from components.core.errors import UserError
 from components.core.params import Config, nearest
-from components.core.runner import In, Metrics, Out
+from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Dropped, Problem
 from components.curate.canonical import canonical, normalise
 from components.curate.compare import NOTHING, Compare
+from components.curate.confirm import Confirm, Pair, confirmed
 from components.curate.funnel import Funnel
 from components.curate.leaks import Index, Look, Quote
 from components.curate.marks import Fate, Mark
 from components.curate.near import Rule, exact, near
 from components.curate.pool import NO_ANSWER, Pool
+from components.lib.engine.config import Engines, open_engine
 
 EXAM = "exam"
 PROBLEMS = "problems.parquet"
@@ -55,6 +58,8 @@ class Curate(Config, section="curate"):
     """Whether rows worded like a benchmark's problem with other numbers are left out, too."""
     practice_share: float = Field(ge=0, le=1)
     """Of the groups, held out from training."""
+    confirm: Confirm
+    """A model's word on the suspects: those that it calls the same are contaminated."""
     cluster: str | None
     """Where rows are compared with the benchmarks: null, in this process; `local`, Ray on all cores here; or a Ray cluster's address."""
 
@@ -66,7 +71,9 @@ class Curate(Config, section="curate"):
         return Rule(jaccard, self.sentence_jaccard, self.num_perm, self.bands, self.seed)
 
 
-def curate(config: Curate, *, generated: In, files: In, hub: In, extracted: In, benchmarks: In, exam: In, out: Out) -> Metrics:
+def curate(
+    config: Curate, engines: Engines, *, generated: In, files: In, hub: In, extracted: In, benchmarks: In, exam: In, out: Out, work: Work
+) -> Metrics:
     """Merges all sources, drops what repeats, contradicts or gives a benchmark away, and splits the rest."""
     folders = {"generated": generated, "files": files, "hub": hub, "extracted": extracted, EXAM: exam}
     inputs = {name: folder / PROBLEMS for name, folder in folders.items()}
@@ -75,7 +82,9 @@ def curate(config: Curate, *, generated: In, files: In, hub: In, extracted: In, 
     index = Index(_marks(asked.values()), config.rule(config.contaminated_jaccard), Quote(config.quote_words, config.quoted_share))
     with Pool(out) as pool:
         read = _read(config, inputs, index, pool)
-        funnel, resembling = _sift(config, pool, read)
+        funnel = _repeats(config, pool, read)
+        same = _same(config, engines, inputs, asked, read, funnel, work / "verdicts.jsonl")
+        resembling = _leaks(config, read, funnel)
     side = _sides(funnel, read)
     written = {
         name: rows.write(out / f"{name}.parquet", _chosen(inputs.values(), side == number, read), Problem) for number, name in SIDES.items()
@@ -83,7 +92,7 @@ def curate(config: Curate, *, generated: In, files: In, hub: In, extracted: In, 
     written["dropped"] = rows.write(out / "dropped.parquet", _left(inputs.values(), funnel.fates), Dropped)
     written["suspects"] = rows.write(out / "suspects.parquet", _left(inputs.values(), resembling), Dropped)
     rows.write(out / "benchmarks.parquet", _each(asked.values()), Problem)
-    return {**funnel.metrics(list(inputs)), "written": written, "benchmarks": known, "tolerated": _tolerated(read, side)}
+    return {**funnel.metrics(list(inputs)), "written": written, "benchmarks": known, "confirmed": same, "tolerated": _tolerated(read, side)}
 
 
 class Read(NamedTuple):
@@ -132,8 +141,8 @@ def _read(config: Curate, inputs: Mapping[str, Path], index: Index, pool: Pool) 
     return Read(num_pool, practice, looks)
 
 
-def _sift(config: Curate, pool: Pool, read: Read) -> tuple[Funnel, dict[int, Fate]]:
-    """Takes out what must go; what is left and resembles a benchmark's problem is told beside it."""
+def _repeats(config: Curate, pool: Pool, read: Read) -> Funnel:
+    """Takes out what has no answer, repeats another row or contradicts it."""
     import numpy as np
 
     funnel = Funnel(pool)
@@ -143,6 +152,33 @@ def _sift(config: Curate, pool: Pool, read: Read) -> tuple[Funnel, dict[int, Fat
     funnel.leave(exact(pool, funnel.alive & ~ours))
     funnel.leave(exact(pool, funnel.alive & ours))
     funnel.leave(near(pool, funnel.alive & ours, config.rule(config.duplicate_jaccard)))
+    return funnel
+
+
+def _same(
+    config: Curate, engines: Engines, inputs: Mapping[str, Path], asked: Mapping[str, Path], read: Read, funnel: Funnel, kept: Path
+) -> int:
+    """Asks a model about the suspects, where the params name one; those that it confirms give their problem away. Returns how many."""
+    if config.confirm.engine is None:
+        return 0
+    suspects = {row: look.suspect for row, look in read.looks.items() if look.suspect and funnel.alive[row]}
+    wanted = {(hit.benchmark, hit.problem) for hit in suspects.values()}
+    said = {key: problem.statement for problem in _each(asked.values()) if (key := (problem.source, problem.id)) in wanted}
+    pairs = (
+        Pair(row, problem.id, problem.statement, said[hit.benchmark, hit.problem])
+        for row, problem in enumerate(_each(inputs.values()))
+        if (hit := suspects.get(row))
+    )
+    engine = open_engine(config.confirm.engine, engines, Path(config.confirm.model))
+    same = asyncio.run(confirmed(config.confirm, config.seed, engine, pairs, kept))
+    for row in same:
+        hit = suspects[row]._replace(how="a model calls them the same")
+        read.looks[row] = Look((*read.looks[row].hits, hit), None)
+    return len(same)
+
+
+def _leaks(config: Curate, read: Read, funnel: Funnel) -> dict[int, Fate]:
+    """Takes out what gives a benchmark away; returns what is left and resembles a benchmark's problem."""
     funnel.leave(_contaminated(read.looks, frozenset(config.tolerated), funnel.alive))
     resembling = {
         row: Fate("suspect", f"{look.suspect.benchmark}: {look.suspect.how}", look.suspect.problem)
@@ -151,7 +187,7 @@ def _sift(config: Curate, pool: Pool, read: Read) -> tuple[Funnel, dict[int, Fat
     }
     if config.drop_suspects:
         funnel.leave(resembling.items())
-    return funnel, resembling
+    return resembling
 
 
 def _contaminated(looks: Mapping[int, Look], tolerated: frozenset[str], alive: Any) -> Iterator[tuple[int, Fate]]:
