@@ -343,7 +343,6 @@ def test_a_benchmark_that_vanished_or_is_the_exam_cannot_be_tolerated(tmp_path: 
 def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ray = pytest.importorskip("ray")
     monkeypatch.setattr(shards, "BATCH", 16)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # workers start elsewhere
     run(tmp_path / "here", benchmarks=PUBLIC)
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
