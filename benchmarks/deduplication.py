@@ -10,13 +10,18 @@ prints one table.
 
 import argparse
 import random
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from components.curate.canonical import canonical
 from components.curate.marks import Mark
 from components.curate.near import Rule, exact, near
+from components.curate.pool import Pool
 from components.curate.stage import Curate
 
 NAMES = ("Alice", "Bruno", "Chen", "Dalia", "Emil", "Farah", "Goran", "Hana")
@@ -182,10 +187,18 @@ def marks(prefix: str, statements: Iterable[str]) -> list[Mark]:
 
 def flagged(base: Sequence[Mark], variants: Sequence[Mark], rule: Rule) -> float:
     """The share of variants that the rule drops beside a base of kept statements."""
-    pool = [*base, *variants]
-    gone = dict(exact(pool))
-    gone |= dict(near([mark for mark in pool if mark.id not in gone], rule))
-    return sum(mark.id in gone for mark in variants) / len(variants)
+    return sum(row >= len(base) for row in repeats([*base, *variants], rule)) / len(variants)
+
+
+def repeats(given: Sequence[Mark], rule: Rule) -> set[int]:
+    """The places of those that the rule drops."""
+    with Pool(Path(tempfile.gettempdir())) as pool:
+        for mark in given:
+            pool.add(0, mark.id, mark.answer, mark.form)
+        alive = np.ones(len(pool), dtype=bool)
+        gone = dict(exact(pool, alive))
+        alive[list(gone)] = False
+        return {*gone, *dict(near(pool, alive, rule))}
 
 
 class Plain:
@@ -232,7 +245,7 @@ def main() -> None:
         plain = Plain(rule, words)
         rate = _rate(lambda plain=plain: [plain.add(mark) for mark in held], len(held))  # type: ignore[misc]
         columns[name] = [f"{sum(map(plain.finds, found)) / len(found):.2f}" for found in variants.values()] + [rate]
-    rate = _rate(lambda: list(near(held, rule)), len(held))
+    rate = _rate(lambda: repeats(held, rule), len(held))
     columns["curate"] = [f"{flagged(held, found, rule):.2f}" for found in variants.values()] + [rate]
     print(f"share flagged of {given.planted} planted variants each, beside {given.rows} statements")
     for line in zip(*([name, *cells] for name, cells in columns.items()), strict=True):

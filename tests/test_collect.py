@@ -14,6 +14,7 @@ from components.collect.sources.forum import unquoted
 from components.collect.stage import collect
 from components.core import rows
 from components.core.errors import UserError
+from components.core.params import read
 from components.core.types import Dropped, Problem, Topic
 from components.lib import arithmetic
 from components.lib.answers import Contest
@@ -21,6 +22,7 @@ from components.lib.answers import Contest
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 CONTEST = Contest(low=0, high=999, modulus=1000)
+LICENCES = ["Apache-2.0", "CC0-1.0", "MIT"]
 GENERATED = {"kind": "generated", "licence": "Apache-2.0", "seed": 1, "num_problems": 40, "classes": [1, 2]}
 FILE = {
     "name": "set",
@@ -38,7 +40,7 @@ real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public da
 
 
 def entry(**fields: Any) -> Collect:
-    return Collect.check({"collect": {"it": fields}}, Path("params.yaml"), "it")
+    return Collect.check({"collect": {"common": {"licences": LICENCES}, "it": fields}}, Path("params.yaml"), "it")
 
 
 def one_file(path: Path, **fields: Any) -> Collect:
@@ -59,7 +61,8 @@ def jsonl(path: Path, *records: Any) -> Path:
 
 
 def test_every_entry_of_the_project_is_a_source() -> None:
-    assert {Collect.load(ROOT / "params.yaml", key).kind for key in ("generated", "files", "exam", "forum")} == set(kinds())
+    names = read(ROOT / "params.yaml")["collect"].keys() - {"common"}
+    assert {Collect.load(ROOT / "params.yaml", name).kind for name in names} == set(kinds())
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,10 @@ GOOD = {"id": 1, "problem": "What is 2 + 3?", "answer": 5}
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"answer": "1/2"}, "answer not an integer"),
+        ({"answer": "3/4"}, "answer not an integer"),
+        ({"answer": float("inf")}, "answer not an integer"),
+        ({"answer": "1e400"}, "answer not an integer"),
+        ({"answer": 10**400}, "answer not an integer"),
         ({"answer": 5.5}, "answer not an integer"),
         ({"answer": [5]}, "answer not an integer"),
         ({"answer": 1000}, "answer out of range"),
@@ -157,6 +163,7 @@ GOOD = {"id": 1, "problem": "What is 2 + 3?", "answer": 5}
         ({"problem": "a\0b"}, "statement not clean text"),
         ({"problem": "a\ud800b"}, "statement not clean text"),
         ({"problem": "x" * 20_001}, "statement too long"),
+        ({"problem": "x" * 10_000_000}, "statement too long"),
     ],
 )
 def test_an_unusable_row_is_dropped_with_its_reason_or_stops_an_exam(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
@@ -205,6 +212,10 @@ def test_an_answer_may_be_written_in_many_ways(tmp_path: Path, answer: Any) -> N
         ("rows.jsonl.gz", gzip.compress(b'{"problem": "Q", "id": 1, "answer": 1}\n', mtime=0)[:-9], {}, "not whole gzip data"),
         ("rows.parquet", b"PAR1 not", {}, "not a whole parquet file"),
         ("rows.csv", b"id,problem,answer\n7,Q,2\n7,R,3\n", {}, r"row 2: the id 'set-7' is there twice"),
+        ("rows.jsonl", b'{"id": 1, "problem": "a\0b", "answer": 1}\n', {}, "line 1: not JSON"),
+        ("rows.jsonl", b'{"id": 1, "problem": "Q", "answer": 1' + b"0" * 5000 + b"}\n", {}, "line 1: not JSON"),
+        ("rows.csv", b"id,problem,answer\nx\0y,Q,2\n", {}, "the field 'id' is no id"),
+        ("rows.jsonl", b'{"id": 1, "chat": [{"text": "Q"}], "answer": 1}\n', {"statement": "chat.1.text"}, "no field 'chat.1.text'"),
     ],
 )
 def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, name: str, data: bytes | None, fields: Any, message: str) -> None:
@@ -212,6 +223,37 @@ def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, name: str
         (tmp_path / name).write_bytes(data)
     with pytest.raises(UserError, match=message):
         collect(one_file(tmp_path / name, **fields), CONTEST, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {**GENERATED, "licence": "unknown"},
+        {"kind": "files", "files": [{**FILE, "path": "nowhere.jsonl", "licence": "unknown"}]},
+        {"kind": "forum", "path": "nowhere.jsonl", "licence": "unknown", "max_tokens": 10},
+    ],
+)
+def test_a_licence_that_is_not_on_the_list_is_refused_before_anything_is_read(tmp_path: Path, fields: dict[str, Any]) -> None:
+    with pytest.raises(
+        UserError, match=r"the licence 'unknown' is not among collect\.common\.licences \(Apache-2\.0, CC0-1\.0, MIT\); add"
+    ):
+        collect(entry(**fields), CONTEST, out=tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("solution", "reason"),
+    [
+        ("So $\\boxed{16}$, not \\boxed{7}.", None),
+        ("Half: \\boxed{3}, in all \\boxed{\\frac{\\sqrt{2}}{2}}.", "answer not an integer"),
+        ("It is 16.", "no answer"),
+        ("It is \\boxed{16", "no answer"),
+    ],
+)
+def test_an_answer_may_stand_in_the_last_box_of_a_solution(tmp_path: Path, solution: str, reason: str | None) -> None:
+    path = jsonl(tmp_path / "rows.jsonl", {"id": 1, "problem": "Q", "steps": [{"text": solution}]})
+    kept, dropped, _ = problems(one_file(path, answer="steps.0.text", answer_pattern="boxed"), tmp_path / "out")
+    assert ([problem.answer for problem in kept], [row.reason for row in dropped]) == (([7], []) if reason is None else ([], [reason]))
 
 
 def test_ids_of_two_files_may_not_clash(tmp_path: Path) -> None:

@@ -4,24 +4,31 @@ import csv
 import gzip
 import json
 import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import deduplication
-from components.core import rows
+from components.core import rows, shards
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem
 from components.curate.canonical import canonical
-from components.curate.exam import contaminated, suspects
-from components.curate.marks import Mark
+from components.curate.confirm import Confirm, says_same
+from components.curate.leaks import Index, Look, Quote
+from components.curate.marks import Fate, Mark
 from components.curate.near import Rule, exact, near
+from components.curate.pool import Pool
 from components.curate.split import is_practice
 from components.curate.stage import Curate, curate
+from components.lib.engine.config import Engines
+from components.lib.engine.protocol import EngineError
 from tests.making import problem
 
+ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 RULE = Rule(jaccard=0.5, sentence_jaccard=0.2, num_perm=128, bands=32, seed=1)
 CONFIG = Curate(
@@ -31,8 +38,13 @@ CONFIG = Curate(
     duplicate_jaccard=0.5,
     sentence_jaccard=0.2,
     contaminated_jaccard=0.5,
+    quote_words=8,
+    quoted_share=0.8,
+    tolerated=[],
     drop_suspects=False,
     practice_share=0.2,
+    confirm=Confirm(engine=None, model="none", both_ways=True, max_tokens=16, at_once=2),
+    cluster=None,
 )
 real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
 
@@ -41,16 +53,27 @@ def mark(name: str, statement: str, answer: int | None = 7, group: str = "") -> 
     return Mark(name, "files", group or name, answer, canonical(statement))
 
 
+def fates(marks: Iterable[Mark]) -> dict[str, Fate]:
+    """What is dropped as a duplicate or a conflict, by id."""
+    with Pool(Path(tempfile.gettempdir())) as pool:
+        for held in marks:
+            pool.add(0, held.id, held.answer, held.form)
+        alive = np.ones(len(pool), dtype=bool)
+        gone = dict(exact(pool, alive))
+        alive[list(gone)] = False
+        return {pool.ids[row]: fate for row, fate in {**gone, **dict(near(pool, alive, RULE))}.items()}
+
+
 # ---- duplicates ------------------------------------------------------------------------------------------------------------
 
 
 def test_of_exact_duplicates_the_smallest_id_stays() -> None:
-    gone = dict(exact([mark("c", "Find $x+1$."), mark("a", "find $y + 1$"), mark("b", "Find  $z+1$")]))
+    gone = fates([mark("c", "Find $x+1$."), mark("a", "find $y + 1$"), mark("b", "Find  $z+1$")])
     assert {name: fate.other for name, fate in gone.items()} == {"b": "a", "c": "a"}
 
 
 def test_the_same_statement_with_two_answers_is_dropped_with_both() -> None:
-    gone = dict(exact([mark("a", "Find $x$.", 1), mark("b", "Find $y$.", 2), mark("c", "Find $z$.", 2)]))
+    gone = fates([mark("a", "Find $x$.", 1), mark("b", "Find $y$.", 2), mark("c", "Find $z$.", 2)])
     assert {name: (fate.reason, fate.other) for name, fate in gone.items()} == {
         "a": ("conflict", "b"),
         "b": ("conflict", "a"),
@@ -63,18 +86,18 @@ def test_the_same_numbers_in_other_places_are_two_problems_where_the_answers_dif
         mark("a", "Find the least positive solution of 5x = 6 modulo 7.", 4),
         mark("b", "Find the least positive solution of 6x = 5 modulo 7.", 2),
     ]
-    assert not dict(exact(pool)) | dict(near(pool, RULE))
+    assert not fates(pool)
 
 
 def test_the_same_numbers_in_another_order_are_one_problem_where_the_answers_agree() -> None:
     pool = [mark("a", "Compute gcd(12, 18) and add 1."), mark("b", "Compute gcd(18, 12) and add 1.")]
-    assert dict(near(pool, RULE))["b"].other == "a"
+    assert fates(pool)["b"].other == "a"
 
 
 def test_another_question_about_one_story_is_another_problem() -> None:
     story = "A rectangular garden is 12 metres long and 5 metres wide, and a path of 2 metres runs all around it. "
     pool = [mark("a", story + "How many square metres has the path?"), mark("b", story + "Find the diagonal.")]
-    assert not dict(near(pool, RULE))
+    assert not fates(pool)
 
 
 @pytest.fixture(scope="module")
@@ -101,29 +124,59 @@ def test_another_question_is_seldom_a_duplicate(statements: tuple[list[Mark], di
     assert deduplication.flagged(base, variants["other question"], RULE) <= 0.09
 
 
-# ---- the exam ----------------------------------------------------------------------------------------------------------------
+# ---- the exam and the benchmarks ---------------------------------------------------------------------------------------------
 
+QUOTE = Quote(words=8, share=0.8)
 EXAM = [mark("e1", "How many coins are left when 35 coins are shared equally among 8 pirates?", group="remainder 35 8")]
+LONG = "A train with $n$ cars and 31 seats in each leaves the town of Ulm at noon, and 7 cars are taken off; $n$ is odd. Find $n$ modulo 5."
+
+
+def looks(pool: Iterable[Mark], asked: Iterable[Mark]) -> dict[str, Look]:
+    """What each row that has anything in common with the benchmarks has in common with them."""
+    index = Index(asked, RULE, QUOTE)
+    found = {held.id: index.look(held.form, held.group) for held in pool}
+    return {name: look for name, look in found.items() if look.hits or look.suspect}
 
 
 @pytest.mark.parametrize(
-    ("statement", "group", "detail"),
+    ("statement", "group", "how"),
     [
         ("How many  coins are left when 35 coins are shared equally among 8 pirates", "", "exact"),
         ("How many coins are left over when 35 coins are shared among 8 pirates equally?", "", "near"),
         ("Find 35 mod 8.", "remainder 35 8", "group"),
     ],
 )
-def test_what_the_exam_asks_is_contaminated_whatever_its_answer(statement: str, group: str, detail: str) -> None:
-    (name, fate), *_ = contaminated([mark("a", statement, 99, group)], EXAM, RULE)
-    assert (name, fate.reason, fate.other) == ("a", "contaminated", "e1")
-    assert fate.detail.startswith(detail)
+def test_what_the_exam_asks_is_contaminated_whatever_its_answer(statement: str, group: str, how: str) -> None:
+    (hit,) = looks([mark("a", statement, 99, group)], EXAM)["a"].hits
+    assert (hit.benchmark, hit.problem) == ("files", "e1")
+    assert hit.how.startswith(how)
 
 
 def test_the_exam_s_wording_with_other_numbers_is_suspect_and_not_contaminated() -> None:
     pool = [mark("a", "How many coins are left when 41 coins are shared equally among 6 pirates?"), mark("b", "Find the area of a disc.")]
-    assert not dict(contaminated(pool, EXAM, RULE))
-    assert {name: fate.other for name, fate in suspects(pool, EXAM, RULE)} == {"a": "e1"}
+    found = looks(pool, EXAM)
+    assert {name: (look.hits, look.suspect.problem) for name, look in found.items() if look.suspect} == {"a": ((), "e1")}
+
+
+def test_a_problem_inside_a_longer_text_is_found_under_other_names_and_only_with_all_its_numbers() -> None:
+    story = "Let $x$ and $y$ be coprime. First show that $x^2 + y^2$ is not divisible by 3, then find $x + y$ modulo 11. " * 3
+    pool = [
+        mark("whole", f"{story} {LONG.replace('$n$', '$m$')} Explain your reasoning to a friend who likes trains."),
+        mark("changed", f"{story} {LONG.replace('7 cars', '8 cars')}"),
+        mark("other", story),
+    ]
+    sum_of = "An arithmetic sequence starts with 11 and has common difference 4. Find the sum of its first {} terms, and write it down."
+    assert not any(look.hits for look in looks([mark("five", sum_of.format(5))], [mark("four", sum_of.format(4))]).values())
+    found = looks(pool, [mark("e1", LONG)])
+    assert [hit.how for hit in found["whole"].hits] == ["quoted inside a longer text"]
+    assert not any(look.hits for name, look in found.items() if name != "whole")
+
+
+def test_every_benchmark_that_asks_a_row_is_named_once() -> None:
+    asked = [mark("x1", LONG)._replace(source="x"), mark("x2", LONG)._replace(source="x"), mark("y1", LONG)._replace(source="y")]
+    (look,) = looks([mark("a", LONG)], asked).values()
+    assert [(hit.benchmark, hit.problem) for hit in look.hits] == [("x", "x1"), ("y", "y1")]
+    assert look.suspect is None
 
 
 def table(path: str) -> list[dict[str, str]]:
@@ -136,6 +189,11 @@ def lines(path: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def given_away(pool: Iterable[Mark], asked: Iterable[Mark]) -> dict[str, str]:
+    """Contaminated rows, each with the problem that it gives away."""
+    return {name: look.hits[0].problem for name, look in looks(pool, asked).items() if look.hits}
+
+
 def held(prefix: str, texts: Iterable[str]) -> list[Mark]:
     return [mark(f"{prefix}{number}", text) for number, text in enumerate(texts)]
 
@@ -145,16 +203,16 @@ def test_reference_problems_and_aime_25_are_found_among_aime_problems() -> None:
     exam = held("r", (row["problem"] for row in table("aimo_reference/aimo2_reference.csv")))
     exam += held("x", (row["question"] for row in table("aime25/aime_2025_30.csv")))
     pool = [mark(row["id"], row["problem"]) for row in table("aime_1983_2024/AIME_Dataset_1983_2024.csv")]
-    gone = dict(contaminated(pool, exam, RULE))
-    assert {fate.other for fate in gone.values()} == {asked.id for asked in exam}
+    gone = given_away(pool, exam)
+    assert set(gone.values()) == {asked.id for asked in exam}
     assert all(name.startswith(("2024_AIMO_II", "2025")) for name in gone)
 
 
 @real_data
 def test_all_of_math500_is_found_in_the_math_test_set() -> None:
     exam = held("t", (row["problem"] for row in lines("math/math500.jsonl")))
-    gone = dict(contaminated(held("m", (row["problem"] for row in lines("math/test_5000.jsonl.gz"))), exam, RULE))
-    assert len({fate.other for fate in gone.values()}) == 500
+    gone = given_away(held("m", (row["problem"] for row in lines("math/test_5000.jsonl.gz"))), exam)
+    assert len(set(gone.values())) == 500
     assert len(gone) < 550
 
 
@@ -205,10 +263,11 @@ ASKED = [problem("e1", 4, "In how many ways can one choose 3 of 17 cards and one
 
 
 def run(folder: Path, config: Curate = CONFIG, **inputs: list[Problem]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    given = {"generated": GENERATED, "files": FILES, "extracted": [], "exam": ASKED, **inputs}
+    given = {"generated": GENERATED, "files": FILES, "hub": [], "extracted": [], "benchmarks": [], "exam": ASKED, **inputs}
     for name, problems in given.items():
         rows.write(folder / name / "problems.parquet", problems, Problem)
-    measured = curate(config, **{name: folder / name for name in given}, out=folder / "out")
+    inputs_at = {name: folder / name for name in given}
+    measured = curate(config, Engines.load(ROOT / "params.yaml"), **inputs_at, out=folder / "out", work=folder)
     kinds: dict[str, type[Any]] = {"train": Problem, "practice": Problem, "exam": Problem, "dropped": Dropped, "suspects": Dropped}
     return measured, {name: list(rows.read(folder / "out" / f"{name}.parquet", kind)) for name, kind in kinds.items()}
 
@@ -238,6 +297,109 @@ def test_no_group_sits_on_two_sides_and_a_new_row_moves_no_other(tmp_path: Path)
     assert {*sides.values()} == {"train", "practice"}
     _, more = run(tmp_path / "after", extracted=[problem("n1", 3, "A wholly new question about 77 zebras.")])
     assert sides.items() <= {row.id: name for name in ("train", "practice") for row in more[name]}.items()
+
+
+PUBLIC = [
+    problem("x1", None, "How many ways are there to seat $4$ guests at $9$ tables?").model_copy(update={"source": "olympic"}),
+    problem("x2", None, "Find the largest prime below 31, and prove that it is one.").model_copy(update={"source": "olympic"}),
+    problem("x3", None, "What is love?").model_copy(update={"source": "poems"}),
+]
+
+
+def test_what_a_benchmark_asks_is_dropped_under_its_name_and_the_index_is_kept(tmp_path: Path) -> None:
+    measured, out = run(tmp_path, benchmarks=PUBLIC)
+    assert {row.id: (row.detail, row.other) for row in out["dropped"] if row.reason == "contaminated"} == {
+        "f1": ("olympic: exact", "x1"),
+        "f6": ("test: exact", "e1"),
+    }
+    assert measured["benchmarks"] == {"olympic": 2, "poems": 1, "test": 2}
+    index = list(rows.read(tmp_path / "out/benchmarks.parquet", Problem))
+    assert [(row.id, row.source) for row in index] == [(row.id, row.source) for row in [*ASKED, *PUBLIC]]
+
+
+def test_rows_of_a_tolerated_benchmark_stay_and_name_it(tmp_path: Path) -> None:
+    measured, out = run(tmp_path, CONFIG.model_copy(update={"tolerated": ["olympic"]}), benchmarks=PUBLIC)
+    kept = {row.id: row.contaminated_by for row in [*out["train"], *out["practice"]]}
+    assert {name: by for name, by in kept.items() if by} == {"f1": ("olympic",)}
+    assert measured["tolerated"] == {"olympic": 1}
+    assert "f6" not in kept
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "olympics",
+            r"curate\.tolerated: no benchmark 'olympics', did you mean 'olympic'\?; there are: olympic, poems \(see collect\.benchm",
+        ),
+        ("test", r"curate\.tolerated: 'test' is the exam's; its problems may not be trained on"),
+    ],
+)
+def test_a_benchmark_that_vanished_or_is_the_exam_cannot_be_tolerated(tmp_path: Path, name: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        run(tmp_path, CONFIG.model_copy(update={"tolerated": [name]}), benchmarks=PUBLIC)
+
+
+def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(shards, "BATCH", 16)
+    run(tmp_path / "here", benchmarks=PUBLIC)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        run(tmp_path / "there", CONFIG.model_copy(update={"cluster": "local"}), benchmarks=PUBLIC)
+    finally:
+        ray.shutdown()
+    for path in sorted((tmp_path / "here/out").iterdir()):
+        assert path.read_bytes() == (tmp_path / "there/out" / path.name).read_bytes()
+
+
+def test_nothing_but_the_sets_is_left_beside_them(tmp_path: Path) -> None:
+    run(tmp_path)
+    names = ("benchmarks", "dropped", "exam", "practice", "suspects", "train")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{name}.parquet" for name in names]
+
+
+def asking(folder: Path, replies: dict[str, str], **fields: object) -> Curate:
+    """A config whose suspects are put to a model that replies as recorded."""
+    lines = [json.dumps({"key": key, "reply": reply}) for key, reply in replies.items()]
+    folder.mkdir(exist_ok=True)
+    (folder / "said.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    confirm = CONFIG.confirm.model_copy(update={"engine": "scripted", "model": str(folder / "said.jsonl"), **fields})
+    return CONFIG.model_copy(update={"confirm": confirm})
+
+
+@pytest.mark.parametrize(
+    ("replies", "both_ways", "confirmed"),
+    [
+        ({"f7/same": "Same."}, False, 1),
+        ({"f7/same": "different", "f7/same-back": "same"}, True, 1),
+        ({"f7/same": "different", "f7/same-back": "Different: 4 of 18."}, True, 0),
+        ({"f7/same": "They are the same.", "f7/same-back": ""}, True, 0),
+    ],
+)
+def test_a_suspect_that_a_model_calls_the_same_is_contaminated(
+    tmp_path: Path, replies: dict[str, str], both_ways: bool, confirmed: int
+) -> None:
+    measured, out = run(tmp_path, asking(tmp_path, replies, both_ways=both_ways))
+    gone = {row.id: (row.reason, row.detail, row.other) for row in out["dropped"] if row.id == "f7"}
+    assert gone == ({"f7": ("contaminated", "test: a model calls them the same", "e1")} if confirmed else {})
+    assert [row.id for row in out["suspects"]] == ([] if confirmed else ["f7"])
+    assert measured["confirmed"] == confirmed
+
+
+def test_a_model_that_dies_half_way_is_asked_only_what_is_left(tmp_path: Path) -> None:
+    files = [*FILES, problem("f8", 5, "In how many ways can one choose 5 of 19 cards and one of 7 stones?")]
+    given = asking(tmp_path, {"f7/same": "same"}, both_ways=False, at_once=1)
+    with pytest.raises(EngineError, match="f8/same"):
+        run(tmp_path, given, files=files)
+    (tmp_path / "said.jsonl").write_text(json.dumps({"key": "f8/same", "reply": "different"}), encoding="utf-8")
+    measured, out = run(tmp_path, given, files=files)
+    assert measured["confirmed"] == 1
+    assert [row.id for row in out["suspects"]] == ["f8"]
+
+
+def test_only_the_first_word_of_a_verdict_counts() -> None:
+    assert [says_same(text) for text in ("same", "**Same**: yes", "sameness", "not the same", "")] == [True, True, False, False, False]
 
 
 def test_suspects_are_dropped_where_params_say_so(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 PARAMS = ROOT / "params.yaml"
 REPLIES = ROOT / "infra/corpus/replies.jsonl"
 CONTEST = Contest(low=0, high=999, modulus=1000)
-CONFIG = Extract(engine="scripted", model=str(REPLIES), seed=1, max_tokens=2048, at_once=4)
+CONFIG = Extract(engine="scripted", model=str(REPLIES), seed=1, max_tokens=2048, at_once=4, convert_proofs=False)
 GREEDY = Sampling(0.0, 1.0, 0, 0.0, 2048, ())
 
 
@@ -31,7 +31,7 @@ GREEDY = Sampling(0.0, 1.0, 0, 0.0, 2048, ())
 def topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("raw") / "forum"
     entry = {"kind": "forum", "path": str(ROOT / "infra/corpus/topics.jsonl"), "licence": "Apache-2.0", "max_tokens": 24_000}
-    collect(Collect.check({"collect": {"forum": entry}}, PARAMS, "forum"), CONTEST, out=out)
+    collect(Collect.check({"collect": {"common": {"licences": ["Apache-2.0"]}, "forum": entry}}, PARAMS, "forum"), CONTEST, out=out)
     return out
 
 
@@ -71,13 +71,17 @@ def test_problems_are_read_from_headings(reply: str, wanted: list[str] | None) -
         ("proof", "proof", True),
         ("proof", "  Proof.\nIt asks to show.", True),
         ("proof", "not proof", False),
-        ("proof", "This is a proof.", False),
-        ("proof", "", False),
+        ("proof", "**Proof**", True),
+        ("proof", "_not_ proof", False),
+        ("proof", "Proofreading is needed.", None),
+        ("proof", "This is a proof.", None),
+        ("proof", "nothing", None),
+        ("proof", "", None),
         ("invalid", "Not invalid", False),
         ("invalid", "INVALID", True),
     ],
 )
-def test_a_class_is_what_the_reply_begins_with(kind: str, reply: str, wanted: bool) -> None:
+def test_a_class_is_what_the_reply_begins_with(kind: str, reply: str, wanted: bool | None) -> None:
     assert replies.says(kind, reply) is wanted
 
 
@@ -113,6 +117,7 @@ def test_our_topics_give_known_problems_and_reasons(topics: Path, tmp_path: Path
         "topics": 38,
         "requests": 205,
         "tokens": measured["tokens"],
+        "unclear": 1,
         "problems": 25,
         "without_answer": 3,
         "dropped": 17,
@@ -137,6 +142,54 @@ def test_our_topics_give_known_problems_and_reasons(topics: Path, tmp_path: Path
     assert dropped["product-of-parts-1"] == "answer out of range"
     assert dropped["first-book"] == "no problem"
     assert all(problem.group == problem.id and problem.licence == "Apache-2.0" for problem in problems.values())
+
+
+@pytest.mark.parametrize(
+    ("reply", "wanted"),
+    [
+        ("Question: What is 1 + 1?", "What is 1 + 1?"),
+        ("**Question:** Find $x$.\nIt is odd.", "Find $x$.\nIt is odd."),
+        ("Question:", None),
+        ("No question", None),
+        ("The question: what is 1?", None),
+    ],
+)
+def test_a_question_follows_its_word(reply: str, wanted: str | None) -> None:
+    assert replies.question(reply) == wanted
+
+
+def told(tmp_path: Path, said: dict[str, str], config: Extract) -> tuple[dict[str, object], list[Problem], list[Dropped]]:
+    """One topic, and what a model says of it."""
+    rows.write(tmp_path / "raw/topics.parquet", [Topic(id="t", posts=("Prove it.",), source="forum", licence="CC0-1.0")], Topic)
+    lines = [json.dumps({"key": f"t{key}", "reply": reply}) for key, reply in said.items()]
+    (tmp_path / "said.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    measured = run(tmp_path / "raw", tmp_path / "out", config.model_copy(update={"model": str(tmp_path / "said.jsonl")}))
+    dropped = list(rows.read(tmp_path / "out/dropped.parquet", Dropped))
+    return measured, list(rows.read(tmp_path / "out/problems.parquet", Problem)), dropped
+
+
+PROOF = {"/extract": "Problem 1: Prove that 3 divides $n^3 - n$.", "-1/classify-proof": "proof"}
+
+
+def test_a_proof_becomes_a_question_without_an_answer_where_params_say_so(tmp_path: Path) -> None:
+    said = {**PROOF, "-1/convert": "Question: What is the largest number that divides $n^3 - n$ for all $n$?"}
+    _, (problem,), (dropped,) = told(tmp_path, said, CONFIG.model_copy(update={"convert_proofs": True}))
+    assert (problem.id, problem.answer, problem.source, problem.group) == ("t-1-question", None, "forum-converted", "t-1")
+    assert problem.statement.startswith("What is the largest")
+    assert (dropped.statement, dropped.reason, dropped.other) == ("Prove that 3 divides $n^3 - n$.", "proof", "t-1-question")
+
+
+def test_a_proof_that_makes_no_question_is_dropped(tmp_path: Path) -> None:
+    said = {**PROOF, "-1/convert": "No question"}
+    _, problems, (dropped,) = told(tmp_path, said, CONFIG.model_copy(update={"convert_proofs": True}))
+    assert (problems, dropped.reason, dropped.detail) == ([], "proof", "No question")
+
+
+def test_a_classifier_that_says_neither_yes_nor_no_is_counted(tmp_path: Path) -> None:
+    unclear = {"-1/classify-proof": "It looks like a proof.", "-1/classify-mcq": "", "-1/classify-binary": "not binary"}
+    said = {"/extract": PROOF["/extract"], **unclear, "-1/classify-invalid": "not invalid", "-1/answer": "Output:\nAnswer: 3"}
+    measured, (problem,), _ = told(tmp_path, said, CONFIG)
+    assert (problem.answer, measured["unclear"]) == (3, 2)
 
 
 def test_how_many_are_read_at_once_changes_nothing(topics: Path, tmp_path: Path) -> None:

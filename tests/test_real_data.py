@@ -22,7 +22,7 @@ from components.validate.stage import Validate, validate
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
-SOURCES = ("generated", "files", "exam", "forum")
+SOURCES = ("generated", "files", "hub", "benchmarks", "exam", "forum")
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
 
 
@@ -58,22 +58,37 @@ def _stages() -> dict[str, dict[str, Any]]:
     raw, extracted, problems = data / "raw", data / "extracted", data / "problems"
     metrics = {name: collect(Collect.load(key=name), contest, out=raw / name) for name in SOURCES}
     metrics["extract"] = extract(Extract.load(), Engines.load(), contest, topics=raw / "forum", out=extracted, work=work)
-    metrics["curate"] = curate(
-        Curate.load(), generated=raw / "generated", files=raw / "files", extracted=extracted, exam=raw / "exam", out=problems
-    )
+    inputs = {name: raw / name for name in ("generated", "files", "hub", "benchmarks", "exam")}
+    metrics["curate"] = curate(Curate.load(), Engines.load(), **inputs, extracted=extracted, out=problems, work=work)
     asked = problems / "exam.parquet"
     metrics["validate"] = validate(Validate.load(key="problems"), contest, data=problems, exam=asked, out=data / "validation.json")
     return metrics
 
 
 def test_every_exam_problem_is_found_among_the_aime_problems_and_taken_out(ran: Ran) -> None:
-    gone = {name: row.other for name, row in ran.dropped("data/problems").items() if row.reason == "contaminated"}
     exam = ran.problems("data/problems/exam")
+    gone = {name: row.other for name, row in ran.dropped("data/problems").items() if row.reason == "contaminated" and row.other in exam}
     missed = set(exam) - set(gone.values())
     assert not missed, f"still among the training problems: {sorted(missed)}; taken out: {gone}"
     needless = [name for name in gone if not name.startswith(("aime-2024_AIMO_II_", "aime-2025_AIME_"))]
     assert not needless, f"taken out without need: {needless}"
     assert len(gone) == len(exam) == 40, gone
+
+
+IN_MATH500 = {"1983_AIME_2", "1995_AIME_9", "2001_AIME_II_3", "2002_AIME_I_12", "2006_AIME_II_5", "2010_AIME_I_6", "2015_AIME_II_6"}
+IN_MATH500 |= {"2016_AIME_I_10", "2017_AIME_II_7"}
+"""AIME problems that MATH-500 asks too, some in other words; read side by side."""
+
+
+def test_what_another_benchmark_asks_is_taken_out_under_its_name(ran: Ran) -> None:
+    gone = {name.removeprefix("aime-"): row.detail for name, row in ran.dropped("data/problems").items() if row.reason == "contaminated"}
+    assert {name for name, detail in gone.items() if "math500" in detail} == IN_MATH500
+    of_2024 = {name for name in gone if name.startswith("2024_AIME_II_")}
+    assert of_2024 == {f"2024_AIME_II_{number}" for number in range(1, 16) if number != 9}  # the file lacks II 9, and all of I
+    assert all("aime24: " in gone[name] and "contests-24-25: " in gone[name] for name in of_2024)
+    assert len(gone) == 40 + len(IN_MATH500) + len(of_2024)
+    index = ran.problems("data/problems/benchmarks")
+    assert {problem.source for problem in index.values()} >= {"aimo2", "aime25", "aime24", "amc23", "math500", "gsm8k-test", "minerva"}
 
 
 def test_the_exam_is_whole(ran: Ran) -> None:

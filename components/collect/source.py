@@ -26,6 +26,8 @@ class Collect(Config, section="collect", keyed=True):
     """An entry of `collect:`; `kind` says which file's fields the others are."""
 
     kind: str
+    licences: list[str]
+    """Which licences a row may carry (collect.common)."""
 
     @classmethod
     def check(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> Self:
@@ -43,6 +45,14 @@ class Collect(Config, section="collect", keyed=True):
     def write(self, contest: Contest, out: Path) -> Metrics:
         """Writes this source's rows into the folder `out`."""
         raise NotImplementedError
+
+    def allow(self, licence: str, what: str) -> None:
+        """Raises UserError for a licence that is not on the list: checked before a row is read."""
+        if licence not in self.licences:
+            raise UserError(
+                f"params.yaml: collect: {what}: the licence {licence!r} is not among collect.common.licences ({', '.join(self.licences)}); "
+                "add it there if its rows may be used, or take the entry out"
+            )
 
 
 def kinds() -> list[str]:

@@ -34,10 +34,18 @@ def records(path: Path) -> Iterator[Record]:
 
 
 def field(record: dict[str, Any], name: str, where: str) -> Any:
-    """One field of a record; raises UserError naming those present."""
-    if name not in record:
-        raise UserError(f"{where}: no field '{name}'; it has: {', '.join(record)}")
-    return record[name]
+    """One field of a record, a.0.b being a field inside a list inside a field; raises UserError naming those present."""
+    if name in record:
+        return record[name]
+    found: Any = record
+    for part in name.split("."):
+        if isinstance(found, dict) and part in found:
+            found = found[part]
+        elif isinstance(found, list) and part.isdigit() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            raise UserError(f"{where}: no field '{name}'; it has: {', '.join(record)}")
+    return found
 
 
 def _lines(path: Path) -> Iterator[str]:

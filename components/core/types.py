@@ -37,6 +37,8 @@ class Problem(Row):
     """Problems of one group (for generated ones: family and numbers) never sit on two sides of a split."""
     difficulty: float | None = None
     """0 (easy) to 1 (hard), where the source says so."""
+    contaminated_by: tuple[str, ...] = ()
+    """Benchmarks that ask this problem too, sorted: a model trained on it cannot sit them."""
 
 
 class Dropped(Row):

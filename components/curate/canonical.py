@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from string import ascii_letters
+from string import digits as DIGITS
 
 KEPT_LETTERS = frozenset("ei")
 """Euler's number and the imaginary unit: renaming them would make different problems equal."""
@@ -57,7 +58,6 @@ _SUPERSCRIPTS = re.compile("[⁰¹²³⁴-⁹]+")  # NFKC alone makes 23 of 2³
 _FRACTIONS = re.compile("[¼-¾⅐-⅞]")  # and 11⁄2 of 1½
 _FIGURE = re.compile(r"\[asy\].*?\[/asy\]|\\begin\{(asy|tikzpicture)\}.*?\\end\{\1\}", re.DOTALL)
 _THOUSANDS = re.compile(r"(?<![\d.,(])[1-9]\d{0,2}(?:,\d{3})+\b")
-_VARIABLE = re.compile(r"v\d+")
 _WORDS_IN_TEX = re.compile(r"\\(?:text(?:it|bf|rm)?|math(?:rm|bf|it)|mbox|emph|operatorname)\s*\{([^{}]*)\}")
 _MATHS = re.compile(r"(\$\$.+?\$\$|\$.+?\$|\\\(.+?\\\)|\\\[.+?\\\])", re.DOTALL)
 _SYMBOLS = r"\d+(?:\.\d+)?|[.?](?!\w)|[-+=<>^*/()!|%]"
@@ -111,7 +111,12 @@ def wording(form: str) -> list[str]:
 
     Variables are named by their first use, so that their names hang on the order of the sentences.
     """
-    return ["#" if word[0].isdigit() else "v" if _VARIABLE.fullmatch(word) else word for word in form.split()]
+    return ["#" if word[0] in DIGITS else "v" if word[0] == "v" and word[-1] in DIGITS else word for word in form.split()]
+
+
+def masked(form: str) -> list[str]:
+    """The words of a canonical form with its numbers, all variables as one mark: inside a longer text they have other names."""
+    return ["v" if word[0] == "v" and word[-1] in DIGITS else word for word in form.split()]
 
 
 def _tokens(text: str) -> Iterator[str]:

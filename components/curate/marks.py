@@ -1,7 +1,4 @@
-"""What is held of each row while the sets are compared: a mark, and the fate of those that are left out.
-
-Half a million marks fit in a few hundred megabytes; statements themselves are read again when the sets are written.
-"""
+"""What is held of a row while the sets are compared: a mark, and the fate of those that are left out."""
 
 from typing import NamedTuple
 
@@ -11,7 +8,7 @@ class Mark(NamedTuple):
 
     id: str
     source: str
-    """The input it came in by: generated, files, extracted or exam."""
+    """The set that it came from; of an exam's or a benchmark's row, the benchmark."""
     group: str
     answer: int | None
     form: str

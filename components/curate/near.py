@@ -2,19 +2,24 @@
 
 A near duplicate is said in similar words, sentence by sentence, and holds the same numbers and answer. No similarity score tells "one
 number changed" from "reworded" (both score 0.9 and more), so numbers are compared as numbers: rows are first put into blocks by their
-numbers, and only inside a block are wordings compared, by MinHash (Broder 1997) in bands. That decides precision, and it is fast:
-generated families repeat their wording by the thousand, seldom their numbers. Not covered: statements that share less than half of
-their word pairs.
+numbers and answer, and only inside a block are wordings compared, by MinHash (Broder 1997) in bands. That decides precision, and it is
+fast: generated families repeat their wording by the thousand, seldom their numbers. Not covered: statements that share less than half of
+their word pairs; one problem under two answers in two wordings (of 51 such pairs in the MATH test set 49 are two problems: "largest" for
+"smallest", 6x = 5 for 5x = 6 modulo 7).
 """
 
+import heapq
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, pairwise
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from components.curate.canonical import numbers, wording
-from components.curate.marks import Fate, Mark
+from components.curate.canonical import wording
+from components.curate.marks import Fate
+from components.curate.pool import Member, Pool
+
+M = TypeVar("M")
 
 
 class Rule(NamedTuple):
@@ -29,49 +34,36 @@ class Rule(NamedTuple):
     seed: int
 
 
-def exact(pool: Sequence[Mark]) -> Iterator[tuple[str, Fate]]:
+def exact(pool: Pool, alive: Any) -> Iterator[tuple[int, Fate]]:
     """Rows whose canonical form another row has: the smallest id stays; where their answers differ, none does."""
-    for _, same in groupby(sorted(pool, key=lambda mark: (mark.form, mark.id)), key=lambda mark: mark.form):
-        first, *others = same
-        answers = {mark.answer for mark in (first, *others)}
-        if len(answers) > 1:
-            for mark in (first, *others):
-                rival = next(other for other in (first, *others) if other.answer != mark.answer)
-                yield mark.id, Fate("conflict", f"the same statement, answers {mark.answer} and {rival.answer}", rival.id)
+    for rows in pool.same_form(alive):
+        same = pool.members(rows)
+        if len({member.answer for member in same}) > 1:
+            for member in same:
+                rival = next(other for other in same if other.answer != member.answer)
+                yield member.row, Fate("conflict", f"the same statement, answers {member.answer} and {rival.answer}", rival.id)
         else:
-            for mark in others:
-                yield mark.id, Fate("duplicate", "exact", first.id)
+            for member in same[1:]:
+                yield member.row, Fate("duplicate", "exact", same[0].id)
 
 
-def near(pool: Sequence[Mark], rule: Rule) -> Iterator[tuple[str, Fate]]:
+def near(pool: Pool, alive: Any, rule: Rule) -> Iterator[tuple[int, Fate]]:
     """Rows that reword another row of the pool; of each cluster the smallest id stays."""
-    blocks: dict[tuple[str, ...], list[Mark]] = defaultdict(list)
-    for mark in pool:
-        blocks[numbers(mark.form)].append(mark)
-    for block in blocks.values():
-        if len(block) > 1:
-            yield from _near_in_block(sorted(block, key=lambda mark: mark.id), rule)
+    for rows in pool.same_numbers(alive):
+        yield from _near_in_block(pool.members(rows), rule)
 
 
-def _near_in_block(block: Sequence[Mark], rule: Rule) -> Iterator[tuple[str, Fate]]:
-    kept = Wordings(rule)
-    for mark in block:
-        here = Wording.of(mark.form, rule)
+def _near_in_block(block: Sequence[Member], rule: Rule) -> Iterator[tuple[int, Fate]]:
+    kept = Wordings[Member](rule)
+    for member in block:
+        here = Wording.of(member.form, rule)
         for other, there in kept.candidates(here):
-            if fate := _same(mark, here, other, there, rule):
-                yield mark.id, fate
+            score = jaccard(here.pairs, there.pairs)
+            if score >= rule.jaccard and sentences_match(member.form, other.form, rule.sentence_jaccard):
+                yield member.row, Fate("duplicate", f"near: Jaccard {score:.2f}, the same numbers and answer", other.id)
                 break
         else:
-            kept.add(mark, here)
-
-
-def _same(mark: Mark, here: "Wording", other: Mark, there: "Wording", rule: Rule) -> Fate | None:
-    if mark.answer != other.answer:
-        return None  # of 51 such pairs in the MATH test set 49 are two problems: "largest" for "smallest", 6x = 5 for 5x = 6 (mod 7)
-    score = jaccard(here.pairs, there.pairs)
-    if score < rule.jaccard or not sentences_match(mark.form, other.form, rule.sentence_jaccard):
-        return None
-    return Fate("duplicate", f"near: Jaccard {score:.2f}, the same numbers and answer", other.id)
+            kept.add(member, here)
 
 
 class Wording(NamedTuple):
@@ -93,24 +85,33 @@ class Wording(NamedTuple):
         return cls(pairs, tuple(signature[start : start + width] for start in range(0, width * rule.bands, width)))
 
 
-class Wordings:
-    """Marks found by wording: candidates agree in all rows of at least one band (P = 1 - (1 - J^4)^32 for 32 bands of 4)."""
+class Wordings(Generic[M]):
+    """What is said, found by wording: candidates agree in all rows of at least one band (P = 1 - (1 - J^4)^32 for 32 bands of 4)."""
 
     def __init__(self, rule: Rule) -> None:
-        self._held: list[tuple[Mark, Wording]] = []
+        self._held: list[tuple[M, Wording]] = []
         self._bands: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in range(rule.bands)]
 
-    def add(self, mark: Mark, said: Wording) -> None:
+    def add(self, what: M, said: Wording) -> None:
         for band, key in zip(self._bands, said.bands, strict=True):
             band[key].append(len(self._held))
-        self._held.append((mark, said))
+        self._held.append((what, said))
 
-    def candidates(self, said: Wording) -> Iterable[tuple[Mark, Wording]]:
+    def candidates(self, said: Wording) -> Iterable[tuple[M, Wording]]:
         """In the order in which they were added."""
-        places: set[int] = set()
+        return (self._held[place] for place in sorted(self._shared(said)))
+
+    def likeliest(self, said: Wording, most: int) -> Iterable[tuple[M, Wording]]:
+        """At most so many, those with the most bands in common first, of equals the first: families repeat their wording by the hundred."""
+        shared = self._shared(said)
+        return (self._held[place] for place in heapq.nsmallest(most, shared, key=lambda place: (-shared[place], place)))
+
+    def _shared(self, said: Wording) -> Counter[int]:
+        """How many bands each has in common, by place."""
+        found = Counter[int]()
         for band, key in zip(self._bands, said.bands, strict=True):
-            places.update(band.get(key, ()))
-        return (self._held[place] for place in sorted(places))
+            found.update(band.get(key, ()))
+        return found
 
 
 def jaccard(here: frozenset[str], there: frozenset[str]) -> float:

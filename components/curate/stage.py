@@ -1,31 +1,38 @@
 """The stage: every source's rows become one pool, what must go goes with a reason, and what is left is split by group.
 
-Inputs are read twice. The first reading keeps a mark of each row (marks.py), on which all comparing is done; the second one writes the
-sets, in the order of the inputs, so that statements are never held all at once. Does not know where the problems came from.
+Inputs are read more than once. The first reading compares each row with the benchmarks and keeps a few numbers of it (pool.py), on which
+all further comparing is done; later ones write the sets, in the order of the inputs, so that statements are never held all at once.
+Does not know where the problems came from.
 """
 
-import logging
+import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from components.core import rows
+from components.core import rows, shards
 from components.core.errors import UserError
-from components.core.params import Config
-from components.core.runner import In, Metrics, Out
+from components.core.params import Config, nearest
+from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Dropped, Problem
 from components.curate.canonical import canonical, normalise
-from components.curate.exam import contaminated, suspects
+from components.curate.compare import NOTHING, Compare
+from components.curate.confirm import Confirm, Pair, confirmed
+from components.curate.funnel import Funnel
+from components.curate.leaks import Index, Look, Quote
 from components.curate.marks import Fate, Mark
 from components.curate.near import Rule, exact, near
-from components.curate.split import is_practice
+from components.curate.pool import NO_ANSWER, Pool
+from components.lib.engine.config import Engines, open_engine
 
-log = logging.getLogger(__name__)
-
-Fates = dict[str, Fate]
 EXAM = "exam"
+PROBLEMS = "problems.parquet"
+SIDES = {1: "train", 2: "practice", 3: "exam"}
+"""The sets by number; 0 is what is left out."""
 
 
 class Curate(Config, section="curate"):
@@ -40,11 +47,21 @@ class Curate(Config, section="curate"):
     sentence_jaccard: float = Field(ge=0, le=1)
     """Each sentence of the shorter one must have a match this good."""
     contaminated_jaccard: float = Field(ge=0, le=1)
-    """Of word pairs, against the exam."""
+    """Of word pairs, against the exam and the benchmarks."""
+    quote_words: int = Field(ge=4)
+    """A benchmark's problem is cut into runs of so many words, to be found inside longer texts."""
+    quoted_share: float = Field(gt=0, le=1)
+    """Of those runs, all its numbers being there too, makes a row contaminated."""
+    tolerated: list[str]
+    """Benchmarks, the exam not among them, whose problems may be trained on: such rows stay, with its name in `contaminated_by`."""
     drop_suspects: bool
-    """Whether rows worded like an exam problem with other numbers are left out, too."""
+    """Whether rows worded like a benchmark's problem with other numbers are left out, too."""
     practice_share: float = Field(ge=0, le=1)
     """Of the groups, held out from training."""
+    confirm: Confirm
+    """A model's word on the suspects: those that it calls the same are contaminated."""
+    cluster: str | None
+    """Where rows are compared with the benchmarks: null, in this process; `local`, Ray on all cores here; or a Ray cluster's address."""
 
     def rule(self, jaccard: float) -> Rule:
         if self.num_perm % self.bands:
@@ -54,92 +71,162 @@ class Curate(Config, section="curate"):
         return Rule(jaccard, self.sentence_jaccard, self.num_perm, self.bands, self.seed)
 
 
-def curate(config: Curate, *, generated: In, files: In, extracted: In, exam: In, out: Out) -> Metrics:
-    """Merges all sources, drops what repeats, contradicts or gives the exam away, and splits the rest."""
-    same, leak = config.rule(config.duplicate_jaccard), config.rule(config.contaminated_jaccard)
-    sources = {name: folder / "problems.parquet" for name, folder in (("generated", generated), ("files", files), ("extracted", extracted))}
-    pool, asked = _merge({**sources, EXAM: exam / "problems.parquet"})
-    funnel = Funnel([*pool, *asked])
-
-    asked = funnel.leave(asked, without_answer(asked))
-    asked = funnel.leave(asked, exact(asked))
-    pool = funnel.leave(pool, without_answer(pool))
-    pool = funnel.leave(pool, exact(pool))
-    pool = funnel.leave(pool, near(pool, same))
-    pool = funnel.leave(pool, contaminated(pool, asked, leak))
-    resembling = dict(suspects(pool, asked, leak))
-    if config.drop_suspects:
-        pool = funnel.leave(pool, resembling.items())
-
-    practice = {mark.id for mark in pool if is_practice(mark.group, share=config.practice_share, seed=config.seed)}
-    train = {mark.id for mark in pool} - practice
+def curate(
+    config: Curate, engines: Engines, *, generated: In, files: In, hub: In, extracted: In, benchmarks: In, exam: In, out: Out, work: Work
+) -> Metrics:
+    """Merges all sources, drops what repeats, contradicts or gives a benchmark away, and splits the rest."""
+    folders = {"generated": generated, "files": files, "hub": hub, "extracted": extracted, EXAM: exam}
+    inputs = {name: folder / PROBLEMS for name, folder in folders.items()}
+    asked = {"exam": inputs[EXAM], "benchmarks": benchmarks / PROBLEMS}
+    known = _known(config, asked)
+    index = Index(_marks(asked.values()), config.rule(config.contaminated_jaccard), Quote(config.quote_words, config.quoted_share))
+    with Pool(out) as pool:
+        read = _read(config, inputs, index, pool)
+        funnel = _repeats(config, pool, read)
+        same = _same(config, engines, inputs, asked, read, funnel, work / "verdicts.jsonl")
+        resembling = _leaks(config, read, funnel)
+    side = _sides(funnel, read)
     written = {
-        "train": rows.write(out / "train.parquet", _chosen(sources.values(), train), Problem),
-        "practice": rows.write(out / "practice.parquet", _chosen(sources.values(), practice), Problem),
-        "exam": rows.write(out / "exam.parquet", _chosen([exam / "problems.parquet"], {mark.id for mark in asked}), Problem),
-        "dropped": rows.write(out / "dropped.parquet", _left([*sources.values(), exam / "problems.parquet"], funnel.fates), Dropped),
-        "suspects": rows.write(out / "suspects.parquet", _left(sources.values(), resembling), Dropped),
+        name: rows.write(out / f"{name}.parquet", _chosen(inputs.values(), side == number, read), Problem) for number, name in SIDES.items()
     }
-    return {**funnel.metrics(), "written": written}
+    written["dropped"] = rows.write(out / "dropped.parquet", _left(inputs.values(), funnel.fates), Dropped)
+    written["suspects"] = rows.write(out / "suspects.parquet", _left(inputs.values(), resembling), Dropped)
+    rows.write(out / "benchmarks.parquet", _each(asked.values()), Problem)
+    return {**funnel.metrics(list(inputs)), "written": written, "benchmarks": known, "confirmed": same, "tolerated": _tolerated(read, side)}
 
 
-class Funnel:
-    """Takes rows out of a pool, one step after another, and remembers why."""
+class Read(NamedTuple):
+    """What the first reading found, by row number."""
 
-    def __init__(self, marks: Sequence[Mark]) -> None:
-        self.fates: Fates = {}
-        self._source = {mark.id: mark.source for mark in marks}
-
-    def leave(self, pool: Sequence[Mark], fates: Iterable[tuple[str, Fate]]) -> list[Mark]:
-        gone = dict(fates)
-        self.fates.update(gone)
-        left = [mark for mark in pool if mark.id not in gone]
-        for reason, count in sorted(Counter(fate.reason for fate in gone.values()).items()):
-            log.info("%s: %d of %d", reason, count, len(pool))
-        return left
-
-    def metrics(self) -> Metrics:
-        """Rows per source as read, as dropped by reason, and as kept."""
-        read = Counter(self._source.values())
-        dropped: dict[str, Counter[str]] = {}
-        for key, fate in self.fates.items():
-            dropped.setdefault(fate.reason, Counter())[self._source[key]] += 1
-        kept = {source: count - sum(counts[source] for counts in dropped.values()) for source, count in read.items()}
-        return {"read": dict(read), "dropped": {reason: dict(counts) for reason, counts in dropped.items()}, "kept": kept}
+    num_pool: int
+    """Rows that are not the exam's; they come first."""
+    practice: bytearray
+    """1 where the row's group is held out."""
+    looks: dict[int, Look]
+    """Of the rows that share anything with a benchmark."""
 
 
-def without_answer(pool: Iterable[Mark]) -> Iterator[tuple[str, Fate]]:
-    """They can be neither trained on nor marked."""
-    for mark in pool:
-        if mark.answer is None:
-            yield mark.id, Fate("no answer", "", None)
+def _known(config: Curate, asked: Mapping[str, Path]) -> dict[str, int]:
+    """Problems by benchmark. Raises UserError where a tolerated one is not there, or is the exam's."""
+    counts = {name: Counter(problem.source for problem in rows.read(path, Problem)) for name, path in asked.items()}
+    for name in config.tolerated:
+        if name in counts["exam"]:
+            raise UserError(f"params.yaml: curate.tolerated: '{name}' is the exam's; its problems may not be trained on")
+        if name not in counts["benchmarks"]:
+            raise UserError(
+                f"params.yaml: curate.tolerated: no benchmark '{name}'{nearest(name, counts['benchmarks'])}; "
+                f"there are: {', '.join(sorted(counts['benchmarks']))} (see collect.benchmarks)"
+            )
+    return dict(sorted((counts["exam"] + counts["benchmarks"]).items()))
 
 
-def _merge(files: Mapping[str, Path]) -> tuple[list[Mark], list[Mark]]:
-    """The marks of the pool and of the exam, both in the order of the inputs. Raises UserError where two rows have one id."""
-    marks: dict[str, Mark] = {}
-    for source, path in files.items():
-        for number, problem in enumerate(rows.read(path, Problem), 1):
-            if clash := marks.get(problem.id):
-                raise UserError(
-                    f"{path}, row {number}: id '{problem.id}' is taken by a row of {files[clash.source]}; "
-                    "give each source's ids a prefix of their own"
-                )
-            marks[problem.id] = Mark(problem.id, source, problem.group, problem.answer, canonical(problem.statement))
-    pool = [mark for mark in marks.values() if mark.source != EXAM]
-    return pool, [mark for mark in marks.values() if mark.source == EXAM]
+def _read(config: Curate, inputs: Mapping[str, Path], index: Index, pool: Pool) -> Read:
+    """Fills the pool from all inputs. Raises UserError where two rows have one id."""
+    practice, looks, num_pool = bytearray(), dict[int, Look](), 0
+    for source, (name, path) in enumerate(inputs.items()):
+        compare = Compare(None if name == EXAM else index, config.practice_share, config.seed)
+        num_pool = len(pool) if name == EXAM else num_pool
+        batches = shards.batches(rows.read(path, Problem))
+        for found in chain.from_iterable(shards.mapped(compare, batches, None if name == EXAM else config.cluster)):
+            if found.look != NOTHING:
+                looks[len(pool)] = found.look
+            practice.append(found.practice)
+            pool.add(source, found.id, found.answer, found.form)
+    if clash := pool.repeated():
+        first, second = (list(inputs.values())[pool.sources[row]] for row in clash)
+        number = clash[1] - pool.sources.index(pool.sources[clash[1]]) + 1
+        raise UserError(
+            f"{second}, row {number}: id '{pool.ids[clash[1]]}' is taken by a row of {first}; give each source's ids a prefix of their own"
+        )
+    return Read(num_pool, practice, looks)
 
 
-def _chosen(files: Iterable[Path], chosen: set[str]) -> Iterator[Problem]:
-    for problem in _each(files):
-        if problem.id in chosen:
-            yield problem.model_copy(update={"statement": normalise(problem.statement)})
+def _repeats(config: Curate, pool: Pool, read: Read) -> Funnel:
+    """Takes out what has no answer, repeats another row or contradicts it."""
+    import numpy as np
+
+    funnel = Funnel(pool)
+    ours = np.arange(len(pool)) < read.num_pool
+    unanswered = ((int(row), Fate("no answer", "", None)) for row in np.flatnonzero(pool.answers() == NO_ANSWER))
+    funnel.leave(unanswered)
+    funnel.leave(exact(pool, funnel.alive & ~ours))
+    funnel.leave(exact(pool, funnel.alive & ours))
+    funnel.leave(near(pool, funnel.alive & ours, config.rule(config.duplicate_jaccard)))
+    return funnel
 
 
-def _left(files: Iterable[Path], fates: Fates) -> Iterator[Dropped]:
-    for problem in _each(files):
-        if fate := fates.get(problem.id):
+def _same(
+    config: Curate, engines: Engines, inputs: Mapping[str, Path], asked: Mapping[str, Path], read: Read, funnel: Funnel, kept: Path
+) -> int:
+    """Asks a model about the suspects, where the params name one; those that it confirms give their problem away. Returns how many."""
+    if config.confirm.engine is None:
+        return 0
+    suspects = {row: look.suspect for row, look in read.looks.items() if look.suspect and funnel.alive[row]}
+    wanted = {(hit.benchmark, hit.problem) for hit in suspects.values()}
+    said = {key: problem.statement for problem in _each(asked.values()) if (key := (problem.source, problem.id)) in wanted}
+    pairs = (
+        Pair(row, problem.id, problem.statement, said[hit.benchmark, hit.problem])
+        for row, problem in enumerate(_each(inputs.values()))
+        if (hit := suspects.get(row))
+    )
+    engine = open_engine(config.confirm.engine, engines, Path(config.confirm.model))
+    same = asyncio.run(confirmed(config.confirm, config.seed, engine, pairs, kept))
+    for row in same:
+        hit = suspects[row]._replace(how="a model calls them the same")
+        read.looks[row] = Look((*read.looks[row].hits, hit), None)
+    return len(same)
+
+
+def _leaks(config: Curate, read: Read, funnel: Funnel) -> dict[int, Fate]:
+    """Takes out what gives a benchmark away; returns what is left and resembles a benchmark's problem."""
+    funnel.leave(_contaminated(read.looks, frozenset(config.tolerated), funnel.alive))
+    resembling = {
+        row: Fate("suspect", f"{look.suspect.benchmark}: {look.suspect.how}", look.suspect.problem)
+        for row, look in read.looks.items()
+        if look.suspect and funnel.alive[row]
+    }
+    if config.drop_suspects:
+        funnel.leave(resembling.items())
+    return resembling
+
+
+def _contaminated(looks: Mapping[int, Look], tolerated: frozenset[str], alive: Any) -> Iterator[tuple[int, Fate]]:
+    for row, look in looks.items():
+        hits = sorted(look.hits, key=lambda hit: hit.benchmark in tolerated)
+        if hits and hits[0].benchmark not in tolerated and alive[row]:
+            yield row, Fate("contaminated", "; ".join(f"{hit.benchmark}: {hit.how}" for hit in hits), hits[0].problem)
+
+
+def _sides(funnel: Funnel, read: Read) -> Any:
+    """Of each row the number of its set, 0 where it is dropped."""
+    import numpy as np
+
+    side = np.where(np.frombuffer(bytes(read.practice), dtype=np.uint8) == 1, 2, 1)
+    side[read.num_pool :] = 3
+    return np.where(funnel.alive, side, 0)
+
+
+def _chosen(files: Iterable[Path], chosen: Any, read: Read) -> Iterator[Problem]:
+    for row, problem in enumerate(_each(files)):
+        if chosen[row]:
+            hits = tuple(sorted(hit.benchmark for hit in read.looks.get(row, NOTHING).hits))
+            yield problem.model_copy(update={"statement": normalise(problem.statement), "contaminated_by": hits})
+
+
+def _left(files: Iterable[Path], fates: Mapping[int, Fate]) -> Iterator[Dropped]:
+    for row, problem in enumerate(_each(files)):
+        if fate := fates.get(row):
             yield Dropped(id=problem.id, statement=problem.statement, reason=fate.reason, detail=fate.detail, other=fate.other)
+
+
+def _tolerated(read: Read, side: Any) -> dict[str, int]:
+    """Rows kept for training although a benchmark asks them, by benchmark."""
+    return dict(Counter(hit.benchmark for row, look in read.looks.items() if side[row] for hit in look.hits))
+
+
+def _marks(files: Iterable[Path]) -> Iterator[Mark]:
+    for problem in _each(files):
+        yield Mark(problem.id, problem.source, problem.group, problem.answer, canonical(problem.statement))
 
 
 def _each(files: Iterable[Path]) -> Iterator[Problem]:

@@ -1,8 +1,8 @@
 r"""What a model's reply says: pure functions from text to problems, to yes or no, to a final answer.
 
 The rules are NeMo-Skills' (recipes/openmathreasoning/scripts/postprocess_{problem_extraction,classification,answer_extraction}.py), with
-three repairs: a heading counts only at the beginning of a line, a reply without any heading is told apart from "no problem",
-and an answer is the line after "Answer:", not all that follows it.
+four repairs: a heading counts only at the beginning of a line, a reply without any heading is told apart from "no problem",
+an answer is the line after "Answer:", not all that follows it, and a class is told by a whole word, whatever marks stand before it.
 """
 
 import re
@@ -20,9 +20,16 @@ def problems(reply: str) -> list[str] | None:
     return [text.strip() for text in statements if text.strip()] or None
 
 
-def says(kind: str, reply: str) -> bool:
-    """Whether a reply begins with the word of the kind: "proof" does, "not proof" and "It is a proof" do not."""
-    return reply.strip().lower().startswith(kind)
+def says(kind: str, reply: str) -> bool | None:
+    """Whether a reply begins with the word of the kind: "proof" does, "not proof" does not. None where it begins with neither."""
+    found = re.match(rf"[\W_]*(not[\W_]+)?{kind}(?![^\W_])", reply, re.IGNORECASE)
+    return found and found[1] is None
+
+
+def question(reply: str) -> str | None:
+    """The question that a proof was made into, or None where there is none."""
+    found = re.match(r"[\W_]*question\W*:[\s*]*(?P<text>\S.*)", reply, re.IGNORECASE | re.DOTALL)
+    return found["text"].strip() if found else None
 
 
 def answer(reply: str) -> str | None:

@@ -34,6 +34,8 @@ class Extract(Config, section="extract"):
     """Of one reply."""
     at_once: int = Field(ge=1)
     """Topics that are read at the same time."""
+    convert_proofs: bool
+    """Whether a proof is rewritten into a question, which has no answer yet; see topic.py why not."""
 
 
 def extract(config: Extract, engines: Engines, contest: Contest, *, topics: In, out: Out, work: Work) -> Metrics:
@@ -56,7 +58,7 @@ async def read_all(config: Extract, engine: Engine, contest: Contest, source: Pa
         done = sum(1 for _ in rows.read(kept, Asked))
         left = islice(rows.read(source, Topic), done, None)
         async with engine:
-            reader = Reader(engine, sampling, config.seed, contest)
+            reader = Reader(engine, sampling, config.seed, contest, config.convert_proofs)
             while sheet := list(islice(left, config.at_once)):
                 for asked in await _sheet(engine, [read(topic, reader) for topic in sheet]):
                     growing.append(asked)
@@ -77,13 +79,13 @@ async def _sheet(engine: Engine, readings: list[Coroutine[None, None, Asked]]) -
 
 def _seal(kept: Path, out: Path) -> Metrics:
     out.mkdir(parents=True)
-    counts, reasons = Counter[str](topics=0, requests=0, tokens=0), Counter[str]()
+    counts, reasons = Counter[str](topics=0, requests=0, tokens=0, unclear=0), Counter[str]()
     unanswered = 0
 
     def problems() -> Iterator[Problem]:
         nonlocal unanswered
         for asked in rows.read(kept, Asked):
-            counts.update(topics=1, requests=asked.requests, tokens=asked.tokens)
+            counts.update(topics=1, requests=asked.requests, tokens=asked.tokens, unclear=asked.unclear)
             reasons.update(row.reason for row in asked.dropped)
             unanswered += sum(problem.answer is None for problem in asked.problems)
             yield from asked.problems

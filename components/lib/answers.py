@@ -97,6 +97,11 @@ def _held(number: int, raw: str, contest: Contest, negative: str, outside: str) 
     return Reading(answer, None, raw, reduced)
 
 
+def boxed(text: str) -> str | None:
+    """What stands in the last complete box of a written solution; None where there is none."""
+    return _last_box(text)[0]
+
+
 def integer(text: str) -> int | None:
     """The one integer that `text` (a box's content, an answer column) stands for, whatever its range; None where there is none."""
     if len(text) > MAX_BOX_CHARS:

@@ -31,6 +31,7 @@ class Source(Collect, section="collect", keyed=True):
     """Which of the eight split classes of groups are kept."""
 
     def write(self, contest: Contest, out: Path) -> Metrics:
+        self.allow(self.licence, "the generator")
         passed = Counter[str]({"other_class": 0, "repeats": 0})
         return {**seal(out, "problems", Problem, self._problems(contest, passed)), **passed}
 

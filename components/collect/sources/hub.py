@@ -1,0 +1,104 @@
+"""Problems from data sets on the Hugging Face hub, one pinned commit each, streamed row by row: nothing is held, nothing is unpacked.
+
+A set is named as `datasets` names it (repository, configuration, split); a folder with files of the same schema stands in for a
+repository where there is no network. infra/profiles/hub.yaml holds the field maps of the sets that this project knows. Sets that hold one
+row per solution say so with `one_per_statement`. Only the data files of a set are read; a loading script is never run.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from components.collect.mapped import Ids, Table, row
+from components.collect.source import Collect, seal
+from components.collect.tables import Record, field
+from components.core.errors import UserError
+from components.core.runner import Metrics
+from components.core.types import Dropped, Problem
+from components.lib.answers import Contest
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class HubSet(Table):
+    """One split of one set at one commit, and its field map."""
+
+    repo: str
+    """owner/name, or a local folder."""
+    revision: str | None
+    """The commit, 40 hex digits; null only where `repo` is a local folder."""
+    subset: str | None
+    """The set's configuration; null: its only one, or its default."""
+    split: str
+    one_per_statement: bool
+    """Whether a row that repeats an earlier statement to the letter is passed over (sets with one row per solution)."""
+
+
+class Source(Collect, section="collect", keyed=True):
+    """Any number of sets; none gives no rows."""
+
+    kind: Literal["hub"]
+    sets: list[HubSet]
+
+    def write(self, contest: Contest, out: Path) -> Metrics:
+        for entry in self.sets:
+            self.allow(entry.licence, f"the set {entry.name}")
+            _pinned(entry)
+        counts = Counter[str](repeats=0)
+        return {**seal(out, "problems", Problem, self._rows(contest, counts)), **counts}
+
+    def _rows(self, contest: Contest, counts: Counter[str]) -> Iterator[Problem | Dropped]:
+        ids = Ids()
+        for entry in self.sets:
+            said: set[bytes] = set()
+            for number, record in _records(entry):
+                if entry.limit is not None and number > entry.limit:
+                    break
+                where = f"{entry.repo} ({entry.split}), row {number}"
+                digest = hashlib.blake2b(str(field(record, entry.statement, where)).encode("utf-8", "replace"), digest_size=8).digest()
+                if entry.one_per_statement and digest in said:
+                    counts["repeats"] += 1
+                    continue
+                said.add(digest)
+                found = row(entry, number, record, where, contest)
+                ids.add(found.id, where)
+                yield found
+
+
+def _pinned(entry: HubSet) -> None:
+    if not Path(entry.repo).is_dir() and not COMMIT.fullmatch(entry.revision or ""):
+        raise UserError(
+            f"params.yaml: collect: the set {entry.name}: revision {entry.revision!r} does not pin {entry.repo}; write the commit of its "
+            f"page on the hub (40 hex digits; `git ls-remote https://huggingface.co/datasets/{entry.repo} HEAD` says it)"
+        )
+
+
+def _records(entry: HubSet) -> Iterator[Record]:
+    """The rows of a set, in its order. Raises UserError naming the set and what to do."""
+    number = 0
+    try:
+        for number, record in enumerate(_stream(entry), 1):
+            yield number, record
+    except FileNotFoundError as error:  # `datasets` makes of it: no such set or revision, no access, no data files
+        raise UserError(f"{entry.repo}: {error}; check its name and revision, and set HF_TOKEN where its terms must be accepted") from None
+    except OSError as error:
+        if error.errno:  # the disk's or the system's own
+            raise
+        raise UserError(
+            f"{entry.repo}: the hub cannot be reached ({error}): unset HF_HUB_OFFLINE, or name a local folder that holds the set"
+        ) from None
+    if number == 0:
+        raise UserError(f"{entry.repo} ({entry.split}): holds no rows; remove its entry from params.yaml or fill it")
+
+
+def _stream(entry: HubSet) -> Iterator[dict[str, Any]]:
+    from datasets import load_dataset
+
+    revision = None if Path(entry.repo).is_dir() else entry.revision
+    try:
+        yield from load_dataset(entry.repo, entry.subset, split=entry.split, revision=revision, streaming=True)
+    except ValueError as error:  # what `datasets` says of a split, a configuration or a file that is not what it should be
+        raise UserError(f"{entry.repo} ({entry.split}): {error}; mend the entry {entry.name} in params.yaml, or the set") from None
