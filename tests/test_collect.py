@@ -73,7 +73,7 @@ def test_every_entry_of_the_project_is_a_source() -> None:
         ({**GENERATED, "num_problms": 3}, r"collect\.it: unknown key 'num_problms', did you mean 'num_problems'"),
         ({**GENERATED, "classes": [8]}, r"collect\.it\.classes\.0"),
         ({**GENERATED, "classes": []}, r"collect\.it\.classes"),
-        ({"kind": "files", "files": [{**FILE, "path": "x", "on_bad_answer": "ignore"}]}, r"collect\.it\.files\.0\.on_bad_answer"),
+        ({"kind": "files", "files": [{**FILE, "path": "x", "on_bad_answer": "ignore"}]}, r"collect\.it\.files\[0\]\.on_bad_answer"),
         ({"kind": "files", "files": [{**FILE, "path": "x", "answer_pattern": "#### .+"}]}, "exactly one group"),
         ({"kind": "files", "files": [{**FILE, "path": "x", "answer_pattern": "(#### .+"}]}, "not a regular expression"),
     ],

@@ -170,7 +170,7 @@ def test_the_pass_rate_can_be_that_of_another_mode_and_called_off_attempts_do_no
 
 @pytest.mark.parametrize("wrong", ["0.1, 0.9", "(0.9, 0.1)", "[1]", "(a, b)"])
 def test_an_interval_that_is_none_is_refused_with_an_example(wrong: str) -> None:
-    with pytest.raises(UserError, match=r"slices.0.pass_rate: .*write an interval as \(0.1, 0.9\)"):
+    with pytest.raises(UserError, match=r"slices\[0\].pass_rate: .*write an interval as \(0.1, 0.9\)"):
         config("cot", common={"slices": [{**part().model_dump(), "pass_rate": wrong}]})
 
 

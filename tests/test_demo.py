@@ -79,13 +79,13 @@ def test_a_second_run_runs_nothing_and_says_so(chain: Path) -> None:
     assert (chain / "dvc.lock").read_bytes() == lock
 
 
-def test_a_voting_setting_changes_only_votes(chain: Path) -> None:
+def test_a_voting_setting_changes_only_votes_and_the_replay_that_weighs_by_them(chain: Path) -> None:
     params = (chain / "params.yaml").read_text(encoding="utf-8")
     try:
         (chain / "params.yaml").write_text(
             params.replace("[majority, weighted, genselect, verified, arbitrary]", "[majority, genselect]"), encoding="utf-8"
         )
-        assert Graph.read(chain).changed() == {f"vote@{name}" for name in ("base", "cot", "tir", "genselect", "awq", "fp8")}
+        assert Graph.read(chain).changed() == {"replay", *(f"vote@{name}" for name in ("base", "cot", "tir", "genselect", "awq", "fp8"))}
     finally:
         (chain / "params.yaml").write_text(params, encoding="utf-8")
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.compose import selections
+from components.compose.kinds import genselect as training
 from components.core import rows
 from components.core.types import Candidate, Judgement, Problem
 from components.judge.drawing import SHARES, Knockout, Repeated, Share, show
@@ -218,15 +218,6 @@ def test_a_knockout_keeps_all_its_readings_with_their_rounds(tmp_path: Path) -> 
 def test_the_number_of_shown_solutions_is_cut_to_an_integer_and_not_rounded() -> None:
     """A normal of mean 3 and deviation 1/3 on [2, 4]: cutting gives 2 as often as 3, rounding would nearly always give 3."""
     draw = random.Random(1)
-    sizes = [selections._size(draw, 4) for _ in range(4000)]
+    sizes = [training._size(draw, 4) for _ in range(4000)]
     assert sizes.count(2) / 4000 == pytest.approx(0.5, abs=0.03)
     assert sizes.count(4) / 4000 < 0.01
-
-
-def test_equal_solutions_of_a_training_row_keep_labels_of_their_own() -> None:
-    cast = tries([7, 7, 7, 3, 3, 3])
-    made = selections.instances(problem(), cast, "genselect", wanted=8, max_shown=6, seed=1)
-    for row in made:
-        asked, verdict = (message.content for message in row.messages)
-        assert all(f"#{label}: " in asked and f"\n{label}: " in verdict for label in range(asked.count("#")))
-    assert max(row.messages[0].content.count("#") for row in made) >= 3  # of two texts, so at least two are equal

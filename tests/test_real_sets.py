@@ -102,7 +102,7 @@ def test_few_of_a_hundred_problems_are_split_enough_to_select_from() -> None:
     problems, attempts = qwen()
     found = built("genselect", problems, attempts, "examples", mode="cot", warnings=2, rehearse=None, instances=8, max_shown=16)
     assert found.metrics["dropped"] == {
-        "no readable summary": 315,  # attempts: no integer of the contest, or more boxes than one
+        "no readable summary": 316,  # attempts: no integer of the contest, or more boxes than one
         "none is wrong": 57,  # problems, from here on
         "no verdict": 36,
         "fewer than four readable candidates": 2,

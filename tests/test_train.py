@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from components.compose import solutions
+from components.compose.kind import asked, turn
 from components.core import rows
-from components.core.types import Example
+from components.core.types import Candidate, Example
+from components.lib import prompts
 from components.train import chat
 from components.train.stage import Train, train
 from tests import micro_model
@@ -28,7 +29,12 @@ CONFIG = {
 
 def examples() -> list[Example]:
     tried = [(i, run(f"print({i} + 4)", str(i + 4))) for i in range(40)]
-    return [solutions.example("tir", problem(f"p{i}", i + 4), candidate(i + 4, f"p{i}", runs=(cell,))) for i, cell in tried]
+    return [example(candidate(i + 4, f"p{i}", runs=(cell,)), problem(f"p{i}", i + 4).statement) for i, cell in tried]
+
+
+def example(one: Candidate, statement: str) -> Example:
+    question = asked(prompts.render("tir", statement=statement))
+    return Example(id=f"tir/{one.problem}", problem=one.problem, candidate=one.index, kind="tir", messages=(question, *turn(one)))
 
 
 @pytest.fixture(scope="module")
