@@ -9,7 +9,7 @@ TEMPLATE = (
 POSITIONS = 512
 
 
-def make(folder: Path) -> Path:
+def make(folder: Path, positions: int = POSITIONS) -> Path:
     """Qwen3, hidden 64, 2 layers, head_dim 32 (one that vLLM's CPU attention has)."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -32,7 +32,7 @@ def make(folder: Path) -> Path:
         num_key_value_heads=2,
         head_dim=32,
         intermediate_size=128,
-        max_position_embeddings=POSITIONS,
+        max_position_embeddings=positions,
         tie_word_embeddings=True,
         initializer_range=0.08,
         eos_token_id=tokenizer.eos_token_id,

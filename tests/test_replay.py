@@ -23,7 +23,6 @@ from components.lib.rules import length_model
 from components.lib.rules.clocks import Allowance, History
 from components.lib.rules.stops import now
 from components.lib.rules.tally import Tally
-from components.lib.votes.numbers import Votes
 from components.replay import draws, measures, pool
 from components.replay.pool import Attempts
 from components.replay.pools import aimo1_runs, qwen_math
@@ -31,7 +30,7 @@ from components.replay.recipe import Recipe, not_replayed
 from components.replay.replaying import Outcome, replayed
 from components.replay.stage import Replay, ordered, replay
 from components.replay.voices import STRATEGIES
-from tests.making import problem
+from tests.making import problem, votes
 from tests.pools import attempt
 
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -56,20 +55,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "reserve clock": {**PLAIN, "clock": {"kind": "reserve", "sitting_s": 200, "reserve_s": 30, "low_s": 20, "high_s": 70}},
 }
 DRAWS = 25
-NUMBERS = Votes.model_validate(
-    {
-        "strategies": ["majority"],
-        "fallback": None,
-        "fallback_late": None,
-        "seed": 1,
-        "weighted": {"up_to": 20, "multiple_of": 100, "weight": 0.6},
-        "code_first": {"printed": 1.0, "boxed_alone": 1.0, "boxed_beside": 0.0},
-        "agreement": {"bonus": 2.0, "short_chars": 20, "short": 0.5, "small_up_to": 20, "small": 0.6},
-        "distinct": {"prefix_chars": 40, "weight": 0.5},
-        "tail_entropy": {"tokens": 256, "share": 2.0, "confidence": 0.3, "consensus": 0.5},
-        "verified": {"top": 3, "gain": 1.0},
-    }
-)
+NUMBERS = votes()
 
 
 def recipe(settings: dict[str, Any]) -> Recipe:

@@ -1,3 +1,5 @@
+"""`python -m components.curate --help`: the stage as a command."""
+
 from components.core.runner import main
 from components.curate.stage import curate
 

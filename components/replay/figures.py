@@ -1,10 +1,10 @@
 """Cost and accuracy of recipes as one picture, SVG text: same numbers, same bytes. Black is the page's own ink, so that it may be dark."""
 
-import io
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
+
+from components.lib.svg import svg
 
 RECIPE, MAJORITY, ANY = "#3b7dd8", "#8794a8", "#d0a52b"
 
@@ -30,7 +30,7 @@ def cost(results: Mapping[str, Any]) -> str:
         axes.tick_params(labelsize=8)
     left.set_ylabel("% of problems right")
     left.legend(frameon=False, fontsize=8, loc="lower right")
-    return _svg(figure)
+    return svg(figure)
 
 
 def _curves(axes: Any, pool: Mapping[str, Any]) -> None:
@@ -48,14 +48,3 @@ def _point(axes: Any, cost: Mapping[str, float], accuracy: Mapping[str, float], 
     turn = 2 * math.pi * number * 0.381966  # the golden angle: numbers of points that lie close together stand apart
     away = (11 + number % 3 * 6) * math.cos(turn), (11 + number % 3 * 6) * math.sin(turn)
     axes.annotate(str(number), (x, y), away, textcoords="offset points", fontsize=8, color="#000000", ha="center", va="center")
-
-
-def _svg(figure: Any) -> str:
-    """The picture alone: inside a page it needs no namespaces, and no word of who made it."""
-    import matplotlib
-
-    text = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "aimo", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    svg = text.getvalue()[text.getvalue().index("<svg") :]
-    return re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("#000000", "currentColor")

@@ -1,11 +1,11 @@
 """Plots as SVG text from the report's own numbers: same numbers, same bytes. Black is the page's own ink, so that it may be dark."""
 
 import csv
-import io
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from components.lib.svg import svg
 
 COLOURS = {"pass@1": "#8794a8", "voted": "#3b7dd8", "any": "#d0a52b"}
 
@@ -31,7 +31,7 @@ def accuracy(models: Mapping[str, Mapping[str, Any]]) -> str:
     axes.set_ylim(0, 100)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
 def losses(folder: Path, order: Sequence[str]) -> str:
@@ -53,21 +53,10 @@ def losses(folder: Path, order: Sequence[str]) -> str:
         axes.set_xlabel("step", fontsize=8)
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _curve(path: Path) -> tuple[Sequence[float], Sequence[float]]:
     with path.open(encoding="utf-8") as file:
         entries = list(csv.DictReader(file))
     return [float(entry["step"]) for entry in entries], [float(entry["loss"]) for entry in entries]
-
-
-def _svg(figure: Any) -> str:
-    """The picture alone: inside a page it needs no namespaces, and no word of who made it."""
-    import matplotlib
-
-    text = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "aimo", "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    svg = text.getvalue()[text.getvalue().index("<svg") :]
-    return re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("#000000", "currentColor")

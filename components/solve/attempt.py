@@ -38,6 +38,15 @@ class Manner(NamedTuple):
     seed: int
 
 
+class Read(NamedTuple):
+    """The answers of an attempt."""
+
+    boxed: answers.Reading
+    printed: answers.Reading
+    chosen: answers.Reading
+    """The one that it votes for."""
+
+
 class Attempt:
     """The state of one attempt; `candidate` turns it into a row at any moment."""
 
@@ -52,14 +61,14 @@ class Attempt:
         self.ended: Literal["stop", "length", "time", "repetition", "cancelled"] = "cancelled"
         self._turn = 0
         self._partial = ("", 0)
-        self._read = (len(text), 0)
+        self._seen = (len(text), 0)
         self._session: Session | None = None
 
     def branch(self, index: int, text: str = "") -> "Attempt":
         """Another attempt that goes on from what this one said, and from `text` after it."""
         child = Attempt(self.problem, index, self.mode, self.prompt, self.text + text, self)
         child.runs, child.entropies, child.inherited = list(self.runs), list(self.entropies), self.depth
-        child._read = (len(child.text), len(child.runs))
+        child._seen = (len(child.text), len(child.runs))
         return child
 
     @property
@@ -142,7 +151,7 @@ class Attempt:
         self.text += completion.text
         self.num_tokens += completion.num_tokens
         self.entropies += completion.entropies
-        self._read = (len(self.text), len(self.runs))
+        self._seen = (len(self.text), len(self.runs))
         self._partial = ("", 0)
 
     def _progress(self, text: str, num_tokens: int) -> None:
@@ -152,19 +161,23 @@ class Attempt:
         """Keeps what was generated. Output that no generation has read yet is dropped: how fast the code ran must not show."""
         text, num_tokens = self._partial
         if not text:
-            self.text, self.runs = self.text[: self._read[0]], self.runs[: self._read[1]]
+            self.text, self.runs = self.text[: self._seen[0]], self.runs[: self._seen[1]]
         self.text += text
         self.num_tokens += num_tokens
         self._partial = ("", 0)
         self.ended = "cancelled"
 
+    def read(self, manner: Manner) -> Read:
+        """What it says by now. A cancelled attempt abstains, whatever its code printed after it was cancelled."""
+        if self.ended == "cancelled":
+            none = answers.Reading(None, "cancelled", None, False)
+            return Read(none, none, none)
+        boxed, printed = answers.read(self.text, manner.contest), answers.printed(self.runs, manner.contest)
+        return Read(boxed, printed, answers.choose(boxed, printed, manner.prefer))
+
     def candidate(self, manner: Manner, seconds: float, rank: int | None, isolation: str) -> Candidate:
-        """The row. A cancelled attempt abstains and ends with what was last generated, whatever its code printed after that."""
-        none = answers.Reading(None, "cancelled", None, False)
-        cancelled = self.ended == "cancelled"
-        boxed = none if cancelled else answers.read(self.text, manner.contest)
-        printed = none if cancelled else answers.printed(self.runs, manner.contest)
-        reading = answers.choose(boxed, printed, manner.prefer)
+        """The row; it ends with what was last generated."""
+        boxed, printed, reading = self.read(manner)
         return Candidate(
             problem=self.problem.id,
             index=self.index,

@@ -44,6 +44,8 @@ class Desk:
         self.over: stops.Ended | None = None
         """Which rule ended the question, if one did."""
         self._opened = engine.now()
+        self.spent_s = 0.0
+        """What the question used, once it is closed."""
 
     @property
     def settled(self) -> bool:
@@ -95,22 +97,22 @@ class Desk:
 
     def _end(self, attempt: Attempt) -> bool:
         """Books an attempt that ended; whether a rule holds now."""
-        answer = attempt.candidate(self.manner, 0.0, None, self.box.isolation).answer
-        self.finished.append(Finished(attempt.index, answer, self.used_s()))
+        self.finished.append(Finished(attempt.index, attempt.read(self.manner).chosen.answer, self.used_s()))
         at_s = list(accumulate((finished.at_s for finished in self.finished), max))  # engines that play replies have a clock per attempt
         tally = Tally.of([finished.answer for finished in self.finished], at_s, max(self.planned, len(at_s)))
         self.over = self.over or stops.now(self.rules, tally)
         return self.settled
 
     async def close(self) -> None:
+        """Ends the question: from here on its time stands still."""
         for attempt in self.attempts:
             await attempt.close()
+        self.spent_s = self.used_s()
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """All attempts as rows, by index."""
+        """All attempts as rows, by index, once the question is closed."""
         ended = {finished.attempt: (finished.at_s, rank) for rank, finished in enumerate(self.finished)}
-        spent = self.used_s()
-        rows = ((attempt, *ended.get(attempt.index, (spent, None))) for attempt in self.attempts)
+        rows = ((attempt, *ended.get(attempt.index, (self.spent_s, None))) for attempt in self.attempts)
         return tuple(attempt.candidate(self.manner, at_s, rank, self.box.isolation) for attempt, at_s, rank in rows)
 
     def _keep(self, attempt: Attempt) -> Attempt:

@@ -114,7 +114,7 @@ class Timekeeper:
                 await self._config.plan.sit(desk)
         finally:
             await desk.close()
-            self.used.append(desk.used_s())
+            self.used.append(desk.spent_s)
         return desk
 
 
@@ -167,7 +167,7 @@ class Sitting:
             problem=desk.problem.id,
             place=self._places[desk.problem.id],
             limit_s=round(desk.allowance.limit_s, 3),
-            used_s=round(self._timekeeper.used[-1], 3),
+            used_s=round(desk.spent_s, 3),
             planned=desk.planned,
             stopped_by=desk.rules[desk.over.rule].kind if desk.over else None,
             given_up=desk.over is not None and desk.over.given_up,
