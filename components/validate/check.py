@@ -6,12 +6,9 @@ is in memory: an ephemeral context, pandas tables, results as plain data without
 """
 
 import heapq
-import importlib.util
 import itertools
 import logging
-import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from components.lib.pinned import Pinned
@@ -60,36 +57,6 @@ class Result(NamedTuple):
     def __str__(self) -> str:
         shown = ", ".join(f"{row['id']} ({_short(row['value'])})" for row in self.first)
         return f"{self.suite}: {self.expectation} of '{self.column}': {self.unexpected} of {self.rows} rows: {shown}"
-
-
-@contextmanager
-def light() -> Iterator[None]:
-    """Imports Great Expectations without what is not used here: SQL (a third of a second) and scipy's distributions (over a second).
-
-    SQLAlchemy is optional to it and passes for not installed; scipy.stats, which it wants, is loaded if anyone asks it for something.
-    """
-    hidden = "sqlalchemy" not in sys.modules
-    if hidden:
-        sys.modules["sqlalchemy"] = None  # type: ignore[assignment]
-    _load_late("scipy", "stats")
-    try:
-        yield
-    finally:
-        if hidden:
-            del sys.modules["sqlalchemy"]
-
-
-def _load_late(parent: str, child: str) -> None:
-    """`from parent import child` gives a module that is loaded when it is first asked for something."""
-    name = f"{parent}.{child}"
-    spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    setattr(sys.modules[parent], child, module)  # else the import system looks into it at once
 
 
 def run(checks: list[Checks]) -> list[Result]:

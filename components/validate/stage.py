@@ -14,7 +14,7 @@ from components.core.params import Config
 from components.core.runner import HOME, In, Metrics, Out, write_json
 from components.lib.answers import Contest
 from components.lib.pinned import Pinned
-from components.validate.check import Limits, light, run
+from components.validate.check import Limits, run
 from components.validate.suites import examples, preferences, problems, prompts
 
 log = logging.getLogger(__name__)
@@ -46,8 +46,7 @@ def validate(config: Validate, contest: Contest, *, data: In, exam: In, out: Out
     """Checks one set; raises UserError naming the failing rows if a critical expectation does not hold."""
     logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it tells of every method that it registers on import
     limits = Limits(**{name: getattr(config, name) for name in Limits._fields})
-    with light():
-        results = run(SUITES[config.suite](data, exam, limits, contest))
+    results = run(SUITES[config.suite](data, exam, limits, contest))
     failed = [result for result in results if not result.success]
     critical = [result for result in failed if result.severity == "critical"]
     report = {"data": str(data), "passed": not critical, "expectations": [result._asdict() for result in results]}
