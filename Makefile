@@ -1,7 +1,7 @@
 # A short front: each verb is a few lines that anyone can type by hand.
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export PYTHONDONTWRITEBYTECODE := # where a machine sets it, each of forty stages would compile its libraries anew
+export PYTHONDONTWRITEBYTECODE := # where a machine sets it, each stage would compile its libraries anew
 
 .PHONY: demo test lint bench dag up clean
 

@@ -12,7 +12,6 @@ from components.compose.slices import Slice
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Candidate, Filled, Remark
-from components.lib import grading
 from components.lib.pinned import digest
 from tests import composing
 from tests.composing import config, run
@@ -214,24 +213,6 @@ def test_filled_golds_train_and_are_told(tmp_path: Path) -> None:
     assert [row.id for row in found.kept] == ["cot/p/0", "cot/p/1"] and found.metrics["dropped"] == {"wrong answer": 1}
     assert list(rows.read(found.out / "filled.parquet", Filled)) == [Filled(problem="p", answer=5, votes=2, total=3)]
     assert any("majority" in defect for defect in found.card["defects"])
-
-
-@pytest.mark.parametrize(
-    ("said", "gold", "grade"),
-    [
-        (None, "7", "wrong"),
-        (" ", "7", "wrong"),
-        ("7", "", None),
-        ("x+1", "x+1", "right"),
-        ("016", "16", "right"),
-        ("16.0", "16", "right"),
-        ("15", "16", "wrong"),
-        ("1/2", "0.5", None),  # equal, but that is a judge's to say
-        ("\\frac{1}{2}", "7", None),
-    ],
-)
-def test_what_can_be_graded_without_a_judge(said: str | None, gold: str, grade: str | None) -> None:
-    assert grading.grade(said, gold) == grade
 
 
 # ---- recorded replies ------------------------------------------------------------------------------------------------------
