@@ -75,6 +75,14 @@ class Graph(NamedTuple):
                 found.add(name)
         return found
 
+    def chains(self) -> dict[str, int]:
+        """Of each stage, how many stand one behind the other from it to the farthest end; who begins with the longest ends sooner."""
+        found = dict.fromkeys(self.order, 1)
+        for name in reversed(self.order):
+            for need in self.steps[name].needs:
+                found[need] = max(found[need], found[name] + 1)
+        return found
+
     def entry(self, stage: str) -> dict[str, Any]:
         """What dvc.lock recorded of a stage; {} when it never ran."""
         return entries(self.root).get(stage, {})

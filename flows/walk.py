@@ -66,7 +66,8 @@ def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines
     """
     stale = graph.with_users(graph.changed()) & stages
     done = {name: Outcome(name, "cached", 0.0) for name in graph.order if name in stages - stale}
-    waiting = [name for name in graph.order if name in stale]
+    chains = graph.chains()
+    waiting = sorted((name for name in graph.order if name in stale), key=lambda name: -chains[name])
     places = {name: f"[{place:2}/{len(stages)}]" for place, name in enumerate((s for s in graph.order if s in stages), 1)}
     running: dict[Future[Outcome], str] = {}
     with ThreadPoolExecutor(parallel) as pool, _ended_with_us(graph.root, running):

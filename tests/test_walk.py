@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +140,25 @@ def test_no_more_stages_than_places_and_needs_come_first(tmp_path: Path) -> None
     walk(graph, set(graph.order), run, 1)
     assert most == 1
     assert sorted(ended) == sorted(graph.order)
+
+
+def test_what_most_others_wait_for_begins_first(tmp_path: Path) -> None:
+    """On the project's own graph, in which nothing has run yet."""
+    project = Path(__file__).parents[1]
+    workspace(tmp_path)
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copyfile(project / name, tmp_path / name)
+    graph, begun = Graph.read(tmp_path), list[str]()
+    chains = graph.chains()
+    assert all(chains[need] > chains[name] for name, step in graph.steps.items() for need in step.needs)
+
+    def run(stage: str) -> Outcome:
+        begun.append(stage)
+        return Outcome(stage, "run", 0.0)
+
+    walk(graph, set(graph.order), run, 1)
+    assert begun.index("quantize@fp8") < begun.index("solve@exam-genselect")
+    assert begun.index("solve@practice") < begun.index("solve@exam-tir")
 
 
 def test_a_part_of_the_graph_is_its_targets_and_what_they_need(tmp_path: Path) -> None:
