@@ -24,7 +24,15 @@ from flows.home import leftovers, remember, stage_environment
 
 GRACE_S = 10.0
 TAIL = 400
-CHATTER = ("Generating lock file", "Updating lock file", "Use `dvc push`", "To track the changes with git", "\tgit add")  # DVC's, each time
+CHATTER = (  # DVC's, each time
+    "Generating lock file",
+    "Updating lock file",
+    "Use `dvc push`",
+    "To track the changes with git",
+    "\tgit add",
+    "To enable auto staging",
+    "\tdvc config",
+)
 
 Lines = Callable[[str, str], None]
 """Takes a stage's name and one line of what it said."""
