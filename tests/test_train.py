@@ -12,8 +12,9 @@ import pytest
 
 from components.compose.kind import asked, turn
 from components.core import rows
+from components.core.errors import UserError
 from components.core.types import Candidate, Example
-from components.lib import prompts
+from components.lib import checkpoint, prompts, seen
 from components.train import chat
 from components.train.stage import Train, train
 from tests import micro_model
@@ -21,9 +22,9 @@ from tests.making import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {
-    "seed": 1, "device": "cpu", "dtype": "float32", "batch": 2, "accumulation": 1, "epochs": 2, "lr": 1e-3, "schedule": "cosine",
-    "warmup": 0.1, "weight_decay": 0.1, "beta2": 0.98, "max_grad_norm": 1.0, "max_length": 400, "checkpoints": 4,
-    "gradient_checkpointing": False, "packing": False,
+    "seed": 1, "launch": str(ROOT / "infra/launch/one.yaml"), "device": "cpu", "dtype": "float32", "batch": 2, "accumulation": 1,
+    "epochs": 2, "lr": 1e-3, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.1, "beta2": 0.98, "max_grad_norm": 1.0,
+    "max_length": 400, "checkpoints": 4, "gradient_checkpointing": False, "packing": False,
 }  # fmt: skip
 
 
@@ -43,14 +44,15 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     micro_model.make(folder / "model")
     (folder / "data").mkdir()
     rows.write(folder / "data" / "examples.parquet", examples(), Example)
+    (folder / "data" / "facts.json").write_text('{"contaminated_by": {"olympic": 2}}')
     return folder
 
 
-def trained(folder: Path, name: str) -> tuple[str, str]:
+def trained(folder: Path, name: str, **over: object) -> tuple[str, str]:
     """Runs the stage; hashes of its weights and of its loss curve."""
     out, losses, work = folder / name, folder / f"{name}.csv", folder / f"work-{name}"
     work.mkdir(exist_ok=True)
-    config = Train.model_validate(CONFIG)
+    config = Train.model_validate({**CONFIG, **over})
     train(config, data=folder / "data", start=folder / "model", gate=folder, out=out, losses=losses, work=work)
     return tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in (out / "model.safetensors", losses))  # type: ignore[return-value]
 
@@ -69,6 +71,7 @@ def test_code_output_and_prompt_carry_no_loss_and_the_end_of_the_turn_does(start
 def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bytes(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(start)
     whole = trained(start, "whole")
+    assert seen.of(start / "whole") == {"olympic": 2}
     victim = subprocess.Popen(
         [sys.executable, "-c", f"from tests.test_train import *; trained(Path({str(start)!r}), 'killed')"], cwd=ROOT, start_new_session=True
     )
@@ -79,3 +82,34 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bytes(st
     victim.wait()
     shutil.rmtree(start / "killed", ignore_errors=True)
     assert trained(start, "killed") == whole
+
+
+TWO = """
+compute_environment: LOCAL_MACHINE
+distributed_type: MULTI_CPU
+use_cpu: true
+num_machines: 1
+num_processes: 2
+"""
+
+
+def test_two_processes_share_the_rows_and_one_model_comes_out(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (start / "two.yaml").write_text(TWO)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    trained(start, "two", launch=str(start / "two.yaml"), dtype="bfloat16", packing=True)
+    curve = (start / "two.csv").read_text().splitlines()
+    steps, lost = zip(*((int(row.split(",")[0]), float(row.split(",")[1])) for row in curve[1:]), strict=True)
+    assert steps[-1] < 20  # 40 rows, twice, by 2 rows of 2 processes: 20 steps before packing
+    assert lost[-1] < lost[0]
+    model, _ = checkpoint.load(start / "two", "float32", "cpu")
+    assert checkpoint.read_config(start / "two")["dtype"] == "bfloat16" and model.config.use_cache
+    assert (start / "two/model.safetensors").stat().st_size < 0.6 * (start / "model/model.safetensors").stat().st_size
+
+
+def test_a_launch_that_fails_names_its_file_and_leaves_the_way_on(start: Path) -> None:
+    (start / "none.yaml").write_text("distributed_type: MULTI_CPU\n")
+    with pytest.raises(UserError, match=r"none.yaml: names no `num_processes`"):
+        trained(start, "none", launch=str(start / "none.yaml"))
+    (start / "two.yaml").write_text(TWO)
+    with pytest.raises(UserError, match=r"two.yaml: a training of 2 processes ended with code 1; what they said stands above"):
+        trained(start, "short", launch=str(start / "two.yaml"), max_length=2)

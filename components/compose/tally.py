@@ -38,7 +38,7 @@ class Tally:
         """Problems by the tenth that their share of right attempts lies in."""
         self._seed, self._contest = seed, contest
         self._ranks, self._origins, self._chars, self._answers = array("Q"), array("L"), array("L"), array("b")
-        self._known: dict[tuple[str, str], int] = {}
+        self._known: dict[tuple[str, str, tuple[str, ...]], int] = {}
         self._shown: list[tuple[int, str, Made]] = []
 
     def rank(self, name: str) -> int:
@@ -57,7 +57,7 @@ class Tally:
         rank = self.rank(row.id)
         self._digits("made", problem)
         self._ranks.append(rank)
-        self._origins.append(self._known.setdefault((problem.source, problem.licence), len(self._known)))
+        self._origins.append(self._known.setdefault((problem.source, problem.licence, problem.contaminated_by), len(self._known)))
         self._chars.append(sum(len(message.content) for message in written(row)))
         self._answers.append(-1 if problem.answer is None else self._class(problem.answer))
         heapq.heappush(self._shown, (-rank, row.id, row))
@@ -86,7 +86,7 @@ class Tally:
         return Drawn(int(np.partition(np.frombuffer(self._ranks, np.uint64), max_rows - 1)[max_rows - 1]), max_rows)
 
     def facts(self, drawn: Drawn) -> dict[str, Any]:
-        """The rows that stay, described: where they come from, how long they are, how their answers spread."""
+        """The rows that stay, described: origins, benchmarks that ask them too, lengths, spread of the answers."""
         import numpy as np
 
         stay = np.frombuffer(self._ranks, np.uint64) <= np.uint64(drawn.last)
@@ -96,8 +96,9 @@ class Tally:
         answers = _count(np.frombuffer(self._answers, np.int8)[stay])
         return {
             "rows": drawn.rows,
-            "sources": _sum((source, num) for (source, _), num in origins),
-            "licences": _sum((licence, num) for (_, licence), num in origins),
+            "sources": _sum((source, num) for (source, _, _), num in origins),
+            "licences": _sum((licence, num) for (_, licence, _), num in origins),
+            "contaminated_by": _sum((name, num) for (_, _, benchmarks), num in origins for name in benchmarks),
             "characters": {f"{2**power}-{2 ** (power + 1) - 1}": num for power, num in _count(lengths)},
             "answers": {"none" if place < 0 else self._range(place): num for place, num in answers},
         }

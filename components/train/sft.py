@@ -8,7 +8,7 @@ import csv
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from components.train.chat import Tokens
 
@@ -17,16 +17,8 @@ DONE = "complete"
 FIELDS = ("step", "loss", "learning_rate", "grad_norm")
 
 
-class Fit(NamedTuple):
-    """What a training run measured."""
-
-    steps: int
-    curve: list[dict[str, float]]
-    """One entry per logged step: FIELDS."""
-
-
-def fit(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, checkpoints: Path, live: Path) -> Fit:
-    """Trains `model` in place. `config` is a Train section; `live` is a csv that grows with the loss while training runs."""
+def trained(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, checkpoints: Path, live: Path) -> Any:
+    """Trains `model` in place; returns TRL's trainer. `config` is a Train section; `live` is a csv that grows with the loss."""
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import SFTTrainer
@@ -34,7 +26,7 @@ def fit(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, checkpo
     data = Dataset.from_list([row._asdict() for row in rows])
     trainer = SFTTrainer(
         model=model,
-        args=_arguments(config, len(rows), checkpoints),
+        args=_arguments(config, checkpoints),
         train_dataset=data,
         processing_class=tokenizer,
         callbacks=[_follower(live), _marker()],
@@ -44,15 +36,17 @@ def fit(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, checkpo
     if last is not None:
         log.info("going on from %s", last.name)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    curve = [{field: entry[field] for field in FIELDS} for entry in trainer.state.log_history if "loss" in entry]
-    return Fit(trainer.state.global_step, curve)
+    return trainer
 
 
-def _arguments(config: Any, num_rows: int, folder: Path) -> Any:
+def curve(trainer: Any) -> list[dict[str, float]]:
+    """One entry per logged step: FIELDS."""
+    return [{field: entry[field] for field in FIELDS} for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _arguments(config: Any, folder: Path) -> Any:
     from trl import SFTConfig
 
-    steps = -(-num_rows // (config.batch * config.accumulation)) * config.epochs
-    every = max(1, steps // max(1, config.checkpoints))
     cpu = config.device == "cpu"
     return SFTConfig(
         output_dir=str(folder),
@@ -73,9 +67,9 @@ def _arguments(config: Any, num_rows: int, folder: Path) -> Any:
         dataloader_pin_memory=not cpu,
         train_sampling_strategy="group_by_length",
         save_strategy="steps" if config.checkpoints else "no",
-        save_steps=every,
+        save_steps=1 / (config.checkpoints + 1),  # below 1: a share of all steps, whatever packing makes of the rows
         save_total_limit=2,
-        logging_steps=max(1, steps // 100),
+        logging_steps=0.01,
         disable_tqdm=True,
         report_to="none",
         seed=config.seed,
@@ -95,7 +89,8 @@ def _marker() -> Any:
 
     class Marker(TrainerCallback):
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / DONE).touch()
+            if state.is_world_process_zero:
+                (Path(args.output_dir) / f"checkpoint-{state.global_step}" / DONE).touch()
 
     return Marker()
 
@@ -109,7 +104,7 @@ def _follower(live: Path) -> Any:
 
     class Follower(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-            if logs and "loss" in logs:
+            if logs and "loss" in logs and state.is_world_process_zero:
                 write_curve(live, [{field: entry[field] for field in FIELDS} for entry in state.log_history if "loss" in entry])
                 log.info("step %d of %d: loss %.4f", state.global_step, state.max_steps, logs["loss"])
 

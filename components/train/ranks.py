@@ -1,0 +1,60 @@
+"""One training in this process, or in several: accelerate starts them, each runs the same function, the first one writes.
+
+A launch file is in accelerate's own format (`accelerate config --config_file FILE` asks and writes one); of it only `num_processes` is
+read here. `python -m components.train.ranks JOB` is what each process runs, JOB naming the stage's configuration and paths.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+from components.core.errors import UserError
+from components.core.runner import Metrics, write_json
+from components.train.tuning import Job, Train, first, tune
+
+METRICS = "metrics.json"
+
+
+def run(config: Train, job: Job) -> Metrics:
+    """Trains as `config.launch` says. Raises UserError where a process of several ended badly."""
+    num = _processes(Path(config.launch))
+    if num == 1:
+        return tune(config, job)
+    told, answer = job.work / "job.json", job.work / METRICS
+    answer.unlink(missing_ok=True)
+    write_json(told, {"config": config.model_dump(mode="json"), "job": {name: str(path) for name, path in job._asdict().items()}})
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", config.launch, "-m", __name__, str(told)]
+    code = subprocess.run(launcher, check=False).returncode
+    if code or not answer.exists():
+        raise UserError(
+            f"{config.launch}: a training of {num} processes ended with code {code}; what they said stands above. "
+            "The next run goes on from the last checkpoint"
+        )
+    return dict(json.loads(answer.read_text(encoding="utf-8")))
+
+
+def main(told: Path) -> None:
+    """One process of several."""
+    logging.basicConfig(level=logging.INFO if first() else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    asked = json.loads(told.read_text(encoding="utf-8"))
+    metrics = tune(Train.model_validate_json(json.dumps(asked["config"])), Job(**{name: Path(path) for name, path in asked["job"].items()}))
+    if first():
+        write_json(told.with_name(METRICS), metrics)
+
+
+def _processes(launch: Path) -> int:
+    from ruamel.yaml import YAML
+
+    try:
+        found = YAML(typ="safe").load(launch)["num_processes"]
+    except FileNotFoundError:
+        raise UserError(f"params.yaml: train.*.launch: {launch}: no such file; infra/launch has some") from None
+    except (TypeError, KeyError):
+        raise UserError(f"{launch}: names no `num_processes`; `accelerate config --config_file {launch}` writes one") from None
+    return int(found)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

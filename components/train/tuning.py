@@ -1,0 +1,134 @@
+"""What one process of a training does: rows to tokens, tokens to a fine-tuned model in a folder that any engine can load.
+
+Weights are float32 while they learn, whatever type they are computed and kept in: a step at 1e-5 is smaller than
+bfloat16's grain, and would be lost. Of several processes all call `tune`; the first one (RANK 0) writes.
+"""
+
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from components.core import rows
+from components.core.errors import UserError
+from components.core.params import Config
+from components.core.runner import Metrics
+from components.core.types import Example
+from components.lib import checkpoint
+from components.train import chat, sft
+
+log = logging.getLogger(__name__)
+
+
+class Train(Config, section="train", keyed=True):
+    """One stage of supervised fine-tuning."""
+
+    seed: int
+    launch: str
+    """How many processes on which machines: a file in accelerate's format."""
+    device: Literal["cpu", "cuda"]
+    dtype: Literal["float32", "bfloat16"]
+    """What is computed in, and what the trained weights are kept in."""
+    batch: int
+    """Rows per step and device."""
+    accumulation: int
+    """Steps whose gradients are added up before the weights move."""
+    epochs: int
+    lr: float
+    schedule: Literal["cosine", "constant", "linear"]
+    warmup: float
+    """Share of all steps."""
+    weight_decay: float
+    beta2: float
+    max_grad_norm: float
+    max_length: int
+    """Tokens; longer rows are left out and counted."""
+    checkpoints: int = Field(ge=0)
+    """How many are written on the way; the last two are kept."""
+    gradient_checkpointing: bool
+    packing: bool
+
+
+class Job(NamedTuple):
+    """Where a training reads and writes."""
+
+    data: Path
+    """A set's folder."""
+    start: Path
+    """The model it begins with."""
+    out: Path
+    losses: Path
+    """The curve, csv."""
+    work: Path
+    """Checkpoints of this configuration and these inputs."""
+    live: Path
+    """The curve while it grows."""
+
+
+def tune(config: Train, job: Job) -> Metrics:
+    """Trains, and returns the metrics; every process of a training calls it."""
+    import torch
+    import transformers
+
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UserError("params.yaml: train.*.device is cuda, but torch sees no GPU; write cpu")
+    if config.device == "cpu":
+        torch.set_num_threads(1)  # steps this small do not scale, and one thread adds up in one order
+    transformers.set_seed(config.seed)
+    model, tokenizer = checkpoint.load(job.start, "float32", "cpu")  # the trainer moves it
+    chat.check_template(tokenizer, job.start)
+    tokens, too_long = _tokens(job.data / "examples.parquet", tokenizer, config.max_length)
+    trainer = sft.trained(model, tokenizer, tokens, config, job.work, job.live)
+    model.config.use_cache = True  # TRL switched it off to train; without it every generated token costs the whole text again
+    whole = trainer.accelerator.get_state_dict(trainer.model)  # every process takes part, the first one gets it
+    curve = sft.curve(trainer)
+    if first():
+        _save(trainer, whole, config, job)
+        sft.write_curve(job.losses, curve)
+    return {
+        "rows": len(tokens),
+        "too_long": too_long,
+        "tokens": sum(len(row.input_ids) for row in tokens) * config.epochs,
+        "loss_tokens": sum(label != chat.NO_LOSS for row in tokens for label in row.labels) * config.epochs,
+        "steps": trainer.state.global_step,
+        "loss_first": curve[0]["loss"],
+        "loss_last": curve[-1]["loss"],
+    }
+
+
+def first() -> bool:
+    """Whether this process is the only one, or the first of several."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _tokens(path: Path, tokenizer: Any, max_length: int) -> tuple[list[chat.Tokens], int]:
+    encoded = [chat.encode(example, tokenizer) for example in rows.read(path, Example)]
+    kept = [row for row in encoded if len(row.input_ids) <= max_length]
+    if not kept:
+        raise UserError(
+            f"{path}: none of its {len(encoded)} rows has at most {max_length} tokens; raise train.*.max_length, or compose shorter rows"
+        )
+    if len(kept) < len(encoded):
+        log.info("%d of %d rows are longer than %d tokens and left out", len(encoded) - len(kept), len(encoded), max_length)
+    return kept, len(encoded) - len(kept)
+
+
+def _save(trainer: Any, whole: Any, config: Train, job: Job) -> None:
+    """The weights in `config.dtype`, and the tokenizer as it was."""
+    aside = job.out if config.dtype == "float32" else job.work / "float32"
+    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(aside, state_dict=whole)
+    _tokenizer(job.start, aside)
+    if aside != job.out:
+        checkpoint.load(aside, config.dtype, "cpu")[0].save_pretrained(job.out)
+        _tokenizer(job.start, job.out)
+        shutil.rmtree(aside)
+
+
+def _tokenizer(start: Path, out: Path) -> None:
+    """Tokenizer and template come over unchanged, byte for byte; so does what the base recommends for generation."""
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json", "generation_config.json"):
+        if (start / name).exists():
+            shutil.copyfile(start / name, out / name)

@@ -1,0 +1,52 @@
+"""What a model was trained on goes with it from the set's facts to the exam that is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from components.core import rows
+from components.core.errors import UserError
+from components.core.types import Problem
+from components.lib import seen
+from components.lib.engine.config import Engines
+from components.quantize import isolated
+from components.solve.stage import solve
+from tests import composing
+from tests.desks import CONTEST, SANDBOX, fixed, settings
+from tests.making import candidate, problem
+
+
+def test_a_model_trained_on_a_benchmark_is_refused_its_exam_and_so_is_a_smaller_copy(tmp_path: Path) -> None:
+    asked_too: list[tuple[str, ...]] = [(), ("aime",), ("aime", "olympic")]
+    problems = [problem(f"p{i}").model_copy(update={"contaminated_by": names}) for i, names in enumerate(asked_too)]
+    made = composing.run(composing.config("cot"), tmp_path, problems, [candidate(name=one.id) for one in problems])
+    assert made.card["facts"]["contaminated_by"] == {"aime": 2, "olympic": 1}
+
+    for name in ("base", "cot", "tir", "awq"):
+        (tmp_path / name).mkdir()
+    seen.pass_on(tmp_path / "base", tmp_path / "out/facts.json", tmp_path / "cot")
+    seen.pass_on(tmp_path / "cot", tmp_path / "out/facts.json", tmp_path / "tir")
+    isolated.complete(tmp_path / "tir", tmp_path / "awq")
+    assert [seen.of(tmp_path / name) for name in ("base", "cot", "awq")] == [{}, {"aime": 2, "olympic": 1}, {"aime": 4, "olympic": 2}]
+
+    exam = tmp_path / "exam.parquet"
+    rows.write(exam, [problem("e1").model_copy(update={"source": "olympic"})], Problem)
+    with pytest.raises(UserError, match=r"exam.parquet: .*/awq was trained on problems of 'olympic' \(2 rows\), so"):
+        sat(exam, tmp_path / "awq")
+    seen.refuse(tmp_path / "awq", [problem("e2")], exam)  # another source
+
+
+def sat(exam: Path, model: Path) -> None:
+    folder = exam.parent
+    solve(
+        settings(plan=fixed(cot=1)), Engines.load(), SANDBOX, CONTEST,
+        problems=exam, model=model, out=folder / "out.parquet", questions=folder / "questions.parquet", work=folder,
+    )  # fmt: skip
+
+
+def test_facts_that_do_not_say_are_an_error_that_names_them(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"facts.json: no such file; compose writes it"):
+        seen.pass_on(tmp_path, tmp_path / "facts.json", tmp_path)
+    (tmp_path / "facts.json").write_text('{"rows": 1}')
+    with pytest.raises(UserError, match=r"facts.json: does not say `contaminated_by`"):
+        seen.pass_on(tmp_path, tmp_path / "facts.json", tmp_path)
