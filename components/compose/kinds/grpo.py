@@ -1,4 +1,4 @@
-"""Prompts for reinforcement learning, each with the answer that rewards go by (lib/rewards.py).
+"""Prompts for reinforcement learning, each with the answer that a reward goes by.
 
 A problem whose answer is no integer of the contest is an error row in the side file. The code this is modelled on (open-r1, and the 9th
 place after it) rewards every completion of such a problem instead.
