@@ -29,6 +29,7 @@ HERE = str(Path(__file__).resolve().parent)
 sys.path.insert(0, HERE)
 import cells  # noqa: E402
 import isolation  # noqa: E402
+import pages  # noqa: E402
 import seccomp  # noqa: E402
 from clock import GRACE_S, Clock  # noqa: E402
 from sweep import sweep  # noqa: E402
@@ -266,6 +267,7 @@ def preload() -> None:
         seccomp.refusals(platform.machine())
     gc.collect()
     gc.freeze()
+    pages.collapse()
 
 
 if __name__ == "__main__":
