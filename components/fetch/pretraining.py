@@ -66,7 +66,7 @@ def train(model: Any, rows: Sequence[Row], pace: Pace, pad: int) -> list[float]:
     torch.set_num_threads(1)
     groups = batches([len(row.input_ids) for row in rows], pace.batch, pace.seed)
     betas = (BETA1, pace.beta2)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=pace.lr, betas=betas, weight_decay=pace.weight_decay)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=pace.lr, betas=betas, weight_decay=pace.weight_decay, foreach=True)
     model.train()
     losses: list[float] = []
     for step, group in enumerate(groups):
@@ -74,7 +74,7 @@ def train(model: Any, rows: Sequence[Row], pace: Pace, pad: int) -> list[float]:
             part["lr"] = pace.lr * share_of_lr(step, len(groups), pace.warmup)
         loss = _loss(model, [rows[number] for number in group], pad)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), MAX_NORM, foreach=True)
         optimiser.step()
         optimiser.zero_grad()
         losses.append(loss.item())
