@@ -6,6 +6,7 @@ read here. `python -m components.train.ranks JOB` is what each process runs, JOB
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,13 @@ def main(told: Path) -> None:
     """One process of several."""
     logging.basicConfig(level=logging.INFO if first() else logging.WARNING, format="%(message)s", stream=sys.stderr)
     asked = json.loads(told.read_text(encoding="utf-8"))
-    metrics = tune(Train.model_validate_json(json.dumps(asked["config"])), Job(**{name: Path(path) for name, path in asked["job"].items()}))
+    config, job = Train.model_validate(asked["config"]), Job(**{name: Path(path) for name, path in asked["job"].items()})
+    started, wanted = int(os.environ.get("WORLD_SIZE", "1")), _processes(Path(config.launch))
+    if started != wanted:
+        sys.exit(
+            f"error: {config.launch}: {started} process started instead of {wanted}; for CPUs: distributed_type MULTI_GPU, use_cpu true"
+        )
+    metrics = tune(config, job)
     if first():
         write_json(told.with_name(METRICS), metrics)
 
