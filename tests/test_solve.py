@@ -1,5 +1,6 @@
 """Sittings: the loop of one attempt, early stop, clocks, and resuming; engines are the template teacher and recorded replies."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from components.core.errors import UserError
 from components.core.types import Candidate, Problem, Sat
 from components.lib import arithmetic
 from components.lib.engine.config import Engines
+from components.lib.sandbox.protocol import Session
 from components.solve.stage import solve
-from tests.desks import CONTEST, SANDBOX, fixed, settings, sit, words
+from tests.desks import CONTEST, SANDBOX, Late, fixed, settings, sit, words
 
 CODE = "<think>\nadd\n</think>\n<tool_call>\nx = {code}\nprint(x)\n</tool_call>"
 FOUR_OF_FIVE = {"kind": "agree", "of_first": 5, "equal": 4}
@@ -152,3 +154,23 @@ def test_too_few_sessions_are_refused_before_anything_is_loaded(tmp_path: Path, 
     small, asked = SANDBOX.model_copy(update={"sessions": 4}), exam(tmp_path)
     with pytest.raises(UserError, match=r"sandbox\.sessions is 4.*16 sessions"):
         solve(TEACHER, engines, small, CONTEST, problems=asked, model=tmp_path, out=tmp_path / "o", questions=tmp_path / "q", work=tmp_path)
+
+
+def test_who_ended_first_does_not_hang_on_how_long_a_session_takes_to_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits, opened = iter((0.3, 0.0, 0.1)), Late.session
+
+    async def session(box: Late, seed: int, continues: bool = False) -> Session:
+        made, wait = await opened(box, seed, continues), next(waits)
+        close = made.close
+
+        async def slowly() -> None:
+            await asyncio.sleep(wait)
+            await close()
+
+        made.close = slowly  # type: ignore[method-assign]
+        return made
+
+    monkeypatch.setattr(Late, "session", session)
+    replies = {f"p/{index}/{turn}": text for index in range(3) for turn, text in enumerate((CODE.format(code=index), "So \\boxed{7}."))}
+    made = sit(tmp_path, replies, fixed(tir=3))
+    assert [(candidate.rank, candidate.seconds) for candidate in made] == [(rank, made[0].seconds) for rank in range(3)]

@@ -85,12 +85,13 @@ class Desk:
                     self.engine, self.box, how if isinstance(how, Manner) else how(attempt), self._opened + self.allowance.limit_s
                 )
                 paused = attempt.ended == "length" and not last
+                if counts and not paused and self._end(attempt):  # before its session is closed, which takes a while that nobody counts
+                    for task in tasks:
+                        if task is not asyncio.current_task():
+                            task.cancel()
             finally:
                 if not paused:
                     await attempt.close()
-            if counts and not paused and self._end(attempt):
-                for task in tasks:
-                    task.cancel()
 
         async with asyncio.TaskGroup() as group:
             tasks += start(group, self.engine, [run(attempt) for attempt in attempts])
