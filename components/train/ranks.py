@@ -13,7 +13,7 @@ from pathlib import Path
 
 from components.core.errors import UserError
 from components.core.runner import Metrics, write_json
-from components.train.tuning import Job, Train, first, tune
+from components.train.tuning import Job, Train, tune
 
 METRICS = "metrics.json"
 
@@ -38,7 +38,8 @@ def run(config: Train, job: Job) -> Metrics:
 
 def main(told: Path) -> None:
     """One process of several."""
-    logging.basicConfig(level=logging.INFO if first() else logging.WARNING, format="%(message)s", stream=sys.stderr)
+    is_first = os.environ.get("RANK", "0") == "0"
+    logging.basicConfig(level=logging.INFO if is_first else logging.WARNING, format="%(message)s", stream=sys.stderr)
     asked = json.loads(told.read_text(encoding="utf-8"))
     config, job = Train.model_validate(asked["config"]), Job(**{name: Path(path) for name, path in asked["job"].items()})
     started, wanted = int(os.environ.get("WORLD_SIZE", "1")), _processes(Path(config.launch))
@@ -47,7 +48,7 @@ def main(told: Path) -> None:
             f"error: {config.launch}: {started} process started instead of {wanted}; for CPUs: distributed_type MULTI_GPU, use_cpu true"
         )
     metrics = tune(config, job)
-    if first():
+    if is_first:
         write_json(told.with_name(METRICS), metrics)
 
 

@@ -1,11 +1,10 @@
 """What one process of a training does: rows to tokens, tokens to a fine-tuned model in a folder that any engine can load.
 
 Weights are float32 while they learn, whatever type they are computed and kept in: a step at 1e-5 is smaller than
-bfloat16's grain, and would be lost. Of several processes all call `tune`; the first one (RANK 0) writes.
+bfloat16's grain, and would be lost. Of several processes all call `tune`; the first one writes.
 """
 
 import logging
-import os
 import shutil
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -15,7 +14,7 @@ from pydantic import Field
 from components.core import rows
 from components.core.errors import UserError
 from components.core.params import Config
-from components.core.runner import Metrics
+from components.core.runner import HOME, Metrics
 from components.core.types import Example
 from components.lib import checkpoint
 from components.train import chat, sft
@@ -64,8 +63,11 @@ class Job(NamedTuple):
     """The curve, csv."""
     work: Path
     """Checkpoints of this configuration and these inputs."""
-    live: Path
-    """The curve while it grows."""
+
+    @property
+    def live(self) -> Path:
+        """The curve while it grows."""
+        return HOME / "live" / self.losses.name.removeprefix(".partial-")
 
 
 def tune(config: Train, job: Job) -> Metrics:
@@ -85,7 +87,7 @@ def tune(config: Train, job: Job) -> Metrics:
     model.config.use_cache = True  # TRL switched it off to train; without it every generated token costs the whole text again
     whole = trainer.accelerator.get_state_dict(trainer.model)  # every process takes part, the first one gets it
     curve = sft.curve(trainer)
-    if first():
+    if trainer.is_world_process_zero():
         _save(trainer, whole, config, job)
         sft.write_curve(job.losses, curve)
     return {
@@ -97,11 +99,6 @@ def tune(config: Train, job: Job) -> Metrics:
         "loss_first": curve[0]["loss"],
         "loss_last": curve[-1]["loss"],
     }
-
-
-def first() -> bool:
-    """Whether this process is the only one, or the first of several."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _tokens(path: Path, tokenizer: Any, max_length: int) -> tuple[list[chat.Tokens], int]:

@@ -1,3 +1,5 @@
+"""A pool of other people's samples to the two files that replay reads."""
+
 import argparse
 import importlib
 import sys
