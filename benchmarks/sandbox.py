@@ -1,10 +1,11 @@
-"""What a session of the sandbox costs beside `python file`, the peer that one would write first.
+"""What a session of the sandbox costs beside the two peers that one would take first: `python file` and a Jupyter kernel.
 
     python -m benchmarks.sandbox --rounds 20
 
 Each round runs the same cell both ways, one right after the other, and the ratio is taken within the round, so that a busy machine
-slows both. A session is opened, runs one cell and is closed; "next cell" is a further cell of an open session, which the peer, keeping
-no variables, must pay in full. The last lines tell sessions per second with several at once. Writes nothing; prints one table.
+slows both. A session is opened, runs one cell and is closed; "next cell" is a further cell of an open session, which `python file`, keeping
+no variables, must pay in full. The kernel, in an environment that uv makes for it, runs `print(1)` only. The last lines tell sessions per
+second with several at once, and how much memory sessions add that nobody shares. Writes nothing; prints one table.
 """
 
 import argparse
@@ -13,8 +14,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+
+import psutil
 
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox, Session
@@ -24,6 +28,26 @@ CELLS = {
     "numpy": ("import numpy as np\nprint(int(np.arange(100).sum()))", "4950\n"),
     "sympy": ("from sympy import *\nx = symbols('x')\nprint(solve(x**2 - 5*x + 6, x))", "[2, 3]\n"),
 }
+
+KERNEL = ["uv", "run", "--quiet", "--no-project", "--python", sys.executable, "--with", "ipykernel==7.4.0,jupyter-client==8.10.0"]
+Order = Callable[[str], Awaitable[float]]
+"""Has a Jupyter kernel do one thing (peers/kernel.py); returns the milliseconds that it took."""
+
+
+@asynccontextmanager
+async def jupyter() -> AsyncIterator[Order]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*KERNEL, "python", "benchmarks/peers/kernel.py", stdin=pipe, stdout=pipe)
+    assert process.stdin and process.stdout
+    into, out = process.stdin, process.stdout
+
+    async def order(what: str) -> float:
+        into.write(f"{what}\n".encode())
+        return float(await out.readline())
+
+    yield order
+    into.close()
+    await process.wait()
 
 
 async def peer(code: str) -> str:
@@ -58,34 +82,72 @@ async def timed(work: Awaitable[str], wanted: str) -> float:
 async def main(rounds: int, at_once: int) -> None:
     config = SandboxConfig(timeout_s=60.0, memory_mb=1024, output_chars=200, sessions=at_once, allow_weak=False)
     started = time.perf_counter()
-    async with open_sandbox(config) as box:
+    async with open_sandbox(config) as box, jupyter() as order:
         print(f"isolation {box.isolation}; opened and tried in {time.perf_counter() - started:.1f} s; {rounds} rounds, milliseconds")
         print(f"{'cell':8}{'':15}{'least':>8}{'median':>8}{'peer least':>12}{'median':>8}{'times faster (median of rounds)':>34}")
         for name, (code, wanted) in CELLS.items():
             rows = await pairs(box, code, wanted, rounds)
             show(name, "whole session", [(row[0], row[2]) for row in rows])
             show(name, "next cell", [(row[1], row[2]) for row in rows])
+        print("beside a Jupyter kernel:")
+        rows = await beside(box, order, rounds)
+        show("print", "whole session", [(row[0], row[2]) for row in rows])
+        show("print", "next cell", [(row[1], row[3]) for row in rows])
         started = time.perf_counter()
         await asyncio.gather(*(whole(box, CELLS["print"][0]) for _ in range(10 * rounds)))
         print(f"{10 * rounds / (time.perf_counter() - started):.0f} whole sessions per second, {at_once} at once")
+        print(f"{await memory(box, at_once):.1f} MB that nobody shares for each of {at_once} sessions after the sympy cell")
 
 
 async def pairs(box: Sandbox, code: str, wanted: str, rounds: int) -> list[tuple[float, float, float]]:
-    """Per round: a whole session, a further cell of an open one, the peer."""
+    """Per round: a whole session, a further cell of an open one, `python file`."""
+    rows = []
+    async with opened(box, code) as session:
+        for _ in range(rounds):
+            ours = await timed(whole(box, code), wanted), await timed(further(session, code), wanted)
+            rows.append((*ours, await timed(peer(code), wanted)))
+    return rows
+
+
+async def beside(box: Sandbox, order: Order, rounds: int) -> list[tuple[float, float, float, float]]:
+    """Per round: a whole session, a further cell of an open one; a kernel to its first output, a further cell of one that runs."""
+    code, wanted = CELLS["print"]
+    rows = []
+    async with opened(box, code) as session:
+        for _ in range(rounds):
+            ours = await timed(whole(box, code), wanted), await timed(further(session, code), wanted)
+            rows.append((*ours, await order("start"), await order("cell")))
+    return rows
+
+
+@asynccontextmanager
+async def opened(box: Sandbox, code: str) -> AsyncIterator[Session]:
+    """A session that has run its first cell."""
     session = await box.session(seed=1)
     await session.run(code)
-    rows = []
-    for _ in range(rounds):
-        ours = await timed(whole(box, code), wanted), await timed(further(session, code), wanted)
-        rows.append((*ours, await timed(peer(code), wanted)))
+    yield session
     await session.close()
-    return rows
+
+
+async def memory(box: Sandbox, num: int) -> float:
+    """Megabytes that each of so many open sessions adds to the pages which our processes share with nobody."""
+    before = unshared()
+    async with AsyncExitStack() as stack:
+        for _ in range(num):
+            await stack.enter_async_context(opened(box, CELLS["sympy"][0]))
+        return (unshared() - before) / num / 1e6
+
+
+def unshared() -> int:
+    """Bytes of this process and all below it."""
+    us = psutil.Process()
+    return sum(process.memory_full_info().uss for process in (us, *us.children(recursive=True)))
 
 
 def show(name: str, what: str, rows: list[tuple[float, float]]) -> None:
     ours, theirs = [row[0] for row in rows], [row[1] for row in rows]
     ratio = statistics.median(their / our for our, their in rows)
-    line = f"{name:8}{what:15}{min(ours):8.1f}{statistics.median(ours):8.1f}{min(theirs):12.0f}{statistics.median(theirs):8.0f}"
+    line = f"{name:8}{what:15}{min(ours):8.2f}{statistics.median(ours):8.2f}{min(theirs):12.1f}{statistics.median(theirs):8.1f}"
     print(f"{line}{ratio:34.0f}")
 
 

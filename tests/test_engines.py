@@ -100,9 +100,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return micro_model.make(tmp_path_factory.mktemp("model") / "micro")
 
 
-@pytest.fixture(scope="module", params=TRAITS)
-def subject(request: pytest.FixtureRequest, run: Run, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
-    subject = opened(request.param, model, tmp_path_factory.mktemp(request.param))
+@pytest.fixture(scope="module")
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def subject(kind: str, run: Run, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    subject = opened(kind, model, tmp_path_factory.mktemp(kind))
     run(_enter(subject.engine))
     yield subject
     run(subject.engine.__aexit__(None, None, None))
@@ -123,12 +128,12 @@ async def asks(engine: Engine, prompts: list[str], sampling: Sampling = PLAIN, s
     return await asyncio.gather(*calls)
 
 
-@pytest.mark.parametrize("subject", MODELS, indirect=True)
+@pytest.mark.parametrize("kind", MODELS, indirect=True)
 def test_a_chat_becomes_the_models_own_prompt(engine: Engine) -> None:
     assert engine.render([Message(role="user", content="2+2?", loss=False)]) == "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
 
 
-@pytest.mark.parametrize("subject", MODELS, indirect=True)
+@pytest.mark.parametrize("kind", MODELS, indirect=True)
 def test_a_turn_ends_at_its_tag_and_code_at_its_own(engine: Engine, run: Run) -> None:
     """With about a hundred tokens that are nearly equally likely, 48 rows of 60 meet both ends many times."""
     completions = run(asks(engine, ["what is"] * 48, PLAIN._replace(max_tokens=60, stop=("</tool_call>",))))
@@ -140,26 +145,23 @@ def test_a_turn_ends_at_its_tag_and_code_at_its_own(engine: Engine, run: Run) ->
         assert completion.text.count("</tool_call>") == (completion.stop is not None)
 
 
-@pytest.mark.parametrize("subject", MODELS, indirect=True)
+@pytest.mark.parametrize("kind", MODELS, indirect=True)
 def test_no_more_tokens_are_asked_for_than_fit(engine: Engine, run: Run) -> None:
     (completion,) = run(asks(engine, ["x" * (micro_model.POSITIONS - 10)], PLAIN._replace(max_tokens=100, temperature=0.0)))
     assert completion.num_tokens <= 10
 
 
-def _trials() -> list[Any]:
-    """Kind by kind, so that one engine is open at a time."""
-    pairs = [(kind, trial) for kind in TRAITS for trial in TRIALS if trial.needs <= TRAITS[kind]]
-    return [pytest.param(kind, trial, id=f"{kind}-{trial.claim.__name__}") for kind, trial in pairs]
-
-
-@pytest.mark.parametrize(("subject", "trial"), _trials(), indirect=["subject"])
-def test_every_engine_keeps_its_promises(subject: Subject, trial: Trial, run: Run) -> None:
-    async def in_time() -> None:
+@pytest.mark.parametrize("kind", TRAITS, indirect=True)
+def test_every_engine_keeps_its_promises(kind: str, subject: Subject, run: Run, subtests: pytest.Subtests) -> None:
+    async def in_time(trial: Trial) -> None:
         async with asyncio.timeout(120):
             await trial.claim(subject)
 
-    run(in_time())
-    if trial is TRIALS[-1] and isinstance(subject.engine, ServerEngine):
+    for trial in TRIALS:
+        if trial.needs <= TRAITS[kind]:
+            with subtests.test(trial.claim.__name__):
+                run(in_time(trial))
+    if isinstance(subject.engine, ServerEngine):
         _nothing_stays(subject.engine, run)
 
 

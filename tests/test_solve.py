@@ -174,3 +174,13 @@ def test_who_ended_first_does_not_hang_on_how_long_a_session_takes_to_close(tmp_
     replies = {f"p/{index}/{turn}": text for index in range(3) for turn, text in enumerate((CODE.format(code=index), "So \\boxed{7}."))}
     made = sit(tmp_path, replies, fixed(tir=3))
     assert [(candidate.rank, candidate.seconds) for candidate in made] == [(rank, made[0].seconds) for rank in range(3)]
+
+
+@pytest.mark.parametrize("ends", [["printed"], ["ran"]])
+def test_who_is_ended_by_its_code_does_not_hang_on_how_fast_the_code_ran(tmp_path: Path, ends: list[str]) -> None:
+    code = "<tool_call>\nimport time; time.sleep({wait}); print(7)\n</tool_call>"
+    replies = {f"p/{index}/0": code.format(wait=wait) for index, wait in enumerate((0.4, 0.0, 0.2))}
+    made = sit(tmp_path, replies, fixed(tir=3), ends=ends, prefer="printed-first")
+    assert [(candidate.rank, candidate.printed, candidate.ended) for candidate in made] == [(rank, 7, "stop") for rank in range(3)]
+    made = sit(tmp_path, replies, fixed(tir=3), ends=ends, prefer="printed-first", stop=[{"kind": "identical", "equal": 2}])
+    assert [candidate.rank for candidate in made] == [0, 1, None] and made[2].ended == "cancelled"

@@ -76,6 +76,11 @@ class Attempt:
         """Generated tokens of its text."""
         return self.inherited + self.num_tokens
 
+    @property
+    def _key(self) -> str:
+        """Names its next request."""
+        return f"{self.problem.id}/{self.index}/{self._turn}"
+
     async def go(self, engine: Engine, box: Sandbox, manner: Manner, deadline: float) -> None:
         """Runs the attempt to its end or to the token budget. Cancelling it keeps what was generated up to then."""
         try:
@@ -87,6 +92,7 @@ class Attempt:
                     return
                 await self._execute(code, box, manner)
                 if self._enough(manner):
+                    await engine.turn(self._key)  # else those whose code is quicker would end first
                     return
         except asyncio.CancelledError:
             self._keep_partial()
@@ -125,7 +131,7 @@ class Attempt:
                     manner.sampling._replace(
                         max_tokens=affordable, stop=(manner.syntax.end, *ends.stops(manner.ends)), until=ends.untils(manner.ends)
                     ),
-                    key=f"{self.problem.id}/{self.index}/{self._turn}",
+                    key=self._key,
                     seed=_seed(manner.seed, self.problem.id, self.index, self._turn),
                     progress=self._progress,
                 )

@@ -77,6 +77,9 @@ class Played:
     def attempt(self) -> AbstractContextManager[None]:
         return self._waves.attempt()
 
+    async def turn(self, key: str) -> None:
+        await self._waves.turn(key)
+
     def render(self, messages: Sequence[Message]) -> str:
         """The contents, one after another: known replies have no chat template."""
         return "\n".join(message.content for message in messages) + "\n"

@@ -77,6 +77,11 @@ class Engine(Protocol):
         """Announces one caller that will ask again and again: an engine that batches waits until all announced ones wait for it."""
         ...
 
+    async def turn(self, key: str) -> None:
+        """For a caller that ends without asking again: returns when all announced ones wait, one after another by `key`, where the
+        engine keeps them in step; elsewhere at once."""
+        ...
+
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt text of a chat, through the model's own chat template, ready for the assistant's turn."""
         ...

@@ -99,6 +99,9 @@ class ServerEngine:
         """A server batches whatever is there: nothing waits for anyone."""
         return nullcontext()
 
+    async def turn(self, key: str) -> None:
+        pass
+
     def render(self, messages: Sequence[Message]) -> str:
         return chat.render(self._tokenizer, messages, self._settings.template)
 

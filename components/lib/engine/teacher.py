@@ -57,6 +57,9 @@ class TeacherEngine:
         """Nothing waits for anything here."""
         return nullcontext()
 
+    async def turn(self, key: str) -> None:
+        pass
+
     def render(self, messages: Sequence[Message]) -> str:
         """The contents, one after another: the teacher has no chat template."""
         return "\n".join(message.content for message in messages) + "\n"

@@ -3,7 +3,9 @@
 The rule: a batch starts, and each step in which a row finished is followed by the next one, only when every announced caller waits for
 the engine (or has left). While a caller runs code, counts answers or cancels others, the engine stands still. So what a batch
 holds, at which step a row is cancelled and what `now()` says never depend on how fast anything ran, and equal requests give equal bytes.
-Callers that ask without announcing themselves (`attempt`) are batched as they come. Knows no model: `run` decodes a batch, in a
+A caller that has
+ended by itself waits for its turn too, so that it is no faster than its neighbours. Callers that ask without announcing themselves
+(`attempt`) are batched as they come. Knows no model: `run` decodes a batch, in a
 thread of its own, and calls `hand_over` with each row that finished.
 """
 
@@ -19,6 +21,8 @@ from components.lib.engine.protocol import Completion, EngineError, Sampling
 TURNS = 10
 """Turns of the loop without a change before the callers count as settled. A caller's end reaches its successor (done callback, TaskGroup,
 semaphore, new task) in about five turns, and none of them waits for anything outside the loop."""
+NO_TOKENS = Sampling(0.0, 1.0, 0, 0.0, 0, ())
+"""What a caller asks that only waits for its turn."""
 
 
 @dataclass(eq=False)
@@ -95,6 +99,10 @@ class Waves:
         finally:
             self._asked.remove(request)
 
+    async def turn(self, key: str) -> None:
+        """Waits until all announced callers wait; of several here, the one with the least key goes first."""
+        await self.ask(Request(key, (), NO_TOKENS, 0, self._loop.create_future()))
+
     def hand_over(self, finished: Mapping[Request, Completion]) -> bool:
         """Called in the batch's thread: gives completions to their callers, by key, and returns when all have settled; False: stop."""
         if not self._closing:
@@ -128,7 +136,7 @@ class Waves:
                         request.future.set_exception(error)
 
     async def _settle(self) -> None:
-        """Returns when every announced caller has waited for TURNS turns of the loop."""
+        """Returns when every announced caller has waited for TURNS turns of the loop, and none of them for its turn alone."""
         calm = 0
         while calm < TURNS and not self._closing:
             if len(self._waiting()) < self._announced:
@@ -138,6 +146,15 @@ class Waves:
             else:
                 calm += 1
                 await asyncio.sleep(0)
+            if calm == TURNS and self._give_turns():
+                calm = 0
+
+    def _give_turns(self) -> bool:
+        """Whether anyone got one."""
+        turns = sorted((request for request in self._waiting() if request.sampling is NO_TOKENS), key=lambda request: request.key)
+        for request in turns:
+            request.future.set_result(Completion("", 0, "length", None))
+        return bool(turns)
 
     def _waiting(self) -> list[Request]:
         return [request for request in self._asked if request.waits]

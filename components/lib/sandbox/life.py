@@ -27,15 +27,17 @@ class Life:
         self._loop = asyncio.get_running_loop()
         self.died: asyncio.Future[Death] = self._loop.create_future()
         self.stopped: asyncio.Future[bool] = self._loop.create_future()
-        """The zygote's answer to the last `stop`: whether the cell was interrupted."""
+        """The zygote's answer to the last `stop`: whether the cell was interrupted. Before the first one there is nothing to wait for."""
+        self.stopped.set_result(False)
         self._sock, self._longest = sock, longest_frame
         self._bytes, self._ended, self._news = bytearray(), False, asyncio.Event()
         sock.setblocking(False)
         self._loop.add_reader(sock, self._read)
 
-    async def send(self, message: dict[str, Any]) -> None:
-        """Raises OSError where nobody listens."""
+    async def ask(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """Sends one and returns the frame that answers it. Raises OSError where nobody listens."""
         await self._loop.sock_sendall(self._sock, wire.pack(message))
+        return await self.frame()
 
     async def frame(self) -> dict[str, Any] | None:
         """The one frame that is due; None where the process ended, or sent anything else."""

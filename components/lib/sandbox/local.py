@@ -6,8 +6,10 @@ of the processor. Without namespaces, names and sizes of other files can be seen
 """
 
 import asyncio
+import os
 import secrets
 import signal
+import time
 from collections.abc import Coroutine, Iterable
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
@@ -24,6 +26,8 @@ from components.lib.sandbox.protocol import Isolation, Sandbox, SandboxError
 LAYERS = ("limits", "capabilities", "landlock", "seccomp")
 Status = Literal["ok", "error", "timeout-kept", "timeout-lost", "crashed"]
 T = TypeVar("T")
+CORES = os.cpu_count() or 1
+"""A process uses no more processor time than all of them have."""
 PATIENCE_S = 120.0
 """How long after a cell's last moment the zygote may stay silent before the sandbox counts as broken."""
 
@@ -156,11 +160,12 @@ class LocalSession:
 
     async def _cell(self, life: Life, code: str) -> tuple[Status, str]:
         number, room = secrets.randbits(62), text.room(self._chars)  # a number that no earlier cell could foresee
+        await self._stopped(life)  # the last cell's answer, if nobody waited for it
+        began = time.monotonic()
         life.stopped = asyncio.get_running_loop().create_future()
         self._server.order("wake", life, limit_s=self._limit_s)
         try:
-            await self._patiently(life.send({"cell": number, "code": code, "room": room}))
-            answer = await self._patiently(life.frame())
+            answer = await self._patiently(life.ask({"cell": number, "code": code, "room": room}))
         except OSError:
             answer = None
         if answer is None or not _well_formed(answer, number, room):
@@ -168,11 +173,16 @@ class LocalSession:
             self._server.check()
             return ("timeout-lost", text.lost(self._limit_s)) if death.why == "timeout" else ("crashed", text.crashed(_cause(death)))
         self._server.order("stop", life)
-        await self._patiently(asyncio.wait((life.stopped, life.died), return_when=asyncio.FIRST_COMPLETED))
+        if CORES * (time.monotonic() - began) >= self._limit_s:  # else it cannot have used its time up, and nobody interrupted it
+            await self._stopped(life)
         output = text.shown(answer["output"], answer["cut"], self._chars, f"{self._server.root}/s{life.number}")
         if life.stopped.done() and life.stopped.result():
             return "timeout-kept", text.kept(output, self._limit_s)
         return answer["status"], output
+
+    async def _stopped(self, life: Life) -> None:
+        if not life.stopped.done():
+            await self._patiently(asyncio.wait((life.stopped, life.died), return_when=asyncio.FIRST_COMPLETED))
 
     async def _lose(self, wait: bool = True) -> None:
         life, self._life = self._life, None

@@ -1,0 +1,1 @@
+"""What benchmarks compare with, where it needs an environment of its own. Reads nothing, writes nothing."""
