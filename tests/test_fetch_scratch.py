@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from components.core import runner
 from components.core.errors import UserError
 from components.core.params import PARAMS
 from components.fetch import pretraining, scratch, tokenizer
@@ -38,6 +40,17 @@ import sys
 from pathlib import Path
 from components.fetch import scratch
 scratch.make(scratch.Scratch.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+STAGE = """
+import sys
+from components.core import runner
+def vote(*, out: runner.Out) -> runner.Metrics:
+    import torch
+    out.write_text(torch.backends.cpu.get_cpu_capability())
+    return {}
+sys.argv = ["vote", "--out", sys.argv[1], "--metrics", sys.argv[1] + ".json"]
+runner.main(vote)
 """
 
 
@@ -161,6 +174,12 @@ def test_transformers_loads_the_folder_and_its_chat(made) -> None:  # type: igno
     assert type(model).__name__ == "Qwen3ForCausalLM"
     ids = words("1", return_tensors="pt").input_ids
     assert model.generate(ids, max_new_tokens=3, do_sample=False).shape[1] <= 4
+
+
+def test_a_stage_computes_with_kernels_that_any_server_has(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in runner.KERNELS}
+    subprocess.run([sys.executable, "-c", STAGE, tmp_path / "said"], cwd=ROOT, env=environment, check=True)
+    assert (tmp_path / "said").read_text() == "AVX2"
 
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(made, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -70,18 +70,20 @@ def test_code_output_and_prompt_carry_no_loss_and_the_end_of_the_turn_does(start
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bytes(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(start)
-    whole = trained(start, "whole")
+    between_logs = {"epochs": 10, "checkpoints": 6}  # of 200 steps each second one is logged, each 29th kept
+    whole = trained(start, "whole", **between_logs)
     assert seen.of(start / "whole") == {"olympic": 2}
     victim = subprocess.Popen(
-        [sys.executable, "-c", f"from tests.test_train import *; trained(Path({str(start)!r}), 'killed')"], cwd=ROOT, start_new_session=True
-    )
+        [sys.executable, "-c", f"from tests.test_train import *; trained(Path({str(start)!r}), 'killed', **{between_logs})"],
+        cwd=ROOT, start_new_session=True,
+    )  # fmt: skip
     while not list((start / "work-killed").glob("checkpoint-*/complete")):
         assert victim.poll() is None, "it ended before it could be killed"
         time.sleep(0.01)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
     shutil.rmtree(start / "killed", ignore_errors=True)
-    assert trained(start, "killed") == whole
+    assert trained(start, "killed", **between_logs) == whole
 
 
 TWO = """

@@ -30,6 +30,9 @@ Out = Annotated[Path, "out"]
 Work = Annotated[Path, "work"]
 Metrics = dict[str, Any]
 HOME = Path(".aimo")
+KERNELS = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2"}
+"""What torch computes with on a CPU: wider registers add up in another order, and the same stage would make another model on the next
+machine (two kinds of servers gave the same bytes with these; with AVX-512 they did not, and were no faster on models this small)."""
 FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
@@ -58,6 +61,8 @@ def main(stage: Callable[..., Metrics]) -> None:
     import typer
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what a stage started is ended in order
+    for name, value in KERNELS.items():
+        os.environ.setdefault(name, value)  # before a stage imports torch
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     app.command(help=inspect.getdoc(stage))(_command(stage))

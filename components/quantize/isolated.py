@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import UserError
+from components.core.runner import KERNELS
 
 log = logging.getLogger(__name__)
-PASSED = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+PASSED = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", *KERNELS)
 """What a worker inherits; everything else, the hub's tokens among it, stays here."""
 LAST = 20
 

@@ -19,17 +19,28 @@ FIELDS = ("step", "loss", "learning_rate", "grad_norm")
 
 def trained(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, checkpoints: Path, live: Path) -> Any:
     """Trains `model` in place; returns TRL's trainer. `config` is a Train section; `live` is a csv that grows with the loss."""
+    import torch
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import SFTTrainer
 
+    order = torch.Generator()
+
+    class Trainer(SFTTrainer):
+        """The library shuffles with the generator that all else draws from, and a run resumed in a later epoch sees another order."""
+
+        def _get_train_sampler(self, *args: Any) -> Any:
+            sampler = super()._get_train_sampler(*args)
+            sampler.generator = order
+            return sampler
+
     data = Dataset.from_list([row._asdict() for row in rows])
-    trainer = SFTTrainer(
+    trainer = Trainer(
         model=model,
         args=_arguments(config, checkpoints),
         train_dataset=data,
         processing_class=tokenizer,
-        callbacks=[_follower(live), _marker()],
+        callbacks=[_follower(live), _marker(), _shuffler(order, config.seed)],
     )
     trainer.remove_callback(PrinterCallback)  # Follower says it shorter
     last = _last(checkpoints)
@@ -84,15 +95,32 @@ def _last(checkpoints: Path) -> Path | None:
 
 
 def _marker() -> Any:
-    """Marks a checkpoint when all of it is on disk: a kill in the middle of writing leaves an unmarked one."""
+    """Marks a checkpoint when all of it is on disk: a kill in the middle of writing leaves an unmarked one.
+
+    The loss is logged there too: a checkpoint does not hold what was added up since the last log, and the curve would show the kill.
+    """
     from transformers import TrainerCallback
 
     class Marker(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_log = control.should_log or control.should_save
+
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
                 (Path(args.output_dir) / f"checkpoint-{state.global_step}" / DONE).touch()
 
     return Marker()
+
+
+def _shuffler(order: Any, seed: int) -> Any:
+    """Gives each epoch an order of its own, which depends on nothing that happened before."""
+    from transformers import TrainerCallback
+
+    class Shuffler(TrainerCallback):
+        def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            order.manual_seed(seed * 10**6 + int(state.epoch or 0))
+
+    return Shuffler()
 
 
 def _follower(live: Path) -> Any:
