@@ -80,7 +80,7 @@ async def timed(work: Awaitable[str], wanted: str) -> float:
 
 
 async def main(rounds: int, at_once: int) -> None:
-    config = SandboxConfig(timeout_s=60.0, memory_mb=1024, output_chars=200, sessions=at_once, allow_weak=False)
+    config = SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, sessions=at_once, allow_weak=False)
     started = time.perf_counter()
     async with open_sandbox(config) as box, jupyter() as order:
         print(f"isolation {box.isolation}; opened and tried in {time.perf_counter() - started:.1f} s; {rounds} rounds, milliseconds")

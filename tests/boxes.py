@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def config(**fields: Any) -> SandboxConfig:
-    usual = {"timeout_s": 1.0, "memory_mb": 1024, "output_chars": 400, "sessions": 64, "allow_weak": False}
+    usual = {"timeout_s": 1.0, "interrupt": True, "memory_mb": 1024, "output_chars": 400, "sessions": 64, "allow_weak": False}
     return SandboxConfig.model_validate({**usual, **fields})
 
 

@@ -22,7 +22,7 @@ from components.solve.sitting import Solve, manner
 from tests.making import problem
 
 CONTEST = Contest(low=0, high=999, modulus=1000)
-SANDBOX = SandboxConfig(timeout_s=5.0, memory_mb=1024, output_chars=200, sessions=256, allow_weak=False)
+SANDBOX = SandboxConfig(timeout_s=5.0, interrupt=True, memory_mb=1024, output_chars=200, sessions=256, allow_weak=False)
 STEP_S = 0.02
 
 

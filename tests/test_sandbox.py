@@ -109,6 +109,13 @@ def test_interrupted_cells_keep_variables_and_output(box: boxes.Box) -> None:
     assert (after.status, after.output) == ("ok", "5\n")
 
 
+def test_without_interrupts_a_late_cell_shows_nothing_of_how_far_it_came() -> None:
+    with boxes.opened(warm=False, interrupt=False, timeout_s=0.3) as box:
+        late, after, later = box.cells("x = 0\nwhile True:\n    x += 1\n    if x % 10**5 == 0: print(x)", "x = 6\nx", "x")
+    assert (late.status, late.output) == ("timeout-lost", "<killed after 0.3 s; all variables are lost>\n")
+    assert (after.output, later.output) == (f"{FRESH}6\n", "6\n")
+
+
 def test_killed_cells_lose_variables_and_the_next_cell_is_told(box: boxes.Box) -> None:
     deaf = "import signal\nsignal.signal(2, signal.SIG_IGN)\nwhile True: pass"
     _, lost, after, later = box.cells("x = 5", deaf, "x = 6\nx", "x")

@@ -38,8 +38,8 @@ TMPFS_MB = 256
 class ForkServer:
     """A running zygote."""
 
-    def __init__(self, memory_mb: int, layers: tuple[str, ...], warm: bool, longest_frame: int) -> None:
-        self.settings = {"memory_mb": memory_mb, "layers": layers, "warm": warm}
+    def __init__(self, memory_mb: int, interrupt: bool, layers: tuple[str, ...], warm: bool, longest_frame: int) -> None:
+        self.settings = {"memory_mb": memory_mb, "interrupt": interrupt, "layers": layers, "warm": warm}
         self.longest_frame = longest_frame
         self.root = Path(tempfile.gettempdir(), f"sandbox-{secrets.token_hex(8)}")
         """Sessions' folders lie in it. The zygote makes it, because inside bubblewrap only the zygote sees it."""

@@ -47,6 +47,9 @@ class SandboxConfig(Config, section="sandbox"):
 
     timeout_s: float = Field(gt=0)
     """Processor seconds of one cell; ten times as many by the wall clock, for one that sleeps."""
+    interrupt: bool
+    """Whether a cell that ran out of time is interrupted and keeps its variables. They tell how far it came, which no two runs
+    share; false: it is killed, and the same code gives the same output."""
     memory_mb: int = Field(ge=512)
     """Address space of one session: numpy and sympy alone take a third of the least value."""
     output_chars: int = Field(ge=1)
@@ -71,7 +74,7 @@ class LocalSandbox:
         """`layers` and `warm` (numpy and sympy imported ahead) take something away, to see what it was good for."""
         self.config = config
         chars = max(config.output_chars, TRIAL.output_chars)
-        self.server = ForkServer(config.memory_mb, tuple(layers), warm, 12 * text.room(chars) + 1024)
+        self.server = ForkServer(config.memory_mb, config.interrupt, tuple(layers), warm, 12 * text.room(chars) + 1024)
         self._slots = asyncio.Semaphore(config.sessions)
 
     async def __aenter__(self) -> Self:

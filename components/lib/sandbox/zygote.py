@@ -1,8 +1,9 @@
 """The process that sessions are forked from: `python -P -s zygote.py <control descriptor> <settings as JSON>`.
 
 Started in a clean environment, it imports and warms the libraries of mathematical code once, then forks one process per session and
-keeps their clocks: SIGINT at the limit, SIGKILL after a grace, SIGSTOP between cells, SIGKILL for too many files or threads. It is the
-only one who judges time, so a caller that is busy for a while neither lengthens a cell nor mistakes a finished one for a late one.
+keeps their clocks: SIGINT at the limit, where that is asked for, SIGKILL after a grace, SIGSTOP between cells, SIGKILL for too many
+files or threads. It is the only one who judges time, so a caller that is busy for a while neither lengthens a cell nor mistakes a
+finished one for a late one.
 
 Reads orders from the control socket (SOCK_SEQPACKET, one JSON object each): new (with the session's socket), wake, stop, kill, quit.
 Writes to it: ready, stopped, dead. The caller's end of it closed means: kill all, remove all, exit. Standard library only (and the
@@ -205,7 +206,7 @@ class Zygote:
         if clock.left() > 0:
             if excess := greed(session):
                 self.kill(session, excess)
-        elif session.interrupted:
+        elif session.interrupted or not self.settings["interrupt"]:
             self.kill(session, "timeout")
         else:
             os.kill(session.pid, signal.SIGINT)
