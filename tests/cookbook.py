@@ -1,14 +1,22 @@
 """Recipes as they would be written into params.yaml: what their tests share."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from components.core import overlays
+from components.core.types import Candidate
 from components.lib.answers import Contest
+from components.lib.rules.stops import now
+from components.lib.rules.tally import Tally
+from components.lib.votes.ballot import Ballot, decide
 from components.lib.votes.numbers import Votes
+from components.solve.desk import Desk
 from components.solve.sitting import Solve
 from flows.recipes import EXAM
+from tests.desks import words
+from tests.making import candidate
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(path.stem for path in (ROOT / overlays.RECIPES).glob("*.yaml"))
@@ -31,3 +39,29 @@ def votes(recipe: str) -> Votes:
 
 def contest(recipe: str) -> Contest:
     return Contest.model_validate(params("14b", recipe)["contest"])
+
+
+def said(*answers: int | None, step: int = 10) -> dict[str, str]:
+    """Attempts that finish one after the other with these boxes; None has no box."""
+    boxes = ("" if answer is None else f" \\boxed{{{answer}}}" for answer in answers)
+    return {f"p/{place}/0": words(step * (place + 1), box) for place, box in enumerate(boxes)}
+
+
+def stopped(config: Solve, answers: Sequence[int | None], planned: int) -> str | None:
+    """The rule that holds after the last of these events."""
+    over = now(config.stop, Tally.of(answers, list(range(len(answers))), planned))
+    return config.stop[over.rule].kind if over else None
+
+
+def ended_by(desk: Desk) -> str | None:
+    return desk.rules[desk.over.rule].kind if desk.over else None
+
+
+def chosen(recipe: str, *made: Candidate, late: bool = False) -> int | None:
+    """The answer of the recipe's own vote."""
+    numbers = votes(recipe)
+    return decide(Ballot("p", made, [], [], numbers, late), numbers.strategies[0], gold=0).answer
+
+
+def spoke(*answers: int, **fields: object) -> list[Candidate]:
+    return [candidate(answer, index=index, **fields) for index, answer in enumerate(answers)]

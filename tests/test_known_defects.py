@@ -12,7 +12,7 @@ from components.curate import canonical
 from components.curate.canonical import numbers
 from components.extract import replies
 from components.lib.answers import Contest, gold
-from tests.test_curate import fates, mark
+from tests.test_curate_matches import fates, mark
 
 CONTEST = Contest(low=0, high=999, modulus=1000)
 

@@ -1,16 +1,11 @@
 """Quantization: both methods really run, in their own environments, on a two-layer model with random weights.
 
-The model's rope theta is 1e6, which the old transformers would silently lose, and a few channels of its norms are forty times
-the others: what AWQ is made for. Needs .envs/awq and .envs/fp8 (`infra/envs/build awq fp8`).
+Needs .envs/awq and .envs/fp8 (`infra/envs/build awq fp8`).
 """
 
 import hashlib
 import importlib.util
-import json
-import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,22 +13,22 @@ import pytest
 
 from components.core import rows
 from components.core.errors import UserError
-from components.core.types import Example, Message
+from components.core.types import Example
 from components.lib import checkpoint
-from components.quantize import calibration, fidelity, isolated
-from components.quantize.method import Quantize
+from components.quantize import calibration, fidelity
 from components.quantize.methods import awq
 from components.quantize.stage import quantize
+from tests.quantizing import _tokenizer, config, example, make, write_rows
 
-PARAMS: dict[str, Any] = {
-    "common": {"seed": 1, "threads": 1, "measure": {"rows": 8, "tokens": 64, "dtype": "float32", "device": "cpu"}},
-    "awq": {"bits": 4, "group": 64, "zero_point": True, "duo_scaling": False, "samples": 24, "length": 32, "env": ".envs/awq"},
-    "fp8": {"scheme": "FP8_DYNAMIC", "env": ".envs/fp8"},
-}
-TEMPLATE = (
-    "{%- for m in messages %}{{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{%- endfor %}"
-    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
-)
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("models") / "start")
+
+
+@pytest.fixture(scope="module")
+def tir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_rows(tmp_path_factory.mktemp("sft"))
 
 
 class Made(NamedTuple):
@@ -41,70 +36,6 @@ class Made(NamedTuple):
 
     model: Path
     metrics: dict[str, Any]
-
-
-def config(key: str, **changed: Any) -> Quantize:
-    return Quantize.check({"quantize": {**PARAMS, key: {**PARAMS[key], **changed}}}, Path("params.yaml"), key)
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    folder = tmp_path_factory.mktemp("models") / "start"
-    shape: dict[str, Any] = {
-        "hidden_size": 128,
-        "intermediate_size": 256,
-        "num_hidden_layers": 2,
-        "head_dim": 32,
-        "max_position_embeddings": 256,
-    }
-    heads: dict[str, Any] = {
-        "num_attention_heads": 4,
-        "num_key_value_heads": 4,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6},
-    }
-    ends: dict[str, Any] = {"eos_token_id": 2, "pad_token_id": 0, "bos_token_id": None}
-    torch.manual_seed(0)
-    model = Qwen3ForCausalLM(Qwen3Config(vocab_size=608, tie_word_embeddings=True, initializer_range=0.08, **shape, **heads, **ends))
-    with torch.no_grad():
-        for layer in model.model.layers:
-            for norm in (layer.input_layernorm, layer.post_attention_layernorm):
-                norm.weight[::32] = 40.0
-    model.config.use_cache = False  # as training leaves it: generation must follow generation_config.json
-    model.generation_config.eos_token_id = [2, 0]
-    model.save_pretrained(folder)
-    _tokenizer().save_pretrained(folder)
-    return folder
-
-
-def _tokenizer() -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    names = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
-    inner = Tokenizer(models.BPE({name: i for i, name in enumerate(names)}, []))
-    inner.pre_tokenizer, inner.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    outer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>", pad_token="<|endoftext|>")
-    outer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
-    outer.chat_template = TEMPLATE
-    return outer
-
-
-def example(number: int) -> Example:
-    a, b = random.Random(number).sample(range(2, 99), 2)
-    chat = [("user", f"What is {a} times {b}?"), ("assistant", f"<tool_call>\nprint({a} * {b})\n</tool_call>\n")]
-    chat += [("tool", f"```output\n{a * b}\n```\n"), ("assistant", f"The answer is \\boxed{{{a * b}}}.")]
-    messages = tuple(Message.model_validate({"role": role, "content": text, "loss": role == "assistant"}) for role, text in chat)
-    return Example(id=f"tir/{number}", problem=f"p/{number}", candidate=0, kind="tir", messages=messages)
-
-
-@pytest.fixture(scope="module")
-def tir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sft")
-    rows.write(folder / "examples.parquet", map(example, range(60)), Example)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -161,15 +92,6 @@ def test_rope_theta_is_kept_for_old_and_new_readers(start: Path, made: dict[str,
         assert fidelity.rotary(checkpoint.load(made[key].model, "float32", "cpu")[0]) == wanted
     written = checkpoint.read_config(made["awq"].model)
     assert written["rope_theta"] == written["rope_parameters"]["rope_theta"] == 1e6
-
-
-def test_a_worker_that_sees_another_rope_theta_stops_before_it_calibrates(start: Path, tmp_path: Path) -> None:
-    shutil.copytree(start, tmp_path / "lost")  # as transformers 5 wrote it: transformers 4 finds no rope_theta in there
-    wanted = [1e6 ** (-2 * i / 32) for i in range(16)]
-    (tmp_path / "blocks.json").write_text(json.dumps([[5] * 32]))
-    job = {"model": str(tmp_path / "lost"), "blocks": str(tmp_path / "blocks.json"), "out": str(tmp_path / "out"), "inv_freq": wanted}
-    with pytest.raises(RuntimeError, match="rotary frequencies differ"):
-        isolated.run(".envs/awq", "awq", {**job, "bits": 4, "group": 64, "zero_point": True, "duo_scaling": False}, 1)
 
 
 def test_a_scaled_rope_is_told_to_the_old_reader_where_it_looks() -> None:
@@ -266,82 +188,6 @@ def test_a_long_row_gives_a_window_and_is_not_dropped(tir: Path) -> None:
     assert [len(row) for row in drawn.measured] == [8]
 
 
-@pytest.mark.parametrize(
-    ("key", "changed", "says"),
-    [
-        ("awq", {"grup": 64}, r"quantize\.awq: unknown key 'grup', did you mean 'group'"),
-        ("awq", {"bits": 3}, r"quantize\.awq\.bits: Input should be 4 \(found: 3\)"),
-        ("awq", {"zero_point": False}, r"quantize\.awq\.zero_point"),
-        ("fp8", {"group": 64}, r"quantize\.fp8: unknown key 'group'"),
-        ("fp8", {"scheme": "FP8"}, r"quantize\.fp8\.scheme"),
-        ("fp8", {"measure": {"rows": 1, "tokens": 8, "dtype": "float32"}}, r"quantize\.fp8\.measure: 'device' is missing"),
-    ],
-)
-def test_a_wrong_entry_is_refused_by_its_key(key: str, changed: dict[str, Any], says: str) -> None:
-    with pytest.raises(UserError, match=says):
-        config(key, **changed)
-
-
-def test_an_unknown_method_is_told_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"no such method of quantization, did you mean 'awq'\?; there are: awq, fp8"):
-        Quantize.check({"quantize": PARAMS}, Path("params.yaml"), "awk")
-
-
-@pytest.mark.parametrize(
-    ("key", "changed", "says"),
-    [
-        ("awq", {"env": ".envs/awk"}, r"\.envs/awk: no such environment; build it with `infra/envs/build awk`"),
-        ("awq", {"group": 96}, r"quantize\.awq\.group: 96 does not divide 256, the inputs of model\.layers\.0"),
-        ("awq", {"samples": 53}, r"examples\.parquet: 60 rows, but quantize wants 8 to measure on and 53 others"),
-        ("awq", {"samples": 1, "length": 400}, r"quantize\.awq\.length: 400, but the calibration rows hold only"),
-    ],
-)
-def test_what_cannot_be_done_is_refused_with_its_cure(
-    start: Path, tir: Path, tmp_path: Path, key: str, changed: dict[str, Any], says: str
-) -> None:
-    with pytest.raises(UserError, match=says):
-        quantize(config(key, **changed), start=start, calibration=tir, out=tmp_path / "out")
-
-
 def test_a_quantized_model_is_not_quantized_again(made: dict[str, Made], tir: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is quantized already \(fp8\)"):
         quantize(config("awq"), start=made["fp8"].model, calibration=tir, out=tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    ("lacks", "gets", "says"),
-    [
-        ("config.json", None, "no config.json"),
-        ("tokenizer*", None, "no tokenizer in it"),
-        ("model.safetensors", None, r"no \*\.safetensors"),
-        ("model.safetensors", "pytorch_model.bin", r"pickled \(\.bin\) only"),
-    ],
-)
-def test_an_incomplete_model_says_what_it_lacks(start: Path, tmp_path: Path, lacks: str, gets: str | None, says: str) -> None:
-    shutil.copytree(start, tmp_path / "model")
-    for path in (tmp_path / "model").glob(lacks):
-        path.unlink()
-    if gets:
-        (tmp_path / "model" / gets).touch()
-    with pytest.raises(UserError, match=says):
-        checkpoint.load(tmp_path / "model", "float32", "cpu")
-
-
-def test_a_failed_worker_is_quoted(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"awq_worker\.py in .* failed with 1; its last lines:(.|\n)*No module named 'awq'"):
-        isolated.run(None, "awq", {"model": str(tmp_path)}, 1)
-
-
-def test_a_worker_leaves_when_its_stage_is_gone() -> None:
-    worker = Path(isolated.__file__).with_name("fp8_worker.py")
-    ended = subprocess.run(
-        [sys.executable, "-P", str(worker), "{}"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (ended.returncode, ended.stderr) == (1, "")
-
-
-def test_a_worker_inherits_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_TOKEN", "secret")
-    given = isolated._environment("/nowhere", 3)
-    assert "secret" not in given.values()
-    assert (given["OMP_NUM_THREADS"], given["HF_HUB_OFFLINE"]) == ("3", "1")

@@ -1,77 +1,31 @@
 """What a user can get wrong, and the one line that says so: the file, the key or row, and the cure. No stack, and nothing half-written.
 
-Told elsewhere: overlays (test_overlays), sources and their files (test_collect), ids that clash (test_curate), recorded replies and topics
-(test_extract, test_waves), hubs (test_fetch_hub), the scratch model (test_fetch_scratch), prompts (test_prompts), servers (test_servers),
-the sandbox (test_sandbox), too few sessions (test_solve), gates (test_validate), quantizers (test_quantize), reports (test_report),
-the walk and its stages (test_walk, test_pipeline), promotion and lineage (test_promote, test_lineage).
+Told elsewhere: overlays (test_overlays), sources and their files (test_collect_sources, test_collect_files), ids that clash
+(test_curate_stage), recorded replies and topics (test_extract, test_waves), hubs (test_fetch_hub), the scratch model (test_fetch_scratch),
+prompts (test_prompts), servers (test_servers), the sandbox (test_sandbox), too few sessions (test_solve), gates (test_validate),
+quantizers (test_quantize_refusals), reports (test_report_page), the walk and its stages (test_walk, test_pipeline), promotion and
+lineage (test_promote, test_lineage), full disks and Ctrl-C (test_bad_input_half_way).
 """
 
-import copy
-import functools
 import importlib
-import json
 import os
-import resource
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from components.core import params, rows, runner
+from components.core import rows, runner
 from components.core.errors import UserError
-from components.core.types import Candidate, Check, Example, Judgement, Message, Problem, Sat
-from components.lib import arithmetic
+from components.core.types import Candidate, Example, Message, Problem
 from tests import micro_model
+from tests.commands import ROOT, WORDS, Edit, Folder, filled, run, words, write_params
 from tests.making import candidate, problem
-
-ROOT = Path(__file__).parents[1]
-WORDS = {
-    "vote": "--candidates candidates.parquet --questions questions.parquet --judgements judgements.parquet --checks checks.parquet "
-    "--problems problems.parquet --out out.parquet",
-    "compose cot": "--candidates candidates.parquet --problems problems.parquet --curated curate.json --out out.parquet --card card",
-    "judge": "--candidates candidates.parquet --problems problems.parquet --model . --out out.parquet",
-    "solve exam-cot": "--problems problems.parquet --model . --out out.parquet --questions questions.parquet",
-    "collect generated": "--out out.parquet",
-    "curate": "--generated . --files . --hub . --extracted . --benchmarks . --exam . --out out.parquet",
-}
-Folder = Path
-Edit = Callable[[dict[str, Any]], object]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    """A working directory with the tiny profile, an exam of two problems and the candidates of a sitting."""
-    monkeypatch.chdir(tmp_path)
-    write_params(lambda whole: None)
-    rows.write(Path("problems.parquet"), [problem("p"), problem("q")], Problem)
-    rows.write(
-        Path("candidates.parquet"), [candidate(answer, name, index) for name in "pq" for index, answer in enumerate((7, 3))], Candidate
-    )
-    rows.write(Path("judgements.parquet"), [], Judgement)
-    rows.write(Path("checks.parquet"), [], Check)
-    rows.write(Path("questions.parquet"), [], Sat)
-    Path("curate.json").write_text('{"read": {}, "dropped": {}, "written": {}}', encoding="utf-8")
-    return tmp_path
-
-
-@functools.cache
-def tiny() -> dict[str, Any]:
-    return params.read(ROOT / "params.yaml")
-
-
-def write_params(edit: Edit) -> None:
-    whole = copy.deepcopy(tiny())
-    edit(whole)
-    Path("params.yaml").write_text(json.dumps(whole), encoding="utf-8")
-
-
-def words(stage: str) -> list[str]:
-    return [*stage.split()[1:], *WORDS[stage].split(), "--metrics", "metrics.json"]
+    return filled(tmp_path, monkeypatch)
 
 
 def told(stage: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -198,18 +152,6 @@ def test_a_bad_line_of_a_growing_file_is_named(line: bytes, says: str, tmp_path:
         list(rows.read(tmp_path / "rows.jsonl", Problem))
 
 
-def run(name: str, *flags: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:
-    """The command as DVC runs it, in the current folder; `limit`: bytes that a file may have."""
-    return subprocess.run(
-        [sys.executable, "-m", f"components.{name}", *flags], capture_output=True, text=True, timeout=300, env=environment(),
-        preexec_fn=None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
-    )  # fmt: skip
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
-
-
 def test_the_command_says_one_line_and_no_stack(folder: Folder) -> None:
     ran = run("vote", *(word.replace("problems.parquet", "problem.parquet") for word in words("vote")))
     assert (ran.returncode, ran.stdout) == (1, "")
@@ -275,123 +217,3 @@ def test_a_model_that_cannot_be_trained_is_refused_before_training(
     monkeypatch.setitem(WORDS, "train cot", flags)
     assert says in told("train cot", monkeypatch)
     assert not list(Path().glob("*losses.csv"))
-
-
-# ---- the disk, and the user's hand -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip("only a privileged user can mount a small disk")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
-def many_votes() -> list[str]:
-    """Votes that weigh more than 100 kB, as their ids do not compress."""
-    names = [os.urandom(200).hex() for _ in range(600)]
-    rows.write(Path("problems.parquet"), [problem(name) for name in names], Problem)
-    rows.write(Path("candidates.parquet"), [], Candidate)
-    write_params(lambda whole: whole["vote"].update(strategies=["majority"]))
-    return words("vote")
-
-
-def test_a_full_disk_is_one_line_and_leaves_the_earlier_output(folder: Folder, small_disk: Path) -> None:
-    out = small_disk / "out.parquet"
-    out.write_bytes(b"of an earlier run")
-    ran = run("vote", *(str(out) if word == "out.parquet" else word for word in many_votes()))
-    assert ran.returncode == 1
-    assert ran.stderr.startswith("error: the disk is full (")
-    assert "No space left on device" in ran.stderr
-    assert ran.stderr.count("\n") == 1
-    assert [(path.name, path.read_bytes()) for path in small_disk.iterdir()] == [("out.parquet", b"of an earlier run")]
-
-
-def test_weights_that_do_not_fit_the_disk_are_one_line_too(folder: Folder, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def vote(*, out: runner.Out) -> runner.Metrics:
-        import numpy as np
-        from safetensors.numpy import save_file
-
-        out.mkdir()
-        save_file({"weight": np.ones(100_000)}, out / "model.safetensors")
-        return {}
-
-    monkeypatch.setattr(sys, "argv", ["vote", "--out", str(small_disk / "model"), "--metrics", "metrics.json"])
-    with pytest.raises(SystemExit, match=r"error: the disk is full \(.*No space left on device"):
-        runner.main(vote)
-    assert not list(small_disk.iterdir())
-
-
-def test_a_file_that_may_not_grow_leaves_nothing_half_written(folder: Folder) -> None:
-    ran = run("vote", *many_votes(), limit=60_000)
-    assert ran.returncode == 1
-    assert ran.stderr.startswith("error: the disk is full (")
-    assert not [path.name for path in Path().rglob("*") if "out.parquet" in path.name or "partial" in path.name]
-
-
-@pytest.mark.parametrize("stage", ["collect generated", "curate"])
-def test_a_data_set_that_does_not_fit_the_disk_leaves_nothing_half_written(
-    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_params(lambda whole: None)
-    drawn = [(seed, arithmetic.problem(seed)) for seed in range(3000)]
-    rows.write(Path("problems.parquet"), [problem(f"p{seed}", d.answer, d.statement) for seed, d in drawn], Problem)
-    empty = [Path(name) for name in ("files", "hub", "extracted", "benchmarks")]
-    for path in empty:
-        rows.write(path / "problems.parquet", [], Problem)
-    rows.write(Path("asked/problems.parquet"), [problem("e", 1, "Which one?")], Problem)
-    flags = " ".join(f"--{path} {path}" for path in empty) + " --generated . --exam asked --out out.parquet"
-    given = ["generated", "--out", "out.parquet"] if stage == "collect generated" else flags.split()
-    ran = run(stage.split()[0], *given, "--metrics", "metrics.json", limit=30_000)
-    assert ran.returncode == 1
-    assert ran.stderr.splitlines()[-1].startswith("error: the disk is full (")
-    assert not [path.name for path in Path().rglob("*") if "out.parquet" in path.name or "partial" in path.name]
-
-
-def test_control_c_leaves_no_output_and_the_next_run_gives_the_same_bytes(folder: Folder) -> None:
-    drawn = [(seed, arithmetic.problem(seed)) for seed in range(120)]
-    rows.write(Path("problems.parquet"), [problem(f"p{seed}", d.answer, d.statement) for seed, d in drawn], Problem)
-    write_params(lambda whole: whole["solve"]["teacher"].update(questions_at_once=2))
-    model = str(ROOT / "components/lib/arithmetic")
-
-    def flags(out: str) -> list[str]:
-        return [
-            "teacher",
-            "--problems",
-            "problems.parquet",
-            "--model",
-            model,
-            "--out",
-            f"{out}.parquet",
-            "--questions",
-            f"{out}-questions.parquet",
-            "--metrics",
-            f"{out}.json",
-        ]
-
-    begun = subprocess.Popen(
-        [sys.executable, "-m", "components.solve", *flags("stopped")], env=environment(), stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-    )  # fmt: skip
-    kept = Path(".aimo/work")
-    while begun.poll() is None and not any(file.stat().st_size for file in kept.glob("*/sat.jsonl")):
-        time.sleep(0.01)
-    os.killpg(begun.pid, signal.SIGINT)  # as the terminal does: the whole group, sandbox included
-    _, said = begun.communicate(timeout=100)
-    assert begun.returncode == 130, said
-    assert "Traceback" not in said
-    assert not list(Path().glob("*stopped*"))
-    sat = next(kept.glob("*/sat.jsonl")).read_text(encoding="utf-8").count("\n")
-    assert sat > 0
-
-    assert run("solve", *flags("stopped")).returncode == 0
-    assert not list(kept.iterdir())
-    assert run("solve", *flags("whole")).returncode == 0
-    assert Path("stopped.parquet").read_bytes() == Path("whole.parquet").read_bytes()
-    assert Path("stopped.json").read_bytes() == Path("whole.json").read_bytes()

@@ -1,27 +1,15 @@
-"""Curate: what counts as the same problem, what the exam keeps to itself, how groups are split, and the sets that come out."""
+"""The stage curate: how groups are split, what the exam and the benchmarks keep to themselves, and the sets that come out."""
 
-import csv
-import gzip
 import json
-import os
-import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from benchmarks import deduplication
 from components.core import rows, shards
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem
-from components.curate.canonical import canonical
 from components.curate.confirm import Confirm, says_same
-from components.curate.leaks import Index, Look, Quote
-from components.curate.marks import Fate, Mark
-from components.curate.near import Rule, exact, near
-from components.curate.pool import Pool
 from components.curate.split import is_practice
 from components.curate.stage import Curate, curate
 from components.lib.engine.config import Engines
@@ -29,8 +17,6 @@ from components.lib.engine.protocol import EngineError
 from tests.making import problem
 
 ROOT = Path(__file__).parents[1]
-DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
-RULE = Rule(jaccard=0.5, sentence_jaccard=0.2, num_perm=128, bands=32, seed=1)
 CONFIG = Curate(
     seed=1,
     num_perm=128,
@@ -46,177 +32,6 @@ CONFIG = Curate(
     confirm=Confirm(engine=None, model="none", both_ways=True, max_tokens=16, at_once=2),
     cluster=None,
 )
-real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
-
-
-def mark(name: str, statement: str, answer: int | None = 7, group: str = "") -> Mark:
-    return Mark(name, "files", group or name, answer, canonical(statement))
-
-
-def fates(marks: Iterable[Mark]) -> dict[str, Fate]:
-    """What is dropped as a duplicate or a conflict, by id."""
-    with Pool(Path(tempfile.gettempdir())) as pool:
-        for held in marks:
-            pool.add(0, held.id, held.answer, held.form)
-        alive = np.ones(len(pool), dtype=bool)
-        gone = dict(exact(pool, alive))
-        alive[list(gone)] = False
-        return {pool.ids[row]: fate for row, fate in {**gone, **dict(near(pool, alive, RULE))}.items()}
-
-
-# ---- duplicates ------------------------------------------------------------------------------------------------------------
-
-
-def test_of_exact_duplicates_the_smallest_id_stays() -> None:
-    gone = fates([mark("c", "Find $x+1$."), mark("a", "find $y + 1$"), mark("b", "Find  $z+1$")])
-    assert {name: fate.other for name, fate in gone.items()} == {"b": "a", "c": "a"}
-
-
-def test_the_same_statement_with_two_answers_is_dropped_with_both() -> None:
-    gone = fates([mark("a", "Find $x$.", 1), mark("b", "Find $y$.", 2), mark("c", "Find $z$.", 2)])
-    assert {name: (fate.reason, fate.other) for name, fate in gone.items()} == {
-        "a": ("conflict", "b"),
-        "b": ("conflict", "a"),
-        "c": ("conflict", "a"),
-    }
-
-
-def test_the_same_numbers_in_other_places_are_two_problems_where_the_answers_differ() -> None:
-    pool = [
-        mark("a", "Find the least positive solution of 5x = 6 modulo 7.", 4),
-        mark("b", "Find the least positive solution of 6x = 5 modulo 7.", 2),
-    ]
-    assert not fates(pool)
-
-
-def test_the_same_numbers_in_another_order_are_one_problem_where_the_answers_agree() -> None:
-    pool = [mark("a", "Compute gcd(12, 18) and add 1."), mark("b", "Compute gcd(18, 12) and add 1.")]
-    assert fates(pool)["b"].other == "a"
-
-
-def test_another_question_about_one_story_is_another_problem() -> None:
-    story = "A rectangular garden is 12 metres long and 5 metres wide, and a path of 2 metres runs all around it. "
-    pool = [mark("a", story + "How many square metres has the path?"), mark("b", story + "Find the diagonal.")]
-    assert not fates(pool)
-
-
-@pytest.fixture(scope="module")
-def statements() -> tuple[list[Mark], dict[str, list[Mark]]]:
-    base = deduplication.drafts(3000, seed=1)
-    variants = {kind: deduplication.marks("b", texts) for kind, texts in deduplication.planted(base, 150, seed=1).items()}
-    return deduplication.marks("a", (draft.text() for draft in base)), variants
-
-
-@pytest.mark.parametrize("kind", deduplication.REWORDINGS)
-def test_rewordings_are_found(kind: str, statements: tuple[list[Mark], dict[str, list[Mark]]]) -> None:
-    base, variants = statements
-    assert deduplication.flagged(base, variants[kind], RULE) >= 0.98
-
-
-@pytest.mark.parametrize("kind", ["one number changed", "all numbers changed"])
-def test_a_changed_number_is_never_a_duplicate(kind: str, statements: tuple[list[Mark], dict[str, list[Mark]]]) -> None:
-    base, variants = statements
-    assert deduplication.flagged(base, variants[kind], RULE) == 0
-
-
-def test_another_question_is_seldom_a_duplicate(statements: tuple[list[Mark], dict[str, list[Mark]]]) -> None:
-    base, variants = statements
-    assert deduplication.flagged(base, variants["other question"], RULE) <= 0.09
-
-
-# ---- the exam and the benchmarks ---------------------------------------------------------------------------------------------
-
-QUOTE = Quote(words=8, share=0.8)
-EXAM = [mark("e1", "How many coins are left when 35 coins are shared equally among 8 pirates?", group="remainder 35 8")]
-LONG = "A train with $n$ cars and 31 seats in each leaves the town of Ulm at noon, and 7 cars are taken off; $n$ is odd. Find $n$ modulo 5."
-
-
-def looks(pool: Iterable[Mark], asked: Iterable[Mark]) -> dict[str, Look]:
-    """What each row that has anything in common with the benchmarks has in common with them."""
-    index = Index(asked, RULE, QUOTE)
-    found = {held.id: index.look(held.form, held.group) for held in pool}
-    return {name: look for name, look in found.items() if look.hits or look.suspect}
-
-
-@pytest.mark.parametrize(
-    ("statement", "group", "how"),
-    [
-        ("How many  coins are left when 35 coins are shared equally among 8 pirates", "", "exact"),
-        ("How many coins are left over when 35 coins are shared among 8 pirates equally?", "", "near"),
-        ("Find 35 mod 8.", "remainder 35 8", "group"),
-    ],
-)
-def test_what_the_exam_asks_is_contaminated_whatever_its_answer(statement: str, group: str, how: str) -> None:
-    (hit,) = looks([mark("a", statement, 99, group)], EXAM)["a"].hits
-    assert (hit.benchmark, hit.problem) == ("files", "e1")
-    assert hit.how.startswith(how)
-
-
-def test_the_exam_s_wording_with_other_numbers_is_suspect_and_not_contaminated() -> None:
-    pool = [mark("a", "How many coins are left when 41 coins are shared equally among 6 pirates?"), mark("b", "Find the area of a disc.")]
-    found = looks(pool, EXAM)
-    assert {name: (look.hits, look.suspect.problem) for name, look in found.items() if look.suspect} == {"a": ((), "e1")}
-
-
-def test_a_problem_inside_a_longer_text_is_found_under_other_names_and_only_with_all_its_numbers() -> None:
-    story = "Let $x$ and $y$ be coprime. First show that $x^2 + y^2$ is not divisible by 3, then find $x + y$ modulo 11. " * 3
-    pool = [
-        mark("whole", f"{story} {LONG.replace('$n$', '$m$')} Explain your reasoning to a friend who likes trains."),
-        mark("changed", f"{story} {LONG.replace('7 cars', '8 cars')}"),
-        mark("other", story),
-    ]
-    sum_of = "An arithmetic sequence starts with 11 and has common difference 4. Find the sum of its first {} terms, and write it down."
-    assert not any(look.hits for look in looks([mark("five", sum_of.format(5))], [mark("four", sum_of.format(4))]).values())
-    found = looks(pool, [mark("e1", LONG)])
-    assert [hit.how for hit in found["whole"].hits] == ["quoted inside a longer text"]
-    assert not any(look.hits for name, look in found.items() if name != "whole")
-
-
-def test_every_benchmark_that_asks_a_row_is_named_once() -> None:
-    asked = [mark("x1", LONG)._replace(source="x"), mark("x2", LONG)._replace(source="x"), mark("y1", LONG)._replace(source="y")]
-    (look,) = looks([mark("a", LONG)], asked).values()
-    assert [(hit.benchmark, hit.problem) for hit in look.hits] == [("x", "x1"), ("y", "y1")]
-    assert look.suspect is None
-
-
-def table(path: str) -> list[dict[str, str]]:
-    with (DATA / path).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def lines(path: str) -> list[dict[str, Any]]:
-    text = gzip.decompress((DATA / path).read_bytes()) if path.endswith(".gz") else (DATA / path).read_bytes()
-    return [json.loads(line) for line in text.splitlines()]
-
-
-def given_away(pool: Iterable[Mark], asked: Iterable[Mark]) -> dict[str, str]:
-    """Contaminated rows, each with the problem that it gives away."""
-    return {name: look.hits[0].problem for name, look in looks(pool, asked).items() if look.hits}
-
-
-def held(prefix: str, texts: Iterable[str]) -> list[Mark]:
-    return [mark(f"{prefix}{number}", text) for number, text in enumerate(texts)]
-
-
-@real_data
-def test_reference_problems_and_aime_25_are_found_among_aime_problems() -> None:
-    exam = held("r", (row["problem"] for row in table("aimo_reference/aimo2_reference.csv")))
-    exam += held("x", (row["question"] for row in table("aime25/aime_2025_30.csv")))
-    pool = [mark(row["id"], row["problem"]) for row in table("aime_1983_2024/AIME_Dataset_1983_2024.csv")]
-    gone = given_away(pool, exam)
-    assert set(gone.values()) == {asked.id for asked in exam}
-    assert all(name.startswith(("2024_AIMO_II", "2025")) for name in gone)
-
-
-@real_data
-def test_all_of_math500_is_found_in_the_math_test_set() -> None:
-    exam = held("t", (row["problem"] for row in lines("math/math500.jsonl")))
-    gone = given_away(held("m", (row["problem"] for row in lines("math/test_5000.jsonl.gz"))), exam)
-    assert len(set(gone.values())) == 500
-    assert len(gone) < 550
-
-
-# ---- the split and the stage ---------------------------------------------------------------------------------------------------
 
 
 def test_a_group_s_side_hangs_on_its_name_alone_and_the_share_is_met() -> None:

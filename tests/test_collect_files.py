@@ -1,118 +1,16 @@
-"""Sources: what is kept, what is dropped and why, and what stops the stage with a word to the user."""
+"""Sources of files: what is kept, what is dropped and why, and what stops the stage with a word to the user."""
 
 import gzip
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.collect.source import Collect, kinds
-from components.collect.sources.forum import unquoted
 from components.collect.stage import collect
 from components.core import rows
 from components.core.errors import UserError
-from components.core.params import read
-from components.core.types import Dropped, Problem, Topic
-from components.lib import arithmetic
-from components.lib.answers import Contest
-
-ROOT = Path(__file__).parents[1]
-DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
-CONTEST = Contest(low=0, high=999, modulus=1000)
-LICENCES = ["Apache-2.0", "CC0-1.0", "MIT"]
-GENERATED = {"kind": "generated", "licence": "Apache-2.0", "seed": 1, "num_problems": 40, "classes": [1, 2]}
-FILE = {
-    "name": "set",
-    "sha256": None,
-    "licence": "CC0-1.0",
-    "id": "id",
-    "statement": "problem",
-    "answer": "answer",
-    "answer_pattern": None,
-    "on_bad_answer": "drop",
-    "group": None,
-    "limit": None,
-}
-real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
-
-
-def entry(**fields: Any) -> Collect:
-    return Collect.check({"collect": {"common": {"licences": LICENCES}, "it": fields}}, Path("params.yaml"), "it")
-
-
-def one_file(path: Path, **fields: Any) -> Collect:
-    return entry(kind="files", files=[{**FILE, "path": str(path), **fields}])
-
-
-def problems(config: Collect, out: Path) -> tuple[list[Problem], list[Dropped], dict[str, Any]]:
-    measured = collect(config, CONTEST, out=out)
-    return list(rows.read(out / "problems.parquet", Problem)), list(rows.read(out / "dropped.parquet", Dropped)), measured
-
-
-def jsonl(path: Path, *records: Any) -> Path:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    return path
-
-
-# ---- the section ---------------------------------------------------------------------------------------------------------
-
-
-def test_every_entry_of_the_project_is_a_source() -> None:
-    names = read(ROOT / "params.yaml")["collect"].keys() - {"common"}
-    assert {Collect.load(ROOT / "params.yaml", name).kind for name in names} == set(kinds())
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({**GENERATED, "kind": "genrated"}, r"collect\.it\.kind: no kind of source 'genrated', did you mean 'generated'"),
-        ({"licence": "MIT"}, r"collect\.it\.kind: no kind of source None"),
-        ({**GENERATED, "num_problms": 3}, r"collect\.it: unknown key 'num_problms', did you mean 'num_problems'"),
-        ({**GENERATED, "classes": [8]}, r"collect\.it\.classes\.0"),
-        ({**GENERATED, "classes": []}, r"collect\.it\.classes"),
-        ({"kind": "files", "files": [{**FILE, "path": "x", "on_bad_answer": "ignore"}]}, r"collect\.it\.files\[0\]\.on_bad_answer"),
-        ({"kind": "files", "files": [{**FILE, "path": "x", "answer_pattern": "#### .+"}]}, "exactly one group"),
-        ({"kind": "files", "files": [{**FILE, "path": "x", "answer_pattern": "(#### .+"}]}, "not a regular expression"),
-    ],
-)
-def test_a_wrong_entry_is_named(fields: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        entry(**fields)
-
-
-def test_an_unknown_key_is_named() -> None:
-    with pytest.raises(UserError, match="no entry 'forums', did you mean 'forum'"):
-        Collect.load(ROOT / "params.yaml", "forums")
-
-
-# ---- generated -----------------------------------------------------------------------------------------------------------
-
-
-def test_generated_problems_are_different_and_of_their_classes(tmp_path: Path) -> None:
-    kept, dropped, measured = problems(entry(**GENERATED), tmp_path / "out")
-    assert len(kept) == len({problem.statement for problem in kept}) == measured["problems"] == 40
-    assert {arithmetic.split_class(problem.group) for problem in kept} <= {1, 2}
-    assert not dropped
-    drawn = arithmetic.problem(int(kept[0].id.removeprefix("generated-")))
-    assert (drawn.statement, drawn.answer) == (kept[0].statement, kept[0].answer)
-
-
-def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        collect(entry(**GENERATED), CONTEST, out=tmp_path / name)
-    assert (tmp_path / "one/problems.parquet").read_bytes() == (tmp_path / "two/problems.parquet").read_bytes()
-
-
-def test_a_generator_that_runs_dry_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.collect.sources.generated.PATIENCE", 200)
-    with pytest.raises(UserError, match="lower num_problems or add classes"):
-        collect(entry(**{**GENERATED, "num_problems": 100_000, "classes": [0]}), CONTEST, out=tmp_path / "out")
-
-
-# ---- files ---------------------------------------------------------------------------------------------------------------
+from tests.collecting import CONTEST, DATA, FILE, entry, jsonl, one_file, problems, real_data
 
 
 def test_no_files_give_no_rows(tmp_path: Path) -> None:
@@ -226,22 +124,6 @@ def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [
-        {**GENERATED, "licence": "unknown"},
-        {"kind": "files", "files": [{**FILE, "path": "nowhere.jsonl", "licence": "unknown"}]},
-        {"kind": "forum", "path": "nowhere.jsonl", "licence": "unknown", "max_tokens": 10},
-    ],
-)
-def test_a_licence_that_is_not_on_the_list_is_refused_before_anything_is_read(tmp_path: Path, fields: dict[str, Any]) -> None:
-    with pytest.raises(
-        UserError, match=r"the licence 'unknown' is not among collect\.common\.licences \(Apache-2\.0, CC0-1\.0, MIT\); add"
-    ):
-        collect(entry(**fields), CONTEST, out=tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
-
-
-@pytest.mark.parametrize(
     ("solution", "reason"),
     [
         ("So $\\boxed{16}$, not \\boxed{7}.", None),
@@ -331,72 +213,3 @@ def test_an_exam_of_another_contest_is_refused(tmp_path: Path) -> None:
     config = one_file(DATA / "aimo_reference/aimo3_reference.csv", on_bad_answer="error")
     with pytest.raises(UserError, match=r"aimo3_reference\.csv, row \d+ .*answer out of range: \d+ is outside 0\.\.999"):
         collect(config, CONTEST, out=tmp_path / "out")
-
-
-# ---- forum ---------------------------------------------------------------------------------------------------------------
-
-
-def forum(path: Path, max_tokens: int = 24_000) -> Collect:
-    return entry(kind="forum", path=str(path), licence="Apache-2.0", max_tokens=max_tokens)
-
-
-def topics(config: Collect, out: Path) -> Iterator[Topic]:
-    collect(config, CONTEST, out=out)
-    return rows.read(out / "topics.parquet", Topic)
-
-
-@pytest.mark.parametrize(
-    ("post", "wanted"),
-    [
-        ("[quote]a[/quote] b", "b"),
-        ('x [QUOTE="me"]a[/quote] b', "x  b"),
-        ("[quote]a [quote=you]b[/quote] c[/quote]d", "d"),
-        ("[quote]never closed", "[quote]never closed"),
-        ("[quote]open [quote]a[/quote] b", "[quote]open  b"),
-        ("closed[/quote] twice", "closed twice"),
-        ("[b]bold[/b] [quoted] <sub>1</sub> $x$", "[b]bold[/b] [quoted] <sub>1</sub> $x$"),
-    ],
-)
-def test_quotes_are_cut_out_and_all_else_stays(post: str, wanted: str) -> None:
-    assert unquoted(post) == wanted
-
-
-def test_topics_keep_posts_up_to_the_limit(tmp_path: Path) -> None:
-    path = jsonl(
-        tmp_path / "topics.jsonl",
-        {"id": "a", "posts": ["x" * 30, "[quote]gone[/quote]", "y" * 10, "z"]},
-        {"id": "b", "posts": ["x" * 41]},
-        {"id": "c", "posts": ["[quote]only[/quote]", " "]},
-        {"id": "d", "posts": []},
-    )
-    kept = list(topics(forum(path, max_tokens=10), tmp_path / "out"))
-    assert [(topic.id, topic.posts) for topic in kept] == [("a", ("x" * 30, "y" * 10))]
-    dropped = {row.id: row.reason for row in rows.read(tmp_path / "out/dropped.parquet", Dropped)}
-    assert dropped == {"b": "first post too long", "c": "no text", "d": "no text"}
-
-
-@pytest.mark.parametrize(
-    ("records", "message"),
-    [
-        ([{"id": "a", "posts": "text"}], "row 1: posts must be a list of texts"),
-        ([{"id": "a"}], "row 1: no field 'posts'; it has: id"),
-        ([{"forum_post": "a"}], "no field 'forum_discussions'"),
-        ([{"id": "a", "posts": ["x"]}, {"id": "a", "posts": ["y"]}], "row 2: the id 'a' is there twice"),
-    ],
-)
-def test_a_wrong_topic_is_named(tmp_path: Path, records: list[Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        collect(forum(jsonl(tmp_path / "topics.jsonl", *records)), CONTEST, out=tmp_path / "out")
-
-
-def test_a_discussion_is_cut_where_the_next_number_begins(tmp_path: Path) -> None:
-    text = "Post 1:\nsee Post 2:\r\nabove\n\nPost 3: is odd\n\nPost 2:\nyes\n\nPost 3:\nend"
-    path = jsonl(tmp_path / "topics.jsonl", {"forum_post": "question", "forum_discussions": text})
-    (topic,) = topics(forum(path), tmp_path / "out")
-    assert topic.posts == ("question", "see Post 2:\r\nabove\n\nPost 3: is odd", "yes", "end")
-
-
-@real_data
-def test_topics_of_nemo_skills_are_read(tmp_path: Path) -> None:
-    kept = list(topics(forum(DATA / "forum_topics/nemo_skills_forum_10.jsonl"), tmp_path / "out"))
-    assert [len(topic.posts) for topic in kept] == [4, 1, 3, 4, 2, 2, 1, 3, 3, 5]

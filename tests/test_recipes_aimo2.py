@@ -1,4 +1,4 @@
-"""Every recipe is valid over every kind of profile, and does what its original is known for: in simulated time, by its own settings."""
+"""Every recipe of AIMO-2 does what its original is known for: in simulated time, by its own settings."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,75 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from components.core import overlays
-from components.core.types import Candidate, Problem
-from components.lib import prompts
+from components.core.types import Problem
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from components.lib.rules import length_model
 from components.lib.rules.clocks import Clock, History
-from components.lib.rules.stops import now
-from components.lib.rules.tally import Tally
-from components.lib.votes.ballot import Ballot, decide, strategies
 from components.solve.desk import Desk
 from components.solve.sitting import Solve, Timekeeper, manner
-from flows import recipes as listed
-from flows.promote import Promote
-from flows.walk import Flow
-from tests.cookbook import RECIPES, ROOT, contest, exam, params, votes
+from tests.cookbook import chosen, ended_by, exam, said, spoke, stopped
 from tests.desks import CONTEST, STEP_S, Late, recorded, sat, words
-from tests.making import candidate, check, problem, run
-
-FIELDS = {"statement", "executions", "low", "high", "thought", "code", "error", "candidates"}
-"""What plans fill in."""
-
-
-# ---- all of them ------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("profile", ["tiny", "micro", "14b"])
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_a_recipe_is_valid_over_a_profile_and_asks_by_prompts_that_are_there(recipe: str, profile: str) -> None:
-    whole = params(profile, recipe)
-    overlays.check(whole, Path(f"{recipe} over {profile}"), [*overlays.sections(ROOT), Promote, Flow])
-    config = exam(recipe, profile)
-    for name in config.plan.prompts:
-        assert prompts.fields(name) <= FIELDS
-        assert name in ("cot", "tir") or (ROOT / config.prompts / f"{Path(name).name}.md").is_file(), (
-            "DVC watches the folder in solve.common"
-        )
-    assert config.plan.most * config.questions_at_once <= whole["sandbox"]["sessions"]
-    strategies(whole["vote"]["strategies"])
-    assert whole["promote"]["strategy"] in whole["vote"]["strategies"]
-    room = whole["engines"]["server"]["max_model_len"] if profile == "14b" else whole["fetch"]["scratch"]["positions"]
-    assert config.max_tokens < room
-
-
-def test_the_list_tells_each_recipe_and_what_it_is_not() -> None:
-    told = "\n".join(listed.lines(ROOT))
-    heads = [line.split()[0] for line in told.splitlines() if line and not line.startswith((" ", "`"))]
-    assert sorted(heads) == RECIPES and heads[0] == "nemoskills"
-    assert "nemoskills             AIMO-2, rank 1, private 34." in told
-    assert "  clock  buffer (base_s 350, cap_s 210, sitting_s 18000)" in told
-    assert all(overlays.told(ROOT / overlays.RECIPES / f"{recipe}.yaml").differs for recipe in RECIPES)
-
-
-# ---- what the tests below share -------------------------------------------------------------------------------------------------------
-
-
-def said(*answers: int | None, step: int = 10) -> dict[str, str]:
-    """Attempts that finish one after the other with these boxes; None has no box."""
-    boxes = ("" if answer is None else f" \\boxed{{{answer}}}" for answer in answers)
-    return {f"p/{place}/0": words(step * (place + 1), box) for place, box in enumerate(boxes)}
-
-
-def stopped(config: Solve, answers: Sequence[int | None], planned: int) -> str | None:
-    """The rule that holds after the last of these events."""
-    over = now(config.stop, Tally.of(answers, list(range(len(answers))), planned))
-    return config.stop[over.rule].kind if over else None
-
-
-def ended_by(desk: Desk) -> str | None:
-    return desk.rules[desk.over.rule].kind if desk.over else None
+from tests.making import candidate, problem, run
 
 
 def limits(clock: Clock, used: Sequence[float], num_questions: int = 50) -> list[float]:
@@ -84,16 +24,6 @@ def limits(clock: Clock, used: Sequence[float], num_questions: int = 50) -> list
     for n, elapsed in enumerate(accumulate(used, initial=0.0)):
         found.append(clock.allow(History(num_questions, elapsed, used[:n], found)).limit_s)
     return found
-
-
-def chosen(recipe: str, *made: Candidate, late: bool = False) -> int | None:
-    """The answer of the recipe's own vote."""
-    numbers = votes(recipe)
-    return decide(Ballot("p", made, [], [], numbers, late), numbers.strategies[0], gold=0).answer
-
-
-def spoke(*answers: int, **fields: object) -> list[Candidate]:
-    return [candidate(answer, index=index, **fields) for index, answer in enumerate(answers)]
 
 
 # ---- 1st place of AIMO-2 ------------------------------------------------------------------------------------------------------------
@@ -306,80 +236,3 @@ def test_jk_piece_stops_as_soon_as_an_answer_holds_a_third_of_all_attempts(tmp_p
     desk = sat(tmp_path, said(4, 4, 9, None, 4, 8, 4, *range(20, 25)), exam("jk-piece"))
     assert (ended_by(desk), len(desk.finished), len(desk.attempts)) == ("share", 7, 12)
     assert stopped(exam("jk-piece"), [4, 4, 4], 12) is None
-
-
-# ---- the winner of AIMO-1 -------------------------------------------------------------------------------------------------------------
-
-
-def test_numina_runs_four_programs_deep_shows_200_characters_and_prunes_what_fails(tmp_path: Path) -> None:
-    call = "<tool_call>\n{0}\n</tool_call>"
-    replies = {f"p/{index}/0": "\\boxed{7}" for index in range(3, 48)}
-    replies |= {"p/0/0": call.format("1/0"), "p/0/1": "\\boxed{7}"}
-    replies |= {f"p/1/{turn}": call.format(f"print({turn})") for turn in range(5)}
-    replies |= {"p/2/0": call.format("print('x' * 500)"), "p/2/1": "\\boxed{8}"}
-    pruned, deep, long, *rest = sat(tmp_path, replies, exam("numina")).candidates()
-    assert (pruned.answer, [cell.status for cell in pruned.runs]) == (None, ["error"]) and len(rest) == 45
-    assert len(deep.runs) == 4 and deep.text.endswith("</tool_call>")
-    sandbox = params("14b", "numina")["sandbox"]
-    assert (sandbox["timeout_s"], sandbox["output_chars"]) == (5.0, 200)
-    assert long.answer == 8 and long.runs[0].output.count("x") <= 200
-
-
-# ---- AIMO-3 ---------------------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("elapsed", "done", "limit"), [(0, 0, 900), (5000, 10, 700), (16000, 40, 300), (17200, 49, 200), (17400, 49, 0)])
-def test_bisiadis_keeps_a_reserve_for_later_questions_within_bounds(elapsed: float, done: int, limit: float) -> None:
-    clock = exam("bisiadis").clock
-    assert clock.allow(History(50, elapsed, [elapsed / max(1, done)] * done, [900.0] * done)).limit_s == limit
-
-
-def test_bisiadis_ends_an_attempt_at_its_first_whole_box_and_a_question_at_four_votes(tmp_path: Path) -> None:
-    replies = said(*range(1, 9)) | {f"p/{index}/0": words(index, " \\boxed{x} \\boxed{54321} or \\boxed{2}") for index in (1, 3, 4, 6)}
-    replies["p/7/0"] = words(50, " \\boxed{100000}")
-    desk = sat(tmp_path, replies, exam("bisiadis"), contest=contest("bisiadis"))
-    assert ended_by(desk) == "identical" and [one.answer for one in desk.finished].count(54321) == 4
-    assert all(made.text.endswith("54321}") for made in desk.candidates() if made.answer == 54321)
-    beyond = sat(tmp_path, {f"p/{n}/0": " \\boxed{100000}" for n in range(8)}, exam("bisiadis"), contest=contest("bisiadis"))
-    assert {made.abstained for made in beyond.candidates()} == {"out of range"}
-
-
-def test_bisiadis_lets_one_attempt_that_is_sure_outvote_four_and_varianceofx_does_not() -> None:
-    unsure = [candidate(7, index=n, entropies=(0.3,)) for n in range(4)]
-    sure = candidate(9, index=4, entropies=(0.05,))
-    assert chosen("bisiadis", *unsure, sure) == 9  # 20 against 13.3
-    assert chosen("varianceofx", *unsure, sure) == 7
-
-
-def test_varianceofx_looks_at_the_last_256_tokens_only() -> None:
-    calm_in_the_end = [candidate(7, index=n, entropies=(*[3.0] * 20, *[0.1] * 8)) for n in range(2)]
-    calm_at_first = [candidate(9, index=n, entropies=(*[0.1] * 20, *[3.0] * 8)) for n in (2, 3)]
-    assert chosen("varianceofx", *calm_at_first, *calm_in_the_end) == 7
-    assert chosen("bisiadis", *calm_at_first, *calm_in_the_end) == 9
-
-
-def test_varianceofx_tells_the_range_and_stops_when_no_other_answer_can_win(tmp_path: Path) -> None:
-    config = exam("varianceofx")
-    desk = sat(tmp_path, said(7, 7, 7, 5, 8, 7, None, 7), config, contest=contest("varianceofx"))
-    assert "from\n0 to 99999" in desk.attempts[0].prompt
-    assert (ended_by(desk), len(desk.finished)) == ("identical", 6)
-    assert stopped(config, [7, 7, 7, 5, 8, None], 8) == "unreachable"  # 1 + 2 <= 3
-    assert stopped(exam("bisiadis"), [7, 7, 7, 5, 8, None], 8) is None
-
-
-def test_paper_verified_weighs_votes_by_what_was_verified() -> None:
-    numbers = votes("paper-verified")
-    made = spoke(7, 7, 7, 9, 9)
-
-    def answer(*scores: float) -> int | None:
-        checks = [
-            check(0, scores[0], "rerun"),
-            check(3, scores[1], "rerun"),
-            check(0, scores[2], "constraint"),
-            check(3, scores[3], "constraint"),
-        ]
-        return decide(Ballot("p", made, [], checks, numbers), numbers.strategies[0], gold=9).answer
-
-    assert answer(0.0, 1.0, 0.0, 1.0) == 9  # 3 against 2 * (1 + 1)
-    assert answer(0.0, 1.0, 1.0, 0.0) == 7  # 3 * 1.5 against 2 * 1.5
-    assert answer(1.0, 1.0, 1.0, 1.0) == 7
