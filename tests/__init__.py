@@ -1,0 +1,1 @@
+"""Claims about both halves of the project, on real parts."""

@@ -184,7 +184,9 @@ def test_help_costs_less_than_a_second(stage: str) -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.6  # CPU seconds; 0.6 on a quiet machine
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "file", [*FILES, *ROOT.glob("tests/*.py"), *ROOT.glob("benchmarks/**/*.py")], ids=lambda file: file.relative_to(ROOT).as_posix()
+)
 def test_files_and_functions_can_be_seen_whole(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     tree = ast.parse(text)
