@@ -32,7 +32,7 @@ Metrics = dict[str, Any]
 HOME = Path(".aimo")
 KERNELS = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2"}
 """What torch computes with on a CPU: wider registers add up in another order, and the same stage would make another model on the next
-machine (two kinds of servers gave the same bytes with these; with AVX-512 they did not, and were no faster on models this small)."""
+machine. With these, two kinds of servers gave the same votes; with AVX-512 the one that has it did not, and was no faster."""
 FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
