@@ -3,10 +3,9 @@
 The rule: a batch starts, and each step in which a row finished is followed by the next one, only when every announced caller waits for
 the engine (or has left). While a caller runs code, counts answers or cancels others, the engine stands still. So what a batch
 holds, at which step a row is cancelled and what `now()` says never depend on how fast anything ran, and equal requests give equal bytes.
-A caller that has
-ended by itself waits for its turn too, so that it is no faster than its neighbours. Callers that ask without announcing themselves
-(`attempt`) are batched as they come. Knows no model: `run` decodes a batch, in a
-thread of its own, and calls `hand_over` with each row that finished.
+A caller that is over by itself waits for its turn too, so that it is not ahead of its neighbours. Callers that ask without announcing
+themselves (`attempt`) are batched as they come. Knows no model: `run` decodes a batch, in a thread of its own, and calls `hand_over` with
+each row that finished.
 """
 
 import asyncio
