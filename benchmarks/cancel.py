@@ -30,7 +30,7 @@ PROMPT = "abc"  # the random model answers it greedily with more than 400 tokens
 def vllm(model: Path, env: str) -> ServerEngine:
     settings = ServerSettings(
         flavour="vllm", urls=[], env=env, dtype="float32", max_model_len=micro_model.POSITIONS, max_num_seqs=SLOTS,
-        flags=["--enforce-eager", "--no-enable-chunked-prefill"], body={}, template={}, start_s=600.0, step_s=None,
+        flags=micro_model.server_flags(), body={}, template={}, start_s=600.0, step_s=None,
     )  # fmt: skip
     return ServerEngine(settings, model)
 

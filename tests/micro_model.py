@@ -2,11 +2,19 @@
 
 from pathlib import Path
 
+from components.core.params import read
+
+PROFILE = Path(__file__).parents[1] / "infra/profiles/tiny.yaml"
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 POSITIONS = 512
+
+
+def server_flags() -> list[str]:
+    """How the profile for CPUs starts vLLM: what is tried is what runs."""
+    return list(read(PROFILE)["engines"]["server"]["flags"])
 
 
 def make(folder: Path, positions: int = POSITIONS) -> Path:

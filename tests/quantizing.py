@@ -54,11 +54,11 @@ def make(folder: Path) -> Path:
     model.config.use_cache = False  # as training leaves it: generation must follow generation_config.json
     model.generation_config.eos_token_id = [2, 0]
     model.save_pretrained(folder)
-    _tokenizer().save_pretrained(folder)
+    byte_tokenizer().save_pretrained(folder)
     return folder
 
 
-def _tokenizer() -> Any:
+def byte_tokenizer() -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

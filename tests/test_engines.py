@@ -74,7 +74,7 @@ def vllm_engine(model: Path) -> ServerEngine:
     return ServerEngine(
         ServerSettings(
             flavour="vllm", urls=[], env=str(VLLM), dtype="float32", max_model_len=micro_model.POSITIONS, max_num_seqs=SLOTS,
-            flags=["--enforce-eager", "--no-enable-chunked-prefill"], body={}, template={}, start_s=500.0, step_s=0.02,
+            flags=micro_model.server_flags(), body={}, template={}, start_s=500.0, step_s=0.02,
         ),
         model,
     )  # fmt: skip

@@ -18,7 +18,7 @@ from components.lib import checkpoint
 from components.quantize import calibration, fidelity
 from components.quantize.methods import awq
 from components.quantize.stage import quantize
-from tests.quantizing import _tokenizer, config, example, make, write_rows
+from tests.quantizing import byte_tokenizer, config, example, make, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -176,14 +176,14 @@ def test_rows_are_drawn_by_id_and_measured_ones_are_not_calibrated_with(tir: Pat
     backwards = tmp_path / "examples.parquet"
     rows.write(backwards, reversed([example(i) for i in range(60)]), Example)
     wanted = {"seed": 1, "windows": 40, "length": 400, "measured": 20, "tokens": 400}
-    drawn = calibration.draw(tir, _tokenizer(), **wanted)
-    assert calibration.draw(tmp_path, _tokenizer(), **wanted) == drawn
+    drawn = calibration.draw(tir, byte_tokenizer(), **wanted)
+    assert calibration.draw(tmp_path, byte_tokenizer(), **wanted) == drawn
     assert len({tuple(ids) for ids in drawn.windows} & {tuple(ids) for ids in drawn.measured}) == 0
-    assert calibration.draw(tir, _tokenizer(), **{**wanted, "seed": 2}) != drawn
+    assert calibration.draw(tir, byte_tokenizer(), **{**wanted, "seed": 2}) != drawn
 
 
 def test_a_long_row_gives_a_window_and_is_not_dropped(tir: Path) -> None:
-    drawn = calibration.draw(tir, _tokenizer(), seed=1, windows=10, length=16, measured=1, tokens=8)
+    drawn = calibration.draw(tir, byte_tokenizer(), seed=1, windows=10, length=16, measured=1, tokens=8)
     assert [len(window) for window in drawn.windows] == [16] * 10
     assert [len(row) for row in drawn.measured] == [8]
 
