@@ -15,8 +15,6 @@ from components.lib.engine.protocol import Completion, Engine, EngineError, Samp
 
 GREEDY = Sampling(0.0, 1.0, 0, 0.0, 400, ())
 DRAWN = GREEDY._replace(temperature=1.0, max_tokens=24)
-AMIDST_S = 0.1
-"""After so long a request is being answered, and not over."""
 Trait = Literal["luck", "duration", "entropies", "slots", "death"]
 """luck: replies are drawn. duration: a reply takes time, in which other things happen. entropies: they can be had. slots: so many requests
 run at once, more wait. death: there is something that can die."""
@@ -158,9 +156,10 @@ async def cancelling_tells_what_was_there(subject: Subject) -> None:
 
 @trial("duration", "slots")
 async def cancelled_slots_go_to_who_waits_while_others_run_on(subject: Subject) -> None:
+    before = subject.engine.now()
     running = [asyncio.create_task(_one(subject, 0, GREEDY)) for _ in range(subject.slots)]
     waiting = asyncio.create_task(_one(subject, 1, GREEDY._replace(max_tokens=8)))
-    await asyncio.sleep(AMIDST_S)
+    await _amidst(subject.engine, before)
     half = subject.slots // 2
     for task in running[:half]:
         task.cancel()
@@ -185,13 +184,16 @@ async def what_it_cannot_answer_is_an_error_that_names_the_engine(subject: Subje
     await _fails(subject, subject.engine.complete(subject.refused.prompt, GREEDY, key=subject.refused.key, seed=1))
 
 
-@trial("duration", "death")
+@trial("duration", "slots", "death")
 async def it_dies_with_an_error_that_names_it_never_with_a_short_text(subject: Subject) -> None:
-    ask = subject.asks[0]
-    task = asyncio.create_task(subject.engine.complete(ask.prompt, GREEDY, key=ask.key, seed=1))
-    await asyncio.sleep(AMIDST_S)
+    """What lay ready when it died may still arrive, whole; who asks afterwards gets nothing."""
+    whole, before = await _one(subject, 0, GREEDY), subject.engine.now()
+    tasks = [asyncio.create_task(_one(subject, 0, GREEDY)) for _ in range(8 * subject.slots)]
+    await _amidst(subject.engine, before)
     subject.kill(subject.engine)
-    await _fails(subject, task)
+    for said in await asyncio.gather(*tasks, return_exceptions=True):
+        assert _names(subject.engine, said) or (isinstance(said, Completion) and said.num_tokens == whole.num_tokens), said
+    await _fails(subject, _one(subject, 0, GREEDY))
 
 
 async def _one(subject: Subject, place: int, sampling: Sampling, seed: int | None = None) -> Completion:
@@ -203,6 +205,16 @@ async def _all(subject: Subject, sampling: Sampling) -> list[Completion]:
     return await asyncio.gather(*(_one(subject, place, sampling) for place in range(len(subject.asks))))
 
 
+async def _amidst(engine: Engine, before: float) -> None:
+    """Returns when a request that was made at `before` is being answered."""
+    while engine.now() == before:
+        await asyncio.sleep(0.01)
+
+
 async def _fails(subject: Subject, asked: Awaitable[Completion]) -> None:
     (said,) = await asyncio.gather(asked, return_exceptions=True)
-    assert isinstance(said, EngineError) and subject.engine.name.split()[0] in str(said), said
+    assert _names(subject.engine, said), said
+
+
+def _names(engine: Engine, said: object) -> bool:
+    return isinstance(said, EngineError) and engine.name.split()[0] in str(said)
