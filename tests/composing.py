@@ -42,10 +42,18 @@ def made(settings: Compose, of: Group) -> tuple[list[Made], dict[str, str]]:
     return [row for row in found if not isinstance(row, Dropped)], {row.id: row.reason for row in found if isinstance(row, Dropped)}
 
 
-def run(settings: Compose, folder: Path, problems: Sequence[Problem], candidates: Sequence[Candidate], name: str = "out") -> Composed:
+def run(
+    settings: Compose,
+    folder: Path,
+    problems: Sequence[Problem],
+    candidates: Sequence[Candidate],
+    remarks: Sequence[Remark] = (),
+    name: str = "out",
+) -> Composed:
     """The stage over these rows, in this order."""
     rows.write(folder / "problems.parquet", problems, Problem)
     rows.write(folder / "candidates.parquet", candidates, Candidate)
+    rows.write(folder / "remarks.parquet", remarks, Remark)
     counted = {"read": {"files": len(problems) + 1}, "dropped": {"duplicate": {"files": 1}}, "written": {"train": len(problems)}}
     (folder / "curate.json").write_text(json.dumps(counted), encoding="utf-8")
     out, card = folder / name, folder / f"{name}-card"
@@ -53,6 +61,7 @@ def run(settings: Compose, folder: Path, problems: Sequence[Problem], candidates
         settings,
         CONTEST,
         candidates=folder / "candidates.parquet",
+        remarks=folder / "remarks.parquet",
         problems=folder / "problems.parquet",
         curated=folder / "curate.json",
         out=out,

@@ -215,32 +215,28 @@ def test_filled_golds_train_and_are_told(tmp_path: Path) -> None:
     assert any("majority" in defect for defect in found.card["defects"])
 
 
-# ---- recorded replies ------------------------------------------------------------------------------------------------------
+# ---- what models said ------------------------------------------------------------------------------------------------------
 
 
-def remarks(path: Path, *said: Remark) -> dict[str, str]:
-    path.write_text("".join(f"{one.model_dump_json()}\n" for one in said), encoding="utf-8")
-    return {"path": str(path), "sha256": digest(path)}
+def said(about: str, text: str, index: int = 0) -> Remark:
+    return Remark.model_validate({"problem": "p", "candidate": index, "about": about, "block": None, "text": text, "num_tokens": 1})
 
 
 def test_an_ending_is_replaced_by_the_longest_summary_that_answers_the_same(tmp_path: Path) -> None:
     text = "<think>\nIt is \\boxed{7}.\nBut let me doubt.\n</think>\nold \\boxed{7}"
     attempts = [candidate(7, "p", index=i, text=text + " " * i) for i in (0, 1)]
-    said = ["so \\boxed{7}", "at length, thus \\boxed{7}", "the longest of all of them, though \\boxed{8}"]
-    file = remarks(tmp_path / "said.jsonl", *(Remark(problem="p", candidate=0, about="summary", block=None, text=one) for one in said))
-    found = run(config("cot", common={"remarks": file}, summaries=True), tmp_path, [problem()], attempts)
+    endings = ["so \\boxed{7}", "at length, thus \\boxed{7}", "the longest of all of them, though \\boxed{8}"]
+    found = run(config("cot", summaries=True), tmp_path, [problem()], attempts, [said("summary", one) for one in endings])
     assert [row.messages[1].content for row in found.kept] == ["<think>\nIt is \\boxed{7}.\n</think>\nat length, thus \\boxed{7}"]
     assert found.metrics["dropped"] == {"no valid summary": 1}
 
 
-def test_recorded_replies_are_the_ones_params_yaml_means(tmp_path: Path) -> None:
-    file = remarks(tmp_path / "said.jsonl", Remark(problem="p", candidate=0, about="summary", block=None, text="x"))
-    (tmp_path / "said.jsonl").write_text("", encoding="utf-8")
-    with pytest.raises(UserError, match=r"said.jsonl: its SHA-256 is e3b0c442.*, but params.yaml names"):
-        run(config("cot", common={"remarks": file}), tmp_path, *pool())
-    (tmp_path / "said.jsonl").unlink()
-    with pytest.raises(UserError, match=r"said.jsonl: no such file"):
-        run(config("cot", common={"remarks": file}), tmp_path, *pool(), name="again")
+def test_an_answer_that_no_program_can_compare_is_right_where_the_judge_says_so(tmp_path: Path) -> None:
+    attempts = [candidate(None, "p", index=i, text=f"attempt {i}: \\boxed{{seven}}", abstained="not an integer") for i in range(4)]
+    judged = [said("judgement", "Verdict: yes", 0), said("judgement", "Verdict: no", 1), said("judgement", "who knows", 2)]
+    found = run(config("cot"), tmp_path, [problem()], attempts, judged)
+    assert [row.id for row in found.kept] == ["cot/p/0"]
+    assert found.metrics["dropped"] == {"no answer: not an integer": 3}
 
 
 def test_a_sitting_of_two_modes_gives_each_set_its_own(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from components.compose import usefulness
 from components.compose.usefulness import Useful, Verdict, novelty, significance, weigh, worth
 from components.core.types import Candidate, Example, Prompt, Remark
 from components.lib import code_budget
+from components.lib.fragments import fragments
 from tests.composing import config, group, made
 from tests.making import candidate, problem, run
 
@@ -159,7 +160,10 @@ def test_a_solution_is_worth_keeping_as_the_table_says_for_up_to_four_blocks() -
 
 def said(block: int, novel: str, level: str, votes: int = 8) -> list[Remark]:
     pairs = [("novelty", novel), ("significance", level)]
-    return [Remark.model_validate({"problem": "p", "candidate": 0, "about": a, "block": block, "text": t}) for a, t in pairs * votes]
+    return [
+        Remark.model_validate({"problem": "p", "candidate": 0, "about": a, "block": block, "text": t, "num_tokens": 1})
+        for a, t in pairs * votes
+    ]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +186,7 @@ def test_only_code_of_use_is_trained_on_where_that_is_asked(remarks: list[Remark
 def test_a_block_is_shown_with_what_stands_around_it_and_no_other_block() -> None:
     thought = "a" * 2000
     text = f"{thought}{CELL}{OUTPUT}between{CELL}{OUTPUT}{'z' * 2000}"
-    first, second = usefulness.fragments(tried(text, num_runs=2))
+    first, second = fragments(tried(text, num_runs=2))
     assert (first.block, first.before, first.code, first.output, first.after.strip()) == (0, "a" * 1500, "print(7)", "7", "between")
     assert (second.before.strip(), len(second.after)) == ("between", 1500)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import deduplication
+from benchmarks.statements import REWORDINGS, drafts, planted
 from components.curate.canonical import canonical
 from components.curate.leaks import Index, Look, Quote
 from components.curate.marks import Fate, Mark
@@ -77,26 +77,32 @@ def test_another_question_about_one_story_is_another_problem() -> None:
 
 @pytest.fixture(scope="module")
 def statements() -> tuple[list[Mark], dict[str, list[Mark]]]:
-    base = deduplication.drafts(3000, seed=1)
-    variants = {kind: deduplication.marks("b", texts) for kind, texts in deduplication.planted(base, 150, seed=1).items()}
-    return deduplication.marks("a", (draft.text() for draft in base)), variants
+    base = drafts(3000, seed=1)
+    variants = {kind: [mark(f"b{at}", text) for at, text in enumerate(texts)] for kind, texts in planted(base, 150, seed=1).items()}
+    return [mark(f"a{at}", draft.text()) for at, draft in enumerate(base)], variants
 
 
-@pytest.mark.parametrize("kind", deduplication.REWORDINGS)
+def flagged(base: list[Mark], variants: list[Mark]) -> float:
+    """The share of variants that are dropped beside a base of kept statements."""
+    gone = fates([*base, *variants])
+    return sum(variant.id in gone for variant in variants) / len(variants)
+
+
+@pytest.mark.parametrize("kind", REWORDINGS)
 def test_rewordings_are_found(kind: str, statements: tuple[list[Mark], dict[str, list[Mark]]]) -> None:
     base, variants = statements
-    assert deduplication.flagged(base, variants[kind], RULE) >= 0.98
+    assert flagged(base, variants[kind]) >= 0.98
 
 
 @pytest.mark.parametrize("kind", ["one number changed", "all numbers changed"])
 def test_a_changed_number_is_never_a_duplicate(kind: str, statements: tuple[list[Mark], dict[str, list[Mark]]]) -> None:
     base, variants = statements
-    assert deduplication.flagged(base, variants[kind], RULE) == 0
+    assert flagged(base, variants[kind]) == 0
 
 
 def test_another_question_is_seldom_a_duplicate(statements: tuple[list[Mark], dict[str, list[Mark]]]) -> None:
     base, variants = statements
-    assert deduplication.flagged(base, variants["other question"], RULE) <= 0.09
+    assert flagged(base, variants["other question"]) <= 0.09
 
 
 # ---- the exam and the benchmarks ---------------------------------------------------------------------------------------------

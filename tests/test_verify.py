@@ -12,10 +12,11 @@ import pytest
 
 from components.core import rows
 from components.core.types import Candidate, Check, Problem
+from components.lib import verdict
 from components.lib.answers import Contest, read
 from components.lib.engine.config import Engines
 from components.verify.constraints import kept, limits
-from components.verify.opinion import opinion, parse
+from components.verify.opinion import opinion
 from components.verify.rerun import rerun
 from components.verify.stage import Verify, verify
 from tests.boxes import Box, config, opened
@@ -159,7 +160,7 @@ def test_an_answer_that_was_drawn_at_random_does_not_stand(box: Box) -> None:
     ],
 )
 def test_verdicts(reply: str, wanted: bool | None) -> None:
-    assert parse(reply) is wanted
+    assert verdict.parse(reply) is wanted
 
 
 def test_the_score_is_the_share_of_yes_among_replies_that_can_be_read() -> None:

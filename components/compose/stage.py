@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from components.compose import cards, groups, majority, slices
+from components.compose import cards, judged, majority, slices
 from components.compose.kind import Group, Made, left_out
 from components.compose.kinds.cot import Cot
 from components.compose.kinds.distill import Distill
@@ -25,12 +25,12 @@ from components.compose.majority import Majority
 from components.compose.slices import Slice
 from components.compose.tally import Drawn, Tally
 from components.core import rows
+from components.core.alongside import Alongside
 from components.core.errors import UserError
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out, write_json
-from components.core.types import Dropped, Filled, Problem
+from components.core.types import Candidate, Dropped, Filled, Problem, Remark
 from components.lib.answers import Contest
-from components.lib.pinned import Pinned
 
 
 class Compose(Config, section="compose", keyed=True):
@@ -41,12 +41,10 @@ class Compose(Config, section="compose", keyed=True):
     """Which problems and attempts are taken at all; none named: all."""
     majority: Majority | None
     """When the attempts' majority answers for a problem without an answer; null: such a problem has no right attempts."""
-    remarks: Pinned | None
-    """Recorded replies of models about the attempts (jsonl of Remark, in the problems' order)."""
     rows: Annotated[Cot | Tir | GenSelect | Dpo | Grpo | Distill, Field(discriminator="kind")]
 
 
-def compose(config: Compose, contest: Contest, *, candidates: In, problems: In, curated: In, out: Out, card: Out) -> Metrics:
+def compose(config: Compose, contest: Contest, *, candidates: In, remarks: In, problems: In, curated: In, out: Out, card: Out) -> Metrics:
     """Turns graded attempts into the rows of one training set, and counts what was left out, and why."""
     counted = _counted(curated)
     out.mkdir(parents=True)
@@ -54,9 +52,7 @@ def compose(config: Compose, contest: Contest, *, candidates: In, problems: In, 
     with ExitStack() as files:
         dropped = files.enter_context(rows.Sealing(out / "dropped.parquet", Dropped))
         with rows.Sealing(made, config.rows.row) as kept:
-            for problem, row in _made(
-                config, contest, tally, groups.read(problems, candidates, _remarks(config)), _filled(config, out, files)
-            ):
+            for problem, row in _made(config, contest, tally, _read(problems, candidates, remarks), _filled(config, out, files)):
                 if isinstance(row, Dropped):
                     dropped.append(row)
                     tally.drop(row, problem)
@@ -85,8 +81,21 @@ def _counted(curated: Path) -> dict[str, Any]:
     return counted
 
 
-def _remarks(config: Compose) -> Path | None:
-    return config.remarks.checked() if config.remarks else None
+class Read(NamedTuple):
+    """One problem with all that was recorded of it."""
+
+    problem: Problem
+    candidates: list[Candidate]
+    remarks: list[Remark]
+
+
+def _read(problems: Path, candidates: Path, remarks: Path) -> Iterator[Read]:
+    """Every problem, also one without attempts."""
+    tried, said = Alongside(rows.read(candidates, Candidate), candidates), Alongside(rows.read(remarks, Remark), remarks)
+    for problem in rows.read(problems, Problem):
+        yield Read(problem, tried.of(problem.id), said.of(problem.id))
+    tried.check_done(problems)
+    said.check_done(problems)
 
 
 def _filled(config: Compose, out: Path, files: ExitStack) -> "rows.Sealing[Filled] | None":
@@ -94,7 +103,7 @@ def _filled(config: Compose, out: Path, files: ExitStack) -> "rows.Sealing[Fille
 
 
 def _made(
-    config: Compose, contest: Contest, tally: Tally, read: Iterator[groups.Read], filled: "rows.Sealing[Filled] | None"
+    config: Compose, contest: Contest, tally: Tally, read: Iterator[Read], filled: "rows.Sealing[Filled] | None"
 ) -> Iterator[tuple[Problem, Made | Dropped]]:
     """Every row that could be made, and what was left out, with its problem."""
     for problem, candidates, remarks in read:
@@ -102,6 +111,7 @@ def _made(
         if fill and filled:
             filled.append(fill)
             problem = problem.model_copy(update={"answer": fill.answer})
+        candidates = [judged.answered(candidate, problem, remarks) for candidate in candidates]
         of_mode = [candidate for candidate in candidates if candidate.mode == config.rows.mode]
         tally.counts.update(problems=1, attempts=len(candidates), attempts_of_mode=len(of_mode), filled=fill is not None)
         tally.problem(slices.pass_rate(problem, candidates, config.rows.mode))

@@ -1,8 +1,8 @@
 """Is the code of a solution worth its running? What models said of each block, eight times over, weighed into keep or leave.
 
-Source: NeMo-Skills' extract_python_fragments.py and filter_novelty_significance.py (paper, section 3.2). A block is shown with what stands
-around it; its novelty is Verification or Novel Calculation, its significance Trivial, Moderate or Significant. In doubt against
-the block: one voice for Verification makes it one. Unlike the original, a verdict may be the reply's last word.
+Source: NeMo-Skills' filter_novelty_significance.py (paper, section 3.2). A block's novelty is Verification or Novel Calculation, its
+significance Trivial, Moderate or Significant. In doubt against the block: one voice for Verification makes it one. Unlike the
+original, a verdict may be the reply's last word.
 Pure functions over recorded replies; asks no model.
 """
 
@@ -11,13 +11,11 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from components.core.params import Settings
-from components.core.types import Candidate, CodeRun, Remark
-from components.lib import tool_syntax
+from components.core.types import Candidate, Remark
+from components.lib.fragments import fragments
 
 Significance = Literal["trivial", "moderate", "significant"]
 
-AROUND = 1500
-"""Characters shown on each side of a block, ending at the neighbouring blocks."""
 _ABOUT = ("novelty", "significance")
 _NOVELTY = re.compile(r"\b(verification|novel calculation)\b", re.IGNORECASE)
 _SIGNIFICANCE = re.compile(r"\b(trivial|moderate|significant)\b", re.IGNORECASE)
@@ -32,41 +30,11 @@ class Useful(Settings):
     """Of the judged blocks: so many that are novel and moderate are enough where none is novel and significant (NVIDIA: 0.5)."""
 
 
-class Fragment(NamedTuple):
-    """A code block with what stands around it."""
-
-    block: int
-    before: str
-    code: str
-    output: str
-    after: str
-
-
 class Verdict(NamedTuple):
     """What all replies together say of one block."""
 
     novel: bool
     significance: Significance
-
-
-def fragments(candidate: Candidate) -> list[Fragment]:
-    """The blocks to be judged: those whose run did not fail."""
-    pieces = list(tool_syntax.pieces(candidate.text, candidate.runs))
-    said = [piece.text for piece in pieces if not piece.output]
-    found = []
-    for number, run in enumerate(candidate.runs):
-        if number >= len(said) or not judged(run):
-            continue
-        after = said[number + 1] if number + 1 < len(said) else ""
-        before, _, code = said[number].rpartition(tool_syntax.OPENMATH.begin)
-        shown = after.partition(tool_syntax.OPENMATH.begin)[0][:AROUND]
-        found.append(Fragment(number, before[-AROUND:], code.removesuffix(tool_syntax.OPENMATH.end).strip("\n"), run.output, shown))
-    return found
-
-
-def judged(run: CodeRun) -> bool:
-    """A block that failed is no calculation, and none is asked about it."""
-    return run.status == "ok" and "Traceback (most recent call last)" not in run.output
 
 
 def novelty(reply: str) -> bool | None:

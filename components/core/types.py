@@ -212,10 +212,11 @@ class Remark(Row):
 
     problem: str
     candidate: int
-    about: Literal["novelty", "significance", "summary"]
+    about: Literal["judgement", "summary", "novelty", "significance"]
     block: int | None
     """Which of its code blocks, from 0; None where the whole candidate is meant."""
     text: str
+    num_tokens: int
 
 
 class Filled(Row):

@@ -1,10 +1,8 @@
 """The stage: topics, some at once, through one engine; each finished topic is kept, so that a killed run goes on after the last one."""
 
 import asyncio
-import logging
 from collections import Counter
-from collections.abc import Coroutine, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field
@@ -16,11 +14,9 @@ from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Dropped, Problem, Topic
 from components.extract.topic import Asked, Reader, read
 from components.lib.answers import Contest
-from components.lib.engine.callers import start
+from components.lib.engine.callers import resumed
 from components.lib.engine.config import Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
-
-log = logging.getLogger(__name__)
 
 
 class Extract(Config, section="extract"):
@@ -49,32 +45,11 @@ def extract(config: Extract, engines: Engines, contest: Contest, *, topics: In, 
 
 
 async def read_all(config: Extract, engine: Engine, contest: Contest, source: Path, kept: Path) -> str:
-    """Appends one line per topic to `kept`, in the order of the topics, from where it stands; returns the engine's name.
-
-    A sheet of `at_once` topics is read whole before the next begins: batches, and with them the bytes, do not depend on who was faster.
-    """
+    """Appends one line per topic to `kept`, in the order of the topics, from where it stands; returns the engine's name."""
     sampling = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=config.max_tokens, stop=())
-    with rows.Growing(kept) as growing:
-        done = sum(1 for _ in rows.read(kept, Asked))
-        left = islice(rows.read(source, Topic), done, None)
-        async with engine:
-            reader = Reader(engine, sampling, config.seed, contest, config.convert_proofs)
-            while sheet := list(islice(left, config.at_once)):
-                for asked in await _sheet(engine, [read(topic, reader) for topic in sheet]):
-                    growing.append(asked)
-                done += len(sheet)
-                log.info("%d topics read", done)
-        return engine.name
-
-
-async def _sheet(engine: Engine, readings: list[Coroutine[None, None, Asked]]) -> list[Asked]:
-    """All readings of a sheet; where one fails, the others are cancelled and its error rises as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = start(group, engine, readings)
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    return [task.result() for task in tasks]
+    reader = Reader(engine, sampling, config.seed, contest, config.convert_proofs)
+    await resumed(engine, rows.read(source, Topic), lambda topic: read(topic, reader), Asked, kept, config.at_once)
+    return engine.name
 
 
 def _seal(kept: Path, out: Path) -> Metrics:

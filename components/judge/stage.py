@@ -17,7 +17,7 @@ from components.core.runner import In, Metrics, Out
 from components.core.types import Candidate, Judgement, Message, Problem
 from components.judge.drawing import Plan
 from components.lib import genselect
-from components.lib.engine.callers import start
+from components.lib.engine.callers import together
 from components.lib.engine.config import Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.supporters import by_answer
@@ -125,9 +125,8 @@ async def _together(config: Judge, engine: Engine, wanted: Sequence[Reading]) ->
     made: list[Read] = []
     for begin in range(0, len(wanted), config.at_once):
         readings = wanted[begin : begin + config.at_once]
-        async with asyncio.TaskGroup() as group:
-            tasks = start(group, engine, [_one(config, engine, reading) for reading in readings])
-        made += [Read(reading, task.result()) for reading, task in zip(readings, tasks, strict=True)]
+        judgements = await together(engine, [_one(config, engine, reading) for reading in readings])
+        made += [Read(reading, judgement) for reading, judgement in zip(readings, judgements, strict=True)]
     return made
 
 

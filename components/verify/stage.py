@@ -17,7 +17,7 @@ from components.core.runner import In, Metrics, Out
 from components.core.types import Candidate, Check, Message, Problem
 from components.lib import genselect, prompts
 from components.lib.answers import Contest
-from components.lib.engine.callers import start
+from components.lib.engine.callers import together
 from components.lib.engine.config import Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
@@ -114,10 +114,8 @@ async def _opinions(config: Verify, engines: Engines, model: Path, disputed: Ite
     async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model) as engine:
         for begin in range(0, len(readable), config.at_once):
             asked = readable[begin : begin + config.at_once]
-            async with asyncio.TaskGroup() as group:
-                callers = [_ask(config, engine, *pair, number) for pair in asked for number in range(config.model_samples)]
-                tasks = start(group, engine, callers)
-            replies = iter([task.result() for task in tasks])
+            callers = [_ask(config, engine, *pair, number) for pair in asked for number in range(config.model_samples)]
+            replies = iter(await together(engine, callers))
             made += [opinion(candidate, list(itertools.islice(replies, config.model_samples))) for _, candidate in asked]
     return made
 

@@ -15,7 +15,7 @@ class Cot(Kind):
     kind: Literal["cot"]
     keep: solutions.Keep
     summaries: bool
-    """Whether the ending is replaced by the longest valid one of the summaries among `compose.<key>.remarks`."""
+    """Whether the ending is replaced by the longest valid one of the summaries that `remark.<pool>.summaries` asks for."""
 
     def make(self, group: Group) -> Iterator[Example | Dropped]:
         if self.summaries:

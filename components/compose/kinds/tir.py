@@ -81,7 +81,7 @@ class Tir(Kind):
     budget: Budget | None
     """Whether the prompt says how many blocks may run; its file then has a field {executions}."""
     useful: Useful | None
-    """Whether the code must be novel and significant; asks for replies among `compose.<key>.remarks`."""
+    """Whether the code must be novel and significant; asks for the replies of `remark.<pool>.votes`."""
 
     def make(self, group: Group) -> Iterator[Example | Dropped]:
         yield from solutions.rows("tir", group, self.keep, lambda one: self.refuse(group, one), lambda one: self._ask(group, one))

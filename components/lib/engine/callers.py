@@ -1,14 +1,21 @@
 """Several callers of one engine, side by side: all are announced before the first one asks, so that a batch waits for all of them."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
+from components.core import rows
+from components.core.types import Row
 from components.lib.engine.protocol import Engine
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Row)
+log = logging.getLogger(__name__)
 
 
 def start(group: asyncio.TaskGroup, engine: Engine, callers: Sequence[Coroutine[None, None, T]]) -> list[asyncio.Task[T]]:
@@ -20,6 +27,34 @@ def start(group: asyncio.TaskGroup, engine: Engine, callers: Sequence[Coroutine[
     for task, stack in zip(tasks, announced, strict=True):
         task.add_done_callback(partial(_leave, stack))
     return tasks
+
+
+async def together(engine: Engine, callers: Sequence[Coroutine[None, None, T]]) -> list[T]:
+    """What all callers return, in their order; where one fails, the others are cancelled and its error rises as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = start(group, engine, callers)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def resumed(
+    engine: Engine, given: Iterable[T], ask: Callable[[T], Coroutine[None, None, R]], kind: type[R], kept: Path, at_once: int
+) -> None:
+    """Appends one row to `kept` for each of `given`, in order, from where the file stands.
+
+    A sheet of `at_once` is answered whole before the next one begins: batches, and with them the bytes, do not depend on who was faster.
+    """
+    with rows.Growing(kept) as growing:
+        done = sum(1 for _ in rows.read(kept, kind))
+        left = islice(given, done, None)
+        async with engine:
+            while sheet := list(islice(left, at_once)):
+                for row in await together(engine, [ask(one) for one in sheet]):
+                    growing.append(row)
+                done += len(sheet)
+                log.info("%s: %d done", kept.stem, done)
 
 
 def _leave(stack: ExitStack, _: object) -> None:
