@@ -9,11 +9,13 @@ import pytest
 from components.core import rows, shards
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem
-from components.curate.confirm import Confirm, says_same
+from components.curate.confirm import Confirm, Verdict, says_same
+from components.curate.nearest import Nearest
 from components.curate.split import is_practice
 from components.curate.stage import Curate, curate
 from components.lib.engine.config import Engines
 from components.lib.engine.protocol import EngineError
+from components.lib.similarity import Tfidf
 from tests.making import problem
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +31,7 @@ CONFIG = Curate(
     tolerated=[],
     drop_suspects=False,
     practice_share=0.2,
-    confirm=Confirm(engine=None, model="none", both_ways=True, max_tokens=16, at_once=2),
+    confirm=Confirm(engine=None, model="none", nearest=None, both_ways=True, max_tokens=16, at_once=2),
     cluster=None,
 )
 
@@ -170,7 +172,7 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_nothing_but_the_sets_is_left_beside_them(tmp_path: Path) -> None:
     run(tmp_path)
-    names = ("benchmarks", "dropped", "exam", "practice", "suspects", "train")
+    names = ("benchmarks", "dropped", "exam", "practice", "suspects", "train", "verdicts")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{name}.parquet" for name in names]
 
 
@@ -186,10 +188,10 @@ def asking(folder: Path, replies: dict[str, str], **fields: object) -> Curate:
 @pytest.mark.parametrize(
     ("replies", "both_ways", "confirmed"),
     [
-        ({"f7/same": "Same."}, False, 1),
-        ({"f7/same": "different", "f7/same-back": "same"}, True, 1),
-        ({"f7/same": "different", "f7/same-back": "Different: 4 of 18."}, True, 0),
-        ({"f7/same": "They are the same.", "f7/same-back": ""}, True, 0),
+        ({"f7/test/e1/same": "Same."}, False, 1),
+        ({"f7/test/e1/same": "different", "f7/test/e1/same-back": "same"}, True, 1),
+        ({"f7/test/e1/same": "different", "f7/test/e1/same-back": "Different: 4 of 18."}, True, 0),
+        ({"f7/test/e1/same": "They are the same.", "f7/test/e1/same-back": ""}, True, 0),
     ],
 )
 def test_a_suspect_that_a_model_calls_the_same_is_contaminated(
@@ -199,17 +201,17 @@ def test_a_suspect_that_a_model_calls_the_same_is_contaminated(
     gone = {row.id: (row.reason, row.detail, row.other) for row in out["dropped"] if row.id == "f7"}
     assert gone == ({"f7": ("contaminated", "test: a model calls them the same", "e1")} if confirmed else {})
     assert [row.id for row in out["suspects"]] == ([] if confirmed else ["f7"])
-    assert measured["confirmed"] == confirmed
+    assert measured["confirm"]["same"] == confirmed
 
 
 def test_a_model_that_dies_half_way_is_asked_only_what_is_left(tmp_path: Path) -> None:
     files = [*FILES, problem("f8", 5, "In how many ways can one choose 5 of 19 cards and one of 7 stones?")]
-    given = asking(tmp_path, {"f7/same": "same"}, both_ways=False, at_once=1)
-    with pytest.raises(EngineError, match="f8/same"):
+    given = asking(tmp_path, {"f7/test/e1/same": "same"}, both_ways=False, at_once=1)
+    with pytest.raises(EngineError, match="f8/test/e1/same"):
         run(tmp_path, given, files=files)
-    (tmp_path / "said.jsonl").write_text(json.dumps({"key": "f8/same", "reply": "different"}), encoding="utf-8")
+    (tmp_path / "said.jsonl").write_text(json.dumps({"key": "f8/test/e1/same", "reply": "different"}), encoding="utf-8")
     measured, out = run(tmp_path, given, files=files)
-    assert measured["confirmed"] == 1
+    assert measured["confirm"] == {"asked": 2, "same": 1}
     assert [row.id for row in out["suspects"]] == ["f8"]
 
 
@@ -237,3 +239,17 @@ def test_one_id_in_two_sources_is_the_user_s_to_mend(tmp_path: Path) -> None:
 def test_permutations_must_fill_the_bands(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"curate\.num_perm: 128 permutations do not make 30 equal bands"):
         run(tmp_path, CONFIG.model_copy(update={"bands": 30}))
+
+
+def test_a_problem_retold_in_other_words_goes_where_a_model_knows_it_again(tmp_path: Path) -> None:
+    """No rule finds it: less than half of its word pairs are the benchmark's."""
+    asked = [problem("e9", 4, "Find the number of positive divisors of 360 that are perfect squares.")]
+    retold = problem("f9", 4, "Among the divisors of 360, count those that are perfect squares and positive.")
+    assert [row.id for row in run(tmp_path / "alone", files=[retold], exam=asked)[1]["suspects"]] == []
+    nearest = Nearest(vectors=Tfidf(by="tfidf"), least=0.3)
+    given = asking(tmp_path, {"f9/test/e9/same": "same"}, both_ways=False, nearest=nearest)
+    measured, out = run(tmp_path, given, generated=[], files=[retold, FILES[0]], exam=asked)
+    assert measured["confirm"] == {"asked": 1, "same": 1}
+    assert {row.id: row.reason for row in out["dropped"]} == {"f9": "contaminated"}
+    (verdict,) = rows.read(tmp_path / "out" / "verdicts.parquet", Verdict)
+    assert (verdict.id, verdict.problem, verdict.how[:6], verdict.replies) == ("f9", "e9", "cosine", ("same",))

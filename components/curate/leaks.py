@@ -5,9 +5,8 @@ numbers and most of its wording, or holds it inside a longer text; sentences and
 costs little and a leaked exam problem costs the result. Suspect is what shares the wording with other numbers: a sibling of a generated
 family, or a problem with a changed constant. Benchmarks are small, and are held whole.
 
-Not covered: a problem retold in other words. Of the ten pairs of NeMo-Skills' contamination example eight are found. The nearest
-neighbour by TF-IDF is right for the other two as well, but at a cosine (0.40, 0.56) that a tenth and a hundredth of unrelated AIME
-problems reach: no score alone can decide there. Suspects can be put to a model instead (confirm.py).
+Not covered: a problem retold in other words. Of the ten pairs of NeMo-Skills' contamination example eight are found. A model can be asked
+about suspects and about the nearest problems (confirm.py, nearest.py).
 """
 
 from collections import Counter, defaultdict

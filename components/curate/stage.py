@@ -21,9 +21,9 @@ from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Dropped, Problem
 from components.curate.canonical import canonical, normalise
 from components.curate.compare import NOTHING, Compare
-from components.curate.confirm import Confirm, Pair, confirmed
+from components.curate.confirm import Confirm, Verdict, ask_all, pairs
 from components.curate.funnel import Funnel
-from components.curate.leaks import Index, Look, Quote
+from components.curate.leaks import Hit, Index, Look, Quote
 from components.curate.marks import Fate, Mark
 from components.curate.near import Rule, exact, near
 from components.curate.pool import NO_ANSWER, Pool
@@ -59,7 +59,7 @@ class Curate(Config, section="curate"):
     practice_share: float = Field(ge=0, le=1)
     """Of the groups, held out from training."""
     confirm: Confirm
-    """A model's word on the suspects: those that it calls the same are contaminated."""
+    """A model's word on suspects and nearest problems: those that it calls the same are contaminated."""
     cluster: str | None
     """Where rows are compared with the benchmarks: null, in this process; `local`, Ray on all cores here; or a Ray cluster's address."""
 
@@ -83,7 +83,7 @@ def curate(
     with Pool(out) as pool:
         read = _read(config, inputs, index, pool)
         funnel = _repeats(config, pool, read)
-        same = _same(config, engines, inputs, asked, read, funnel, work / "verdicts.jsonl")
+        verdicts = _verdicts(config, engines, inputs, asked, read, funnel, work / "verdicts.jsonl")
         resembling = _leaks(config, read, funnel)
     side = _sides(funnel, read)
     written = {
@@ -91,8 +91,10 @@ def curate(
     }
     written["dropped"] = rows.write(out / "dropped.parquet", _left(inputs.values(), funnel.fates), Dropped)
     written["suspects"] = rows.write(out / "suspects.parquet", _left(inputs.values(), resembling), Dropped)
+    rows.write(out / "verdicts.parquet", verdicts, Verdict)
     rows.write(out / "benchmarks.parquet", _each(asked.values()), Problem)
-    return {**funnel.metrics(list(inputs)), "written": written, "benchmarks": known, "confirmed": same, "tolerated": _tolerated(read, side)}
+    said = {"asked": len(verdicts), "same": sum(verdict.same for verdict in verdicts)}
+    return {**funnel.metrics(list(inputs)), "written": written, "benchmarks": known, "confirm": said, "tolerated": _tolerated(read, side)}
 
 
 class Read(NamedTuple):
@@ -155,26 +157,23 @@ def _repeats(config: Curate, pool: Pool, read: Read) -> Funnel:
     return funnel
 
 
-def _same(
+def _verdicts(
     config: Curate, engines: Engines, inputs: Mapping[str, Path], asked: Mapping[str, Path], read: Read, funnel: Funnel, kept: Path
-) -> int:
-    """Asks a model about the suspects, where the params name one; those that it confirms give their problem away. Returns how many."""
+) -> list[Verdict]:
+    """Asks a model about rows that may be a benchmark's problem, where the params name one; those that it confirms are hits from now on."""
     if config.confirm.engine is None:
-        return 0
-    suspects = {row: look.suspect for row, look in read.looks.items() if look.suspect and funnel.alive[row]}
-    wanted = {(hit.benchmark, hit.problem) for hit in suspects.values()}
-    said = {key: problem.statement for problem in _each(asked.values()) if (key := (problem.source, problem.id)) in wanted}
-    pairs = (
-        Pair(row, problem.id, problem.statement, said[hit.benchmark, hit.problem])
-        for row, problem in enumerate(_each(inputs.values()))
-        if (hit := suspects.get(row))
-    )
+        return []
+    gone = {row for row, _ in _contaminated(read.looks, frozenset(config.tolerated), funnel.alive)}
+    left = ((row, one) for row, one in enumerate(_each(inputs.values())) if row < read.num_pool and funnel.alive[row] and row not in gone)
     engine = open_engine(config.confirm.engine, engines, Path(config.confirm.model))
-    same = asyncio.run(confirmed(config.confirm, config.seed, engine, pairs, kept))
-    for row in same:
-        hit = suspects[row]._replace(how="a model calls them the same")
-        read.looks[row] = Look((*read.looks[row].hits, hit), None)
-    return len(same)
+    asyncio.run(ask_all(config.confirm, config.seed, engine, pairs(config.confirm, left, read.looks, list(_each(asked.values()))), kept))
+    verdicts = list(rows.read(kept, Verdict))
+    for verdict in verdicts:
+        if verdict.same:
+            look = read.looks.get(verdict.row, NOTHING)
+            hit = Hit(verdict.benchmark, "a model calls them the same", verdict.problem)
+            read.looks[verdict.row] = Look((*look.hits, hit), None)
+    return verdicts
 
 
 def _leaks(config: Curate, read: Read, funnel: Funnel) -> dict[int, Fate]:

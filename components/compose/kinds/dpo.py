@@ -5,15 +5,18 @@ is learnt is to be brief) or the one least like it ("dpo-2"), right or wrong. A 
 one is clearly shorter. Of 220,000 problems about 2,000 pairs remained there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from components.compose.kind import Group, Kind, asked, left_out, refuse, turn
-from components.compose.similarity import Embedding, Tfidf
 from components.core.types import Candidate, Dropped, Preference
 from components.lib import prompts
+from components.lib.similarity import Embedding, Tfidf, cosines
+
+LONG, COMPARED = 10_000, 8_000
+"""Of a text longer than the first, so many characters are compared (filter_dpo_data.py)."""
 
 
 class Dpo(Kind):
@@ -54,10 +57,16 @@ class Dpo(Kind):
     def _rejected(self, chosen: Candidate, others: list[Candidate]) -> tuple[Candidate, float | None]:
         if self.rejected == "longest":
             longest = max(others, key=lambda one: len(one.text))
-            return longest, self.similarity.of(chosen.text, [longest.text])[0] if self.max_similarity is not None else None
-        alike = self.similarity.of(chosen.text, [one.text for one in others])
+            return longest, self._alike(chosen.text, [longest.text])[0] if self.max_similarity is not None else None
+        alike = self._alike(chosen.text, [one.text for one in others])
         least = min(range(len(others)), key=alike.__getitem__)
         return others[least], alike[least]
+
+    def _alike(self, one: str, others: Sequence[str]) -> list[float]:
+        """The similarity of `one` to each of the others, 0 to 1."""
+        texts = [text[:COMPARED] if len(text) > LONG else text for text in (one, *others)]
+        vectors = self.similarity.fitted(texts)(texts)
+        return [min(max(float(value), 0.0), 1.0) for value in cosines(vectors[:1], vectors[1:])[0]]
 
     def _refuse(self, chosen: Candidate, rejected: Candidate, similarity: float | None) -> str | None:
         if min(len(chosen.text), len(rejected.text)) <= self.min_chars:
