@@ -1,25 +1,23 @@
-"""Curate at size: time and memory of the whole stage, what it misses and what it wrongly takes, beside the obvious library way.
+"""Curate at size: time and memory of the whole stage, what it misses and what it wrongly takes; and of collect before it.
 
-    python -m benchmarks.curate --curate 10000 30000 --library 10000 --collect 100000
+    python -m benchmarks.curate --curate 10000 30000 --collect 100000
 
-Statements are those of benchmarks/deduplication.py. For one row in fifty a rewording is planted and a copy with one number changed, and
-so it is for the problems of a benchmark. Each size runs in a process of its own, whose peak memory is read from the kernel. The library
-way is datasketch's MinHashLSH over word 5-shingles, Jaccard 0.5, for duplicates and benchmark alike (datatrove and text-dedup, which
-build on the same algorithm, are not installed here). Prints one line per run.
+Statements are those of statements.py. For one row in fifty a rewording is planted and a copy with one number changed, and so it is for
+the problems of a benchmark. Each size runs in a process of its own, whose peak memory is read from the kernel. The duplicate rule beside
+datatrove's is in deduplication.py. Prints one line per run.
 """
 
 import argparse
 import random
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.deduplication import REWORDINGS, VARIANTS, Draft, drafts
+from benchmarks.peers.spent import spent
+from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts
 from components.collect.source import Collect
 from components.collect.stage import collect
 from components.core import rows
@@ -74,30 +72,6 @@ def ours(folder: Path, cluster: str | None) -> set[str]:
     return {row.id for row in rows.read(folder / "out/dropped.parquet", Dropped)}
 
 
-def library(folder: Path) -> set[str]:
-    """Ids that plain MinHash drops: near an earlier row, or near a benchmark's problem."""
-    from datasketch import MinHash, MinHashLSH
-
-    def hashed(text: str) -> MinHash:
-        words = text.lower().split()
-        signature = MinHash(num_perm=128, seed=1)
-        signature.update_batch([" ".join(words[at : at + 5]).encode() for at in range(max(1, len(words) - 4))])
-        return signature
-
-    index = MinHashLSH(num_perm=128, params=(32, 4))
-    held: dict[str, MinHash] = {}
-    gone = set()
-    for name in ("benchmarks", "files", "hub"):
-        for problem in rows.read(folder / name / "problems.parquet", Problem):
-            signature = hashed(problem.statement)
-            if name != "benchmarks" and any(held[key].jaccard(signature) >= 0.5 for key in index.query(signature)):
-                gone.add(problem.id)
-                continue
-            held[problem.id] = signature
-            index.insert(problem.id, signature, check_duplication=False)
-    return gone
-
-
 def collected(folder: Path) -> None:
     """The same rows from one jsonl file through the stage that reads files."""
     entry = {"name": "made", "path": str(folder / "rows.jsonl"), "sha256": None, "licence": "CC0-1.0", "id": "id", "statement": "statement"}
@@ -108,23 +82,16 @@ def collected(folder: Path) -> None:
 
 def once(way: str, num_rows: int, folder: Path, cluster: str | None) -> None:
     """One way at one size, in this process; the rows were written by another."""
-    begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
-    gone = ours(folder, cluster) if way == "curate" else library(folder) if way == "library" else collected(folder)
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    wall, busy = time.monotonic() - begun, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    said = f"{way:8} {num_rows:>9,} rows {wall:8.1f} s {busy:8.1f} CPU-s {num_rows / busy:9,.0f} rows/CPU-s {_peak_gb():6.2f} GB"
-    if gone is not None:
+    gone: set[str] = set()
+    cost = spent(lambda: gone.update(ours(folder, cluster)) if way == "curate" else collected(folder))
+    said = f"{way:8} {num_rows:>9,} rows {cost.wall_s:8.1f} s {cost.cpu_s:8.1f} CPU-s {num_rows / cost.cpu_s:9,.0f} rows/CPU-s"
+    said += f" {cost.peak_mb / 2**10:6.2f} GB"
+    if way == "curate":
         planted = _planted(num_rows)
         caught, wrong = len(gone & planted.go) / len(planted.go), len(gone & planted.stay) / len(planted.stay)
         others = len(gone - planted.go - planted.stay) / num_rows
         said += f"   rewordings found {caught:.4f}   one number changed, flagged {wrong:.4f}   other rows flagged {others:.4f}"
     print(said, flush=True)
-
-
-def _peak_gb() -> float:
-    """Of this process; getrusage would answer with its parent's peak where that was higher, as it outlives an exec."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 2**20
 
 
 def _planted(num_rows: int) -> Planted:
@@ -136,13 +103,13 @@ def _planted(num_rows: int) -> Planted:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for way, text in (("curate", "the whole stage"), ("library", "plain MinHash"), ("collect", "the stage that reads files")):
+    for way, text in (("curate", "the whole stage"), ("collect", "the stage that reads files")):
         parser.add_argument(f"--{way}", type=int, nargs="*", default=[], metavar="ROWS", help=f"sizes: {text}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cluster", help="as curate.cluster")
     parser.add_argument("--folder", type=Path, help="one run in this process over rows that lie there")
     given = parser.parse_args()
-    sizes = {way: getattr(given, way) for way in ("curate", "library", "collect")}
+    sizes = {way: getattr(given, way) for way in ("curate", "collect")}
     if given.folder:
         way = next(way for way in sizes if sizes[way])
         once(way, sizes[way][0], given.folder, given.cluster)
