@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from components.core import rows
+from components.core import shards as mapping
 from components.core.errors import UserError
 from components.core.params import PARAMS
 from components.core.runner import Metrics
-from components.core.types import Problem
+from components.core.types import Problem, Sat
 from components.lib.engine.config import Engines
 from components.lib.engine.protocol import EngineError
 from components.lib.rules.clocks import Buffer, Fixed
@@ -21,6 +22,7 @@ from components.solve import shards
 from components.solve.sitting import Handed, Keeper
 from components.solve.stage import _sit, solve
 from tests.desks import CONTEST, SANDBOX
+from tests.making import problem, sat
 from tests.test_solve import TEACHER, exam
 
 NUM = 20
@@ -144,3 +146,22 @@ def test_more_than_one_shard_needs_ray_and_one_does_not(monkeypatch: pytest.Monk
     with pytest.raises(UserError, match=r"aimo-forge\[cluster\]"):
         shards.check(2, FORGETFUL)
     shards.check(1, FORGETFUL)
+
+
+def test_rows_are_worked_on_by_ray_data_in_their_order(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapping, "BATCH", 64)
+    file = tmp_path / "problems.parquet"
+    rows.write(file, [problem(f"p{number}", number) for number in range(1000)], Problem)
+    here = list(mapping.mapped(_named, file, Problem, None))
+    assert list(mapping.mapped(_named, file, Problem, mapping.LOCAL)) == here == [f"p{number}={number}" for number in range(1000)]
+
+
+def test_what_a_worker_cannot_read_is_said_with_its_file(cluster: None, tmp_path: Path) -> None:
+    file = tmp_path / "problems.parquet"
+    rows.write(file, [sat("p")], Sat)
+    with pytest.raises(UserError, match=r"problems.parquet: a batch failed on the cluster(.|\n)*wanted: Problem"):
+        list(mapping.mapped(_named, file, Problem, mapping.LOCAL))
+
+
+def _named(batch: list[Problem]) -> list[str]:
+    return [f"{one.id}={one.answer}" for one in batch]

@@ -28,12 +28,17 @@ def read(path: Path, kind: type[R]) -> Iterator[R]:
         raise UserError(f"{path}: no such file; `dvc repro` makes what a stage reads, `dvc status` says what is missing")
     records = _parquet(path) if path.suffix == ".parquet" else _jsonl(path)
     for number, record in records:
-        try:
-            yield kind.model_validate_json(record) if isinstance(record, str) else kind.model_validate(record, strict=False)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "the row"
-            raise UserError(f"{path}, row {number}: {field}: {first['msg']} (wanted: {kind.__name__})") from None
+        yield checked(record, kind, f"{path}, row {number}")
+
+
+def checked(record: str | dict[str, Any], kind: type[R], where: str) -> R:
+    """A line of a growing file, or a record of a sealed one, as a row. Raises UserError saying where it lies and which field is wrong."""
+    try:
+        return kind.model_validate_json(record) if isinstance(record, str) else kind.model_validate(record, strict=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the row"
+        raise UserError(f"{where}: {field}: {first['msg']} (wanted: {kind.__name__})") from None
 
 
 def write(path: Path, rows: Iterable[R], kind: type[R]) -> int:

@@ -8,7 +8,6 @@ Does not know where the problems came from.
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,8 +127,7 @@ def _read(config: Curate, inputs: Mapping[str, Path], index: Index, pool: Pool) 
     for source, (name, path) in enumerate(inputs.items()):
         compare = Compare(None if name == EXAM else index, config.practice_share, config.seed)
         num_pool = len(pool) if name == EXAM else num_pool
-        batches = shards.batches(rows.read(path, Problem))
-        for found in chain.from_iterable(shards.mapped(compare, batches, None if name == EXAM else config.cluster)):
+        for found in shards.mapped(compare, path, Problem, None if name == EXAM else config.cluster):
             if found.look != NOTHING:
                 looks[len(pool)] = found.look
             practice.append(found.practice)
