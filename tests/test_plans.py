@@ -104,3 +104,10 @@ def test_a_second_round_is_asked_only_where_the_first_does_not_agree(tmp_path: P
     assert [candidate.mode for candidate in made] == ["cot"] * 3 + ["recipes/aimo3/verify"] * 2
     agreed = apart | {"p/1/0": "\\boxed{5}"}
     assert len(sit(tmp_path, agreed, plan)) == 3
+
+
+def test_a_data_build_asks_more_of_hard_problems_by_the_same_prompt(tmp_path: Path) -> None:
+    plan = {"kind": "second_round", "prompt": "tir", "begin": 4, "agree": 3, "again": "tir", "more": 6}
+    said = {f"p/{index}/0": f"\\boxed{{{answer}}}" for index, answer in enumerate([5, 5, 7, 8, 5, 5, 5, 5, 5, 5])}
+    assert [candidate.mode for candidate in sit(tmp_path, said, plan)] == ["tir"] * 10
+    assert len(sit(tmp_path, said | {"p/3/0": "\\boxed{5}"}, plan)) == 4

@@ -1,7 +1,8 @@
 """Topics of a forum dump: whole discussions, not yet problems.
 
 Two forms of rows: {id, posts: [...]}, and NeMo-Skills' {forum_post, forum_discussions: "Post 1:..."}. Quoted posts are cut out, because
-they repeat what another post says; BBCode, HTML and LaTeX stay as they are.
+they repeat what another post says; BBCode, HTML and LaTeX stay as they are. Fetches nothing: a dump is given, and the forum's robots.txt
+and terms of use bind whoever makes one.
 """
 
 import re

@@ -1,6 +1,8 @@
-"""A second round only where the first one does not agree; its prompt shows what was found. Public notebooks of AIMO-3.
+"""A second round only where the first one does not agree. Public notebooks of AIMO-3; more solutions for hard problems of a data build.
 
-There: 8 attempts; fewer than 2 equal answers: 4 more, by a prompt that lists the candidates and asks to verify.
+AIMO-3: 8 attempts; fewer than 2 equal answers: 4 more, by a prompt that lists the candidates and asks to verify. OpenMathReasoning makes
+more solutions of hard problems, and calls those hard that a model seldom solves; here that is told by disagreement, for a plan
+that looked at the known answer could not sit an exam.
 """
 
 from collections import Counter
@@ -19,7 +21,7 @@ class SecondRound(Settings):
     agree: int
     """So many equal answers make the second round unnecessary."""
     again: str
-    """The prompt of the second round; has the field `candidates`."""
+    """The prompt of the second round; the same one again, or one that shows what was found in its field `candidates`."""
     more: int
 
     @property
