@@ -219,7 +219,7 @@ def test_filled_golds_train_and_are_told(tmp_path: Path) -> None:
 
 
 def said(about: str, text: str, index: int = 0) -> Remark:
-    return Remark.model_validate({"problem": "p", "candidate": index, "about": about, "block": None, "text": text, "num_tokens": 1})
+    return Remark.model_validate({"problem": "p", "shown": (index,), "about": about, "part": None, "text": text, "num_tokens": 1})
 
 
 def test_an_ending_is_replaced_by_the_longest_summary_that_answers_the_same(tmp_path: Path) -> None:

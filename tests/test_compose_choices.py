@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from components.compose.kinds.genselect import GenSelect
+from components.compose.stage import Compose
 from components.core.errors import UserError
 from components.core.types import Candidate, Example, Preference
 from components.lib import genselect
@@ -18,6 +20,13 @@ def answered(*answers: int | None) -> list[Candidate]:
     return [candidate(answer, index=index, runs=(run(output=str(answer)),)) for index, answer in enumerate(answers)]
 
 
+def by_rule(**fields: Any) -> Compose:
+    """The set as params.yaml describes it, its sampler changed."""
+    known = config("genselect").rows
+    assert isinstance(known, GenSelect)
+    return config("genselect", texts={**known.texts.model_dump(), **fields})
+
+
 def selections(settings: Any, attempts: list[Candidate], name: str = "p") -> tuple[list[Example], dict[str, str]]:
     rows, left = made(settings, group(problem(name), attempts))
     return [row for row in rows if isinstance(row, Example) and row.kind == "genselect"], left
@@ -26,7 +35,7 @@ def selections(settings: Any, attempts: list[Candidate], name: str = "p") -> tup
 def test_selections_hold_a_right_and_a_wrong_one_and_name_a_right_one() -> None:
     for name in map(str, range(40)):
         attempts = [one.model_copy(update={"problem": name}) for one in answered(7, 7, 7, 7, 7, 3, 4, 5)]
-        rows, _ = selections(config("genselect", instances=8, max_shown=16), attempts, name)
+        rows, _ = selections(by_rule(instances=8, max_shown=16), attempts, name)
         assert 1 <= len(rows) <= 8 and len({row.messages[0].content for row in rows}) == len(rows)
         for row in rows:
             told = row.messages[1].content
@@ -42,7 +51,7 @@ def test_equal_texts_keep_places_of_their_own() -> None:
     same = [candidate(7, index=i, text="<think>\na\n</think>\n\\boxed{7}") for i in range(3)]
     other = [candidate(3, index=3 + i, text="<think>\na\n</think>\n\\boxed{3}") for i in range(3)]
     attempts = [one.model_copy(update={"mode": "tir"}) for one in (*same, *other)]
-    rows, _ = selections(config("genselect", instances=8, max_shown=6), attempts)
+    rows, _ = selections(by_rule(instances=8, max_shown=6), attempts)
     for row in rows:
         shown = [line for line in row.messages[0].content.split("\n") if line.startswith("#")]
         lines = [line for line in row.messages[1].content.split("\n") if line.endswith(("good", "bad"))]
@@ -79,7 +88,7 @@ def test_problems_without_a_choice_make_no_selection(answers: list[int | None], 
     ],
 )
 def test_a_question_too_long_to_be_read_is_left_out(limits: dict[str, int], too_long: bool) -> None:
-    rows, left = selections(config("genselect", **limits), answered(7, 1, 2, 3))
+    rows, left = selections(by_rule(**limits), answered(7, 1, 2, 3))
     assert (not rows, set(left.values()) == {"question too long"}) == (too_long, too_long)
 
 

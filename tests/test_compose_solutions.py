@@ -161,7 +161,7 @@ def test_a_solution_is_worth_keeping_as_the_table_says_for_up_to_four_blocks() -
 def said(block: int, novel: str, level: str, votes: int = 8) -> list[Remark]:
     pairs = [("novelty", novel), ("significance", level)]
     return [
-        Remark.model_validate({"problem": "p", "candidate": 0, "about": a, "block": block, "text": t, "num_tokens": 1})
+        Remark.model_validate({"problem": "p", "shown": (0,), "about": a, "part": block, "text": t, "num_tokens": 1})
         for a, t in pairs * votes
     ]
 

@@ -11,12 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.compose.kinds import genselect as training
 from components.core import rows
 from components.core.types import Candidate, Judgement, Problem
 from components.judge.drawing import SHARES, Knockout, Repeated, Share, show
 from components.judge.stage import Judge, judge
-from components.lib import genselect
+from components.lib import genselect, selections
 from components.lib.engine.config import Engines
 from components.lib.supporters import by_answer
 from tests.making import candidate, problem, run
@@ -218,6 +217,6 @@ def test_a_knockout_keeps_all_its_readings_with_their_rounds(tmp_path: Path) -> 
 def test_the_number_of_shown_solutions_is_cut_to_an_integer_and_not_rounded() -> None:
     """A normal of mean 3 and deviation 1/3 on [2, 4]: cutting gives 2 as often as 3, rounding would nearly always give 3."""
     draw = random.Random(1)
-    sizes = [training._size(draw, 4) for _ in range(4000)]
+    sizes = [selections._size(draw, 4) for _ in range(4000)]
     assert sizes.count(2) / 4000 == pytest.approx(0.5, abs=0.03)
     assert sizes.count(4) / 4000 < 0.01

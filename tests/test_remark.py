@@ -1,5 +1,6 @@
 """What models are asked about attempts: who is asked what, what is kept, what goes on after a kill, what a set makes of it."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,17 @@ from components.core.errors import UserError
 from components.core.types import Candidate, CodeRun, Problem, Remark
 from components.lib.answers import Contest
 from components.lib.engine.config import Engines
+from components.lib.engine.played import Reply, counted
 from components.lib.engine.protocol import EngineError
-from components.lib.engine.scripted import Recorded
+from components.lib.engine.scripted import Recorded, ScriptedEngine, ScriptedSettings
 from components.remark.requests import Wanted, requests
-from components.remark.stage import Remarks, remark
+from components.remark.stage import Pool, Remarks, ask_all, remark
 from tests import composing, micro_model
 from tests.making import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 CONTEST = Contest(low=0, high=999, modulus=1000)
-ALL = Wanted(1, 2, 2)
+ALL = Wanted(1, 2, 2, None, 1)
 FAILED = run(output="Traceback (most recent call last)\nNameError", status="error")
 
 
@@ -56,7 +58,7 @@ def test_where_no_answer_is_known_every_answer_may_be_right_and_none_can_be_judg
 
 def test_nothing_is_asked_that_is_not_wanted() -> None:
     for attempt in (candidate(7), candidate(7, runs=(run(),)), candidate(None, text="\\boxed{seven}", abstained="not an integer")):
-        assert asked(attempt, wanted=Wanted(0, 0, 0)) == []
+        assert asked(attempt, wanted=Wanted(0, 0, 0, None, 1)) == []
 
 
 def test_a_judge_sees_the_two_answers_and_a_voter_the_block_with_what_it_printed() -> None:
@@ -134,7 +136,7 @@ def test_a_run_that_died_goes_on_after_its_last_reply(tmp_path: Path) -> None:
     settings = {"summaries": 2, "votes": 2, "at_once": 2}
     with pytest.raises(EngineError, match=r"no reply was recorded for the key 'p/1/significance-0/1'"):
         said(tmp_path, config(**recorded(tmp_path / "few.jsonl", known), **settings), [problem()], ATTEMPTS)
-    kept = list(rows.read(tmp_path / "work" / "remarks.jsonl", Remark))
+    kept = list(rows.read(tmp_path / "work" / "first.jsonl", Remark))
     assert [one.text for one in kept] == list(REPLIES.values())[:4] and not (tmp_path / "out.parquet").exists()
     rest = dict(list(REPLIES.items())[4:])  # what is kept is not asked again: its replies are gone
     resumed, _ = said(tmp_path, config(**recorded(tmp_path / "rest.jsonl", rest), **settings), [problem()], ATTEMPTS)
@@ -162,3 +164,78 @@ def test_the_code_of_an_attempt_may_hold_anything_that_a_prompt_holds() -> None:
     odd = candidate(7, runs=(CodeRun.model_validate({**run().model_dump(), "code": "x = {statement}", "output": "{after}"}),))
     request, *_ = requests(problem(), [odd], CONTEST, ALL)
     assert "{statement}" in request.content or "{after}" in request.content
+
+
+# ---- comparisons -----------------------------------------------------------------------------------------------------------
+
+SAMPLER = {"instances": 2, "max_shown": 3, "max_chars": 100_000, "count_chars": 60_000, "max_tokens": 20_000, "summaries": 2}
+SPLIT = [candidate(answer, index=index, runs=(run(output=str(answer)),)) for index, answer in enumerate([7, 7, 3, 4])]
+
+
+class Comparer(ScriptedEngine):
+    """Chooses a right solution or a wrong one, as it is told; a summary repeats the choice."""
+
+    def __init__(self, choose: dict[str, bool]) -> None:
+        super().__init__(ScriptedSettings(step_s=0.1), ROOT / "infra/corpus/replies.jsonl")
+        self.choose = choose
+
+    def reply(self, prompt: str, key: str) -> Reply:
+        shown = [line for line in prompt.split("\n") if "The answer is \\boxed{" in line]
+        _, about, number = key.split("/")
+        if about.startswith("comparison-summary"):
+            chosen = prompt.rsplit("Judgment: ", 1)[1].split("\n")[0].split()[0]
+            return counted({"0": f"short. Judgment: {chosen}", "1": f"the longer one. Judgment: {chosen}"}[number])
+        place = next(place for place, line in enumerate(shown) if ("{7}" in line) == self.choose[about])
+        return counted(f"They differ at length.\nJudgment: {place}")
+
+
+def compared(folder: Path, choose: dict[str, bool], summaries: int = 2) -> list[Remark]:
+    settings = config("practice", engine="scripted", comparisons={**SAMPLER, "summaries": summaries})
+    rows.write(folder / "problems.parquet", [problem()], Problem)
+    rows.write(folder / "candidates.parquet", SPLIT, Candidate)
+    pool = Pool(folder / "problems.parquet", folder / "candidates.parquet", folder / "first.jsonl", folder / "second.jsonl")
+    asyncio.run(ask_all(settings, Comparer(choose), CONTEST, pool))
+    return [row for _, _, first, second in pool.read() for row in (*first, *second)]
+
+
+def test_comparisons_that_chose_a_right_solution_become_texts_and_others_are_told(tmp_path: Path) -> None:
+    found = compared(tmp_path, {"comparison-0": True, "comparison-1": False})
+    assert [(one.about, one.part) for one in found] == [("comparison", 0), ("comparison", 1)] + [("comparison summary", 0)] * 2
+    made = composing.run(
+        composing.config("genselect", texts={"by": "model", "summaries": True}, rehearse=None), tmp_path, [problem()], SPLIT, found
+    )
+    (row,) = made.kept
+    chosen = int(row.messages[1].content.removeprefix("the longer one. Judgment: "))
+    assert found[0].shown[chosen] in (0, 1) and row.id == "genselect/p/0"
+    assert made.metrics["dropped"] == {"wrong choice": 1} and not any("by rule" in defect for defect in made.card["defects"])
+    whole = composing.config("genselect", texts={"by": "model", "summaries": False}, rehearse=None)
+    assert composing.run(whole, tmp_path, [problem()], SPLIT, found, name="whole").kept[0].messages[1].content == found[0].text
+
+
+def test_a_row_shows_the_question_that_was_asked(tmp_path: Path) -> None:
+    found = compared(tmp_path, {"comparison-0": True, "comparison-1": True}, summaries=0)
+    asked_of = requests(problem(), SPLIT, CONTEST, Wanted(0, 0, 0, config("practice", comparisons=SAMPLER).comparisons, 1))
+    made = composing.run(
+        composing.config("genselect", texts={"by": "model", "summaries": False}, rehearse=None), tmp_path, [problem()], SPLIT, found
+    )
+    assert [row.messages[0].content for row in made.kept] == [request.content for request in asked_of]
+
+
+@pytest.mark.parametrize(
+    ("texts", "summaries", "reason"),
+    [
+        (["I cannot say."], False, "no choice"),
+        (["Judgment: 9"], False, "no choice"),
+        (["Judgment: 0", "Judgment: 1"], True, "no valid summary"),  # the only summary chooses otherwise
+        ([], False, "no one compared them"),
+    ],
+)
+def test_what_a_comparison_lacks_is_its_reason(tmp_path: Path, texts: list[str], summaries: bool, reason: str) -> None:
+    abouts = ["comparison", "comparison summary"]
+    said = [
+        Remark.model_validate({"problem": "p", "shown": (0, 2), "about": about, "part": 0, "text": text, "num_tokens": 1})
+        for about, text in zip(abouts, texts, strict=False)
+    ]
+    settings = composing.config("genselect", texts={"by": "model", "summaries": summaries}, rehearse=None)
+    _, left = composing.made(settings, composing.group(problem(), SPLIT, said))
+    assert list(left.values()) == [reason]

@@ -65,7 +65,7 @@ def _funnel(card: Card) -> dict[str, int]:
 
 
 def _defects(card: Card) -> Iterator[str]:
-    yield from card.kind.defects
+    yield from card.kind.defects()
     filled = card.tally.counts["filled"]
     if filled:
         yield f"the answers of {filled} problems are the attempts' own majority (filled.parquet); no one has checked them"

@@ -12,7 +12,7 @@ from components.lib import verdict
 
 def answered(candidate: Candidate, problem: Problem, remarks: Iterable[Remark]) -> Candidate:
     """The attempt, with the known answer for its own where a judge calls the two the same."""
-    said = [one.text for one in remarks if one.candidate == candidate.index and one.about == "judgement"]
+    said = [one.text for one in remarks if one.shown == (candidate.index,) and one.about == "judgement"]
     if candidate.answer is None and said and verdict.parse(said[0]):
         return candidate.model_copy(update={"answer": problem.answer, "abstained": None})
     return candidate

@@ -29,8 +29,6 @@ class Kind(Settings):
     file: ClassVar[str] = "examples"
     """The name of the file that its rows lie in."""
     row: ClassVar[type[Made]] = Example
-    defects: ClassVar[tuple[str, ...]] = ()
-    """What is known to be imperfect about every set of this kind; stands on its card."""
 
     mode: str
     """The prompt that the attempts were asked with."""
@@ -41,6 +39,10 @@ class Kind(Settings):
     def make(self, group: Group) -> Iterator[Made | Dropped]:
         """The rows of one problem, and what was left out."""
         raise NotImplementedError
+
+    def defects(self) -> tuple[str, ...]:
+        """What is known to be imperfect about every set made so; stands on its card."""
+        return ()
 
     def prompts(self) -> list[str]:
         """All prompt files that the rows are made with."""

@@ -68,10 +68,10 @@ def worth(verdicts: Sequence[Verdict], moderate_share: float) -> bool:
 
 def refuse(candidate: Candidate, remarks: Iterable[Remark], useful: Useful) -> str | None:
     """Why a solution's code is not worth its running, or None. Replies that are missing are not guessed at: the solution waits for them."""
-    said = [remark for remark in remarks if remark.candidate == candidate.index]
+    said = [remark for remark in remarks if remark.shown == (candidate.index,)]
     verdicts = []
     for fragment in fragments(candidate):
-        novelties, levels = ([one.text for one in said if one.block == fragment.block and one.about == about] for about in _ABOUT)
+        novelties, levels = ([one.text for one in said if one.part == fragment.block and one.about == about] for about in _ABOUT)
         if min(len(novelties), len(levels)) < useful.votes:
             return "code not judged often enough"
         verdicts.append(weigh([novelty(text) for text in novelties], [significance(text) for text in levels]))

@@ -208,13 +208,14 @@ class Prompt(Row):
 
 
 class Remark(Row):
-    """A model's recorded words about one candidate."""
+    """A model's words about one candidate, or about several that were compared."""
 
     problem: str
-    candidate: int
-    about: Literal["judgement", "summary", "novelty", "significance"]
-    block: int | None
-    """Which of its code blocks, from 0; None where the whole candidate is meant."""
+    shown: tuple[int, ...]
+    """Candidate indices; of a comparison and its summary in the order of the prompt."""
+    about: Literal["judgement", "summary", "novelty", "significance", "comparison", "comparison summary"]
+    part: int | None
+    """Which of the candidate's code blocks, or which of the problem's comparisons, from 0; None where the whole candidate is meant."""
     text: str
     num_tokens: int
 

@@ -96,7 +96,8 @@ async def ask_all(config: Confirm, seed: int, engine: Engine, given: Iterator[Pa
         same = any(map(says_same, said))
         return Verdict(row=pair.row, id=pair.id, benchmark=benchmark, problem=problem, how=how, same=same, replies=tuple(said))
 
-    await resumed(engine, given, read, Verdict, kept, config.at_once)
+    async with engine:
+        await resumed(engine, given, read, Verdict, kept, config.at_once)
 
 
 def says_same(reply: str) -> bool:

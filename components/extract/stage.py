@@ -48,7 +48,8 @@ async def read_all(config: Extract, engine: Engine, contest: Contest, source: Pa
     """Appends one line per topic to `kept`, in the order of the topics, from where it stands; returns the engine's name."""
     sampling = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=config.max_tokens, stop=())
     reader = Reader(engine, sampling, config.seed, contest, config.convert_proofs)
-    await resumed(engine, rows.read(source, Topic), lambda topic: read(topic, reader), Asked, kept, config.at_once)
+    async with engine:
+        await resumed(engine, rows.read(source, Topic), lambda topic: read(topic, reader), Asked, kept, config.at_once)
     return engine.name
 
 

@@ -1,47 +1,60 @@
-"""What is asked about an attempt, as pure functions of it: nothing here knows an engine.
+"""What is asked about attempts, as pure functions of them: nothing here knows an engine.
 
-OpenMathReasoning asks four things of a model once the solutions are there (paper, sections 2.3 and 3.2): whether an answer that no program
-could compare is the known one, summaries to replace endings, and for each code block whether it is novel and how significant.
+OpenMathReasoning asks these things of a model once the solutions are there (paper, sections 2.3, 3.2, 4.1): whether an answer that no
+program could compare is the known one, summaries to replace endings, for each code block whether it is novel and how significant, which
+of several solutions is right, and summaries of those comparisons that chose a right one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from components.core.types import Candidate, Problem
-from components.lib import answers, prompts
+from pydantic import Field
+
+from components.core.types import Candidate, Problem, Remark
+from components.lib import answers, genselect, prompts, selections
 from components.lib.answers import Contest
 from components.lib.fragments import fragments
+from components.lib.selections import Sampler
 
-About = Literal["judgement", "summary", "novelty", "significance"]
+About = Literal["judgement", "summary", "novelty", "significance", "comparison", "comparison summary"]
+
+
+class Comparisons(Sampler):
+    """Which candidates are compared, and how often a comparison is summarised."""
+
+    summaries: int = Field(ge=0)
+    """Of each comparison that chose a right candidate (NVIDIA: 4)."""
 
 
 class Wanted(NamedTuple):
-    """How often each thing is asked; 0: not at all."""
+    """How often each thing is asked; 0 or None: not at all."""
 
     judgements: int
     summaries: int
     votes: int
+    comparisons: Comparisons | None
+    seed: int
 
 
 class Request(NamedTuple):
     """One question to a model."""
 
     problem: str
-    candidate: int
+    shown: tuple[int, ...]
     about: About
-    block: int | None
+    part: int | None
     number: int
     """From 0, of those that ask the same."""
     content: str
 
     @property
     def key(self) -> str:
-        """`p/3/novelty-1/0`: problem, attempt, what about (and which code block), the how-manieth time."""
-        about = self.about if self.block is None else f"{self.about}-{self.block}"
-        return f"{self.problem}/{self.candidate}/{about}/{self.number}"
+        """`p/3/novelty-1/0`: problem, attempt (where it is one), what about (and which part), the how-manieth time."""
+        about = self.about.replace(" ", "-") + ("" if self.part is None else f"-{self.part}")
+        return "/".join([self.problem, *map(str, self.shown if len(self.shown) == 1 else ()), about, str(self.number)])
 
 
-def requests(problem: Problem, candidates: Iterable[Candidate], contest: Contest, wanted: Wanted) -> Iterator[Request]:
+def requests(problem: Problem, candidates: Sequence[Candidate], contest: Contest, wanted: Wanted) -> Iterator[Request]:
     """Every question about these attempts, in their order. Nothing is asked of an attempt that is known to be wrong or was cut off."""
     for candidate in candidates:
         if candidate.ended != "stop":
@@ -50,6 +63,24 @@ def requests(problem: Problem, candidates: Iterable[Candidate], contest: Contest
             yield from _judgements(problem, candidate, contest, wanted.judgements)
         elif problem.answer in (None, candidate.answer):
             yield from _votes(candidate, wanted.votes) if candidate.runs else _summaries(problem, candidate, wanted.summaries)
+    readable = selections.readable(candidates)
+    if wanted.comparisons and selections.refuse(problem, readable) is None:
+        for instance in selections.instances(problem, readable, wanted.comparisons, "genselect", wanted.seed):
+            if not instance.too_long:
+                shown = tuple(candidate.index for candidate in instance.shown)
+                yield Request(problem.id, shown, "comparison", instance.number, 0, instance.question)
+
+
+def further(problem: Problem, candidates: Sequence[Candidate], said: Iterable[Remark], comparisons: Comparisons) -> Iterator[Request]:
+    """What is asked once the comparisons are there: summaries of those that chose a right candidate."""
+    known = {candidate.index: candidate for candidate in candidates}
+    for one in said:
+        chosen = genselect.parse(one.text, len(one.shown)) if one.about == "comparison" else None
+        if chosen is not None and known[one.shown[chosen]].answer == problem.answer:
+            question = selections.asked(problem, [known[index] for index in one.shown], "genselect")
+            content = prompts.render("comparison-summary", question=question, comparison=one.text)
+            for number in range(comparisons.summaries):
+                yield Request(problem.id, one.shown, "comparison summary", one.part, number, content)
 
 
 def _judgements(problem: Problem, candidate: Candidate, contest: Contest, times: int) -> Iterator[Request]:
@@ -57,12 +88,12 @@ def _judgements(problem: Problem, candidate: Candidate, contest: Contest, times:
     found = answers.read(candidate.text, contest)
     if problem.answer is not None and found.reason == "not an integer":
         content = prompts.render("judgement", statement=problem.statement, answer=problem.answer, given=found.raw or "")
-        yield from (Request(problem.id, candidate.index, "judgement", None, number, content) for number in range(times))
+        yield from (Request(problem.id, (candidate.index,), "judgement", None, number, content) for number in range(times))
 
 
 def _summaries(problem: Problem, candidate: Candidate, times: int) -> Iterator[Request]:
     content = prompts.render("summary", statement=problem.statement, solution=candidate.text)
-    yield from (Request(problem.id, candidate.index, "summary", None, number, content) for number in range(times))
+    yield from (Request(problem.id, (candidate.index,), "summary", None, number, content) for number in range(times))
 
 
 def _votes(candidate: Candidate, times: int) -> Iterator[Request]:
@@ -71,4 +102,4 @@ def _votes(candidate: Candidate, times: int) -> Iterator[Request]:
         abouts: tuple[About, ...] = ("novelty", "significance")
         for about in abouts:
             content = prompts.render(about, **shown)
-            yield from (Request(candidate.problem, candidate.index, about, fragment.block, number, content) for number in range(times))
+            yield from (Request(candidate.problem, (candidate.index,), about, fragment.block, number, content) for number in range(times))

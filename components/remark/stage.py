@@ -9,10 +9,12 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import Field
 
-from components.core import alongside, rows
+from components.core import rows
+from components.core.alongside import Alongside
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Candidate, Message, Problem, Remark
@@ -20,7 +22,7 @@ from components.lib.answers import Contest
 from components.lib.engine.callers import resumed
 from components.lib.engine.config import Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
-from components.remark.requests import Request, Wanted, requests
+from components.remark.requests import Comparisons, Request, Wanted, further, requests
 
 
 class Remarks(Config, section="remark", keyed=True):
@@ -37,59 +39,79 @@ class Remarks(Config, section="remark", keyed=True):
     """Of each solution without code (NVIDIA: 4)."""
     votes: int = Field(ge=0)
     """On each code block, of either sort (NVIDIA: 8)."""
+    comparisons: Comparisons | None
+    """Whether candidates of one problem are compared, for GenSelect's training texts."""
     temperature: float
-    """Of summaries and votes; a judgement is greedy."""
+    """Of all but judgements, which are greedy."""
     max_tokens: int = Field(ge=1)
     """Of one reply."""
     at_once: int = Field(ge=1)
 
     @property
     def wanted(self) -> Wanted:
-        return Wanted(self.judgements, self.summaries, self.votes)
+        return Wanted(self.judgements, self.summaries, self.votes, self.comparisons, self.seed)
+
+
+class Pool(NamedTuple):
+    """Attempts and their problems, and what was said of them so far."""
+
+    problems: Path
+    candidates: Path
+    first: Path
+    """Replies about attempts."""
+    second: Path
+    """Replies about those replies."""
+
+    def read(self) -> Iterator[tuple[Problem, list[Candidate], list[Remark], list[Remark]]]:
+        """Problem by problem; none of the files is held whole."""
+        tried = Alongside(rows.read(self.candidates, Candidate), self.candidates)
+        first, second = (Alongside(rows.read(path, Remark), path) for path in (self.first, self.second))
+        for problem in rows.read(self.problems, Problem):
+            yield problem, tried.of(problem.id), first.of(problem.id), second.of(problem.id)
+        tried.check_done(self.problems)
 
 
 def remark(config: Remarks, engines: Engines, contest: Contest, *, candidates: In, problems: In, out: Out, work: Work) -> Metrics:
-    """Asks a model about the attempts of one pool: judgements, summaries, and what each code block was worth."""
-    kept, name = work / "remarks.jsonl", None
-    if config.engine is not None:
-        engine = open_engine(config.engine, engines, Path(config.model))
-        asyncio.run(ask_all(config, engine, _requests(config, contest, problems, candidates), kept))
-        name = engine.name
+    """Asks a model about the attempts of one pool: judgements, summaries, what each code block was worth, which attempt is right."""
+    if config.engine is None:
+        rows.write(out, (), Remark)
+        return {"engine": None, "replies": {}, "tokens": 0}
+    pool = Pool(problems, candidates, work / "first.jsonl", work / "second.jsonl")
+    engine = open_engine(config.engine, engines, Path(config.model))
+    asyncio.run(ask_all(config, engine, contest, pool))
     asked, tokens = Counter[str](), 0
 
     def said() -> Iterator[Remark]:
         nonlocal tokens
-        for row in rows.read(kept, Remark) if name else ():
-            asked[row.about] += 1
-            tokens += row.num_tokens
-            yield row
+        for _, _, first, second in pool.read():
+            for row in (*first, *second):
+                asked[row.about] += 1
+                tokens += row.num_tokens
+                yield row
 
     rows.write(out, said(), Remark)
-    return {"engine": name, "replies": dict(asked), "tokens": tokens}
+    return {"engine": engine.name, "replies": dict(asked), "tokens": tokens}
 
 
-async def ask_all(config: Remarks, engine: Engine, wanted: Iterator[Request], kept: Path) -> None:
-    """Appends one reply per request to `kept`, in their order, from where it stands."""
+async def ask_all(config: Remarks, engine: Engine, contest: Contest, pool: Pool) -> None:
+    """Appends one reply per request to the pool's two growing files, in order, from where they stand."""
+    pool.first.touch()
+    pool.second.touch()
+    about = (request for problem, tried, _, _ in pool.read() for request in requests(problem, tried, contest, config.wanted))
+    async with engine:
+        await _ask(config, engine, about, pool.first)
+        if comparisons := config.comparisons:
+            again = (request for problem, tried, said, _ in pool.read() for request in further(problem, tried, said, comparisons))
+            await _ask(config, engine, again, pool.second)
 
+
+async def _ask(config: Remarks, engine: Engine, wanted: Iterator[Request], kept: Path) -> None:
     async def ask(request: Request) -> Remark:
         prompt = engine.render([Message(role="user", content=request.content, loss=False)])
         heat = 0.0 if request.about == "judgement" else config.temperature
         seed = random.Random(f"{config.seed}/{request.key}").getrandbits(62)
         reply = await engine.complete(prompt, Sampling(heat, 1.0, 0, 0.0, config.max_tokens, ()), key=request.key, seed=seed)
-        return Remark(
-            problem=request.problem,
-            candidate=request.candidate,
-            about=request.about,
-            block=request.block,
-            text=reply.text,
-            num_tokens=reply.num_tokens,
-        )
+        about = {"problem": request.problem, "shown": request.shown, "about": request.about, "part": request.part}
+        return Remark.model_validate(about | {"text": reply.text, "num_tokens": reply.num_tokens})
 
     await resumed(engine, wanted, ask, Remark, kept, config.at_once)
-
-
-def _requests(config: Remarks, contest: Contest, problems: Path, candidates: Path) -> Iterator[Request]:
-    tried = alongside.Alongside(rows.read(candidates, Candidate), candidates)
-    for problem in rows.read(problems, Problem):
-        yield from requests(problem, tried.of(problem.id), contest, config.wanted)
-    tried.check_done(problems)

@@ -29,6 +29,6 @@ class Cot(Kind):
         """The candidate with its new ending; one that is refused for itself is passed on as it is."""
         if refuse(group.problem, candidate):
             return candidate
-        texts = [one.text for one in group.remarks if one.candidate == candidate.index and one.about == "summary"]
+        texts = [one.text for one in group.remarks if one.shown == (candidate.index,) and one.about == "summary"]
         chosen = summaries.choose(candidate, texts, group.contest)
         return None if chosen is None else candidate.model_copy(update={"text": summaries.joined(candidate.text, chosen)})

@@ -1,24 +1,36 @@
-"""The GenSelect set: several candidates of one problem, right and wrong, and the verdict that names a right one.
+"""The GenSelect set: several candidates of one problem, right and wrong, and a text that names a right one.
 
-The sampler is NVIDIA's (nemo_skills, scripts/genselect; paper section 4.1): problems with at least one right and one wrong candidate
-and four in all; no more right than wrong ones (hard instances); between two and `max_shown` shown, from a truncated normal;
-up to `instances` distinct instances a problem. Candidates are named by their position, so equal texts keep names of their own. The
-verdict's text is written by rule from the known answer: a line per solution, then the judgment.
+lib/selections.py says which candidates a row shows. The text is a model's comparison of them, kept where it chose a right one (as NVIDIA
+did: paper section 4.1), or it is written by rule from the known answer: a line per solution, then the judgment.
 """
 
-import hashlib
-import random
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from components.compose.kind import Group, Kind, asked, left_out
 from components.compose.kinds.tir import Tir
 from components.core.params import Settings
-from components.core.types import Candidate, Dropped, Example, Message, Problem
-from components.lib import genselect
+from components.core.types import Candidate, Dropped, Example, Message, Problem, Remark
+from components.lib import genselect, selections
+from components.lib.selections import Sampler
+from components.lib.summaries import longest
 
-TRIES = 2
-"""Draws per wanted instance (NVIDIA: 16 tries for 8)."""
+
+class ByRule(Sampler):
+    """Texts written from the known answer."""
+
+    by: Literal["rule"]
+
+
+class ByModel(Settings):
+    """The comparisons that `remark.<pool>.comparisons` asks for."""
+
+    by: Literal["model"]
+    summaries: bool
+    """Whether the text is the longest summary that chooses as its comparison does, else the comparison as it is; a text without one is
+    left out. NVIDIA: true, at 1 to 2 % of accuracy."""
 
 
 class Rehearse(Settings):
@@ -31,102 +43,71 @@ class Rehearse(Settings):
 class GenSelect(Kind):
     """Selections among candidates."""
 
-    defects = ("the verdict is written by rule from the known answer: no model compared the solutions",)
-
     kind: Literal["genselect"]
-    instances: int
-    """Distinct instances per problem (NVIDIA: 8)."""
-    max_shown: int
-    max_chars: int
-    """A longer question is left out (NVIDIA: 100,000)."""
-    count_chars: int
-    """From so many characters on, its tokens count (NVIDIA: 60,000)."""
-    max_tokens: int
-    """Of such a question (NVIDIA: 20,000), by the tokens per character that its solutions were generated with."""
+    texts: Annotated[ByRule | ByModel, Field(discriminator="by")]
     rehearse: Rehearse | None
+
+    def defects(self) -> tuple[str, ...]:
+        by_rule = "the verdict is written by rule from the known answer: no model compared the solutions"
+        return (by_rule,) if isinstance(self.texts, ByRule) else ()
 
     def prompts(self) -> list[str]:
         return [self.prompt, *(self.rehearse.rows.prompts() if self.rehearse else ())]
 
     def make(self, group: Group) -> Iterator[Example | Dropped]:
-        problem, candidates = group.problem, group.candidates
-        yield from (left_out("genselect", problem, one, "no readable summary") for one in candidates if not genselect.summary(one))
-        readable = [candidate for candidate in candidates if genselect.summary(candidate)]
-        reason = refuse(problem, readable)
-        if reason:
+        problem, readable = group.problem, selections.readable(group.candidates)
+        unreadable = (candidate for candidate in group.candidates if not genselect.summary(candidate))
+        yield from (left_out("genselect", problem, one, "no readable summary") for one in unreadable)
+        if reason := selections.refuse(problem, readable):
             yield left_out("genselect", problem, None, reason)
+        elif isinstance(self.texts, ByRule):
+            for instance in selections.instances(problem, readable, self.texts, self.prompt, group.seed):
+                name = f"genselect/{problem.id}/{instance.number}"
+                if instance.too_long:
+                    detail = f"{len(instance.question)} characters"
+                    yield Dropped(id=name, statement=problem.statement, reason="question too long", detail=detail)
+                else:
+                    yield _example(name, problem, instance.question, _by_rule(problem, instance.shown))
         else:
-            yield from self._instances(problem, readable, group.seed)
+            yield from self._compared(problem, {one.index: one for one in readable}, group.remarks, self.texts)
         if self.rehearse:
             solved = [row for row in self.rehearse.rows.make(group) if isinstance(row, Example)]
             yield from solved[: self.rehearse.per_problem]
 
-    def _instances(self, problem: Problem, readable: Sequence[Candidate], seed: int) -> Iterator[Example | Dropped]:
-        """Up to `instances` distinct ones, of a problem that `refuse` lets through."""
-        draw = random.Random(f"{seed}/{problem.id}")
-        right = [candidate for candidate in readable if candidate.answer == problem.answer]
-        wrong = [candidate for candidate in readable if candidate.answer != problem.answer]
-        right = draw.sample(right, min(len(right), len(wrong)))
-        seen: set[bytes] = set()
-        for _ in range(self.instances * TRIES):
-            shown = _draw(draw, right, wrong, self.max_shown)
-            texts = [genselect.summary(candidate) or "" for candidate in shown]
-            digest = hashlib.sha256("\0".join(texts).encode()).digest()
-            if len(seen) == self.instances or digest in seen:
-                continue
-            question = genselect.ask(self.prompt, problem.statement, texts)
-            name = f"genselect/{problem.id}/{len(seen)}"
-            seen.add(digest)
-            if self._too_long(question, shown):
-                yield Dropped(id=name, statement=problem.statement, reason="question too long", detail=f"{len(question)} characters")
+    def _compared(
+        self, problem: Problem, known: dict[int, Candidate], remarks: Sequence[Remark], texts: ByModel
+    ) -> Iterator[Example | Dropped]:
+        """A row for each comparison that chose a right candidate."""
+        compared = [one for one in remarks if one.about == "comparison"]
+        if not compared:
+            yield left_out("genselect", problem, None, "no one compared them")
+        for one in compared:
+            name, shown = f"genselect/{problem.id}/{one.part}", [known[index] for index in one.shown if index in known]
+            again = [other.text for other in remarks if other.about == "comparison summary" and other.part == one.part]
+            text, reason = _chosen(problem, shown, one, again if texts.summaries else [one.text])
+            if reason:
+                yield Dropped(id=name, statement=problem.statement, reason=reason, detail=one.text)
             else:
-                yield _example(name, problem, shown, question)
-
-    def _too_long(self, question: str, shown: Sequence[Candidate]) -> bool:
-        per_char = sum(one.num_tokens for one in shown) / (sum(len(one.text) for one in shown) or 1)
-        counted = len(question) >= self.count_chars and len(question) * per_char > self.max_tokens
-        return counted or len(question) > self.max_chars
+                yield _example(name, problem, selections.asked(problem, shown, self.prompt), text)
 
 
-def refuse(problem: Problem, readable: Sequence[Candidate]) -> str | None:
-    """Why a problem makes no instance, or None."""
-    right = sum(candidate.answer == problem.answer for candidate in readable)
-    if problem.answer is None:
-        return "no verdict"
-    if len(readable) < 4:
-        return "fewer than four readable candidates"
-    if right == 0:
-        return "none is right"
-    return "none is wrong" if right == len(readable) else None
+def _chosen(problem: Problem, shown: Sequence[Candidate], comparison: Remark, texts: Sequence[str]) -> tuple[str, str | None]:
+    """The longest of the texts that choose as the comparison does, or why there is none to train on."""
+    if len(shown) < len(comparison.shown):
+        return "", "shows an attempt that is not taken"
+    chosen = genselect.parse(comparison.text, len(shown))
+    if chosen is None or shown[chosen].answer != problem.answer:
+        return "", "no choice" if chosen is None else "wrong choice"
+    text = longest(texts, lambda text: genselect.parse(text, len(shown)) == chosen)
+    return text or "", None if text else "no valid summary"
 
 
-def _draw(draw: random.Random, right: list[Candidate], wrong: list[Candidate], max_shown: int) -> list[Candidate]:
-    """One right and one wrong in any case, the others as they come, in random order."""
-    total = min(len(right) + len(wrong), max_shown)
-    first, second = draw.choice(right), draw.choice(wrong)
-    others = [candidate for candidate in right + wrong if candidate is not first and candidate is not second]
-    draw.shuffle(others)
-    shown = [first, second, *others[: _size(draw, total) - 2]]
-    draw.shuffle(shown)
-    return shown
-
-
-def _size(draw: random.Random, total: int) -> int:
-    """A normal of mean (total + 2) // 2 and deviation (total - 2) / 6, cut to [2, total]; the original truncates to an integer."""
-    while True:
-        size = int(draw.gauss((total + 2) // 2, (total - 2) / 6))
-        if 2 <= size <= total:
-            return size
-
-
-def _example(name: str, problem: Problem, shown: Sequence[Candidate], question: str) -> Example:
+def _by_rule(problem: Problem, shown: Sequence[Candidate]) -> str:
     good = [candidate.answer == problem.answer for candidate in shown]
     thought = "\n".join(f"{i}: {candidate.answer} {'good' if good[i] else 'bad'}" for i, candidate in enumerate(shown))
-    verdict = f"<think>\n{thought}\n</think>\nJudgment: {good.index(True)}"
-    return Example(
-        id=name,
-        problem=problem.id,
-        candidate=None,
-        kind="genselect",
-        messages=(asked(question), Message(role="assistant", content=verdict, loss=True)),
-    )
+    return f"<think>\n{thought}\n</think>\nJudgment: {good.index(True)}"
+
+
+def _example(name: str, problem: Problem, question: str, text: str) -> Example:
+    messages = (asked(question), Message(role="assistant", content=text, loss=True))
+    return Example(id=name, problem=problem.id, candidate=None, kind="genselect", messages=messages)

@@ -49,12 +49,11 @@ async def resumed(
     with rows.Growing(kept) as growing:
         done = sum(1 for _ in rows.read(kept, kind))
         left = islice(given, done, None)
-        async with engine:
-            while sheet := list(islice(left, at_once)):
-                for row in await together(engine, [ask(one) for one in sheet]):
-                    growing.append(row)
-                done += len(sheet)
-                log.info("%s: %d done", kept.stem, done)
+        while sheet := list(islice(left, at_once)):
+            for row in await together(engine, [ask(one) for one in sheet]):
+                growing.append(row)
+            done += len(sheet)
+            log.info("%s: %d done", kept.stem, done)
 
 
 def _leave(stack: ExitStack, _: object) -> None:
