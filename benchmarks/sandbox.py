@@ -3,13 +3,16 @@
     python -m benchmarks.sandbox --rounds 20
 
 Each round runs the same cell both ways, one right after the other, and the ratio is taken within the round, so that a busy machine
-slows both. A session is opened, runs one cell and is closed; "next cell" is a further cell of an open session, which `python file`, keeping
-no variables, must pay in full. The kernel, in an environment that uv makes for it, runs `print(1)` only. The last lines tell sessions per
-second with several at once, and how much memory sessions add that nobody shares. Writes nothing; prints one table.
+slows both. A whole session is opened, runs one cell and is closed; "first cell" is that cell by itself; "next cell" is a further cell of an
+open session, which `python file`, keeping no variables, must pay in full. The sympy cell meets that peer twice: with compiled files of
+its libraries at hand, and with none found and none kept, as in container images that ship without them. The kernel, in an environment
+that uv makes for it, runs `print(1)` only. The last lines tell sessions per second with several at once, and how much memory sessions
+add that nobody shares. Writes nothing; prints one table.
 """
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -17,6 +20,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -34,6 +38,16 @@ Order = Callable[[str], Awaitable[float]]
 """Has a Jupyter kernel do one thing (peers/kernel.py); returns the milliseconds that it took."""
 
 
+class Round(NamedTuple):
+    """Milliseconds: ours; the peer's for a whole session, and for the next cell."""
+
+    whole: float
+    first: float
+    next: float
+    peer: float
+    peer_next: float
+
+
 @asynccontextmanager
 async def jupyter() -> AsyncIterator[Order]:
     pipe = asyncio.subprocess.PIPE
@@ -45,17 +59,21 @@ async def jupyter() -> AsyncIterator[Order]:
         into.write(f"{what}\n".encode())
         return float(await out.readline())
 
-    yield order
-    into.close()
-    await process.wait()
+    try:
+        yield order
+    finally:
+        into.close()
+        await process.wait()
 
 
-async def peer(code: str) -> str:
-    """A process of its own, without walls."""
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
-        file.write(code)
-        file.flush()
-        process = await asyncio.create_subprocess_exec(sys.executable, file.name, stdout=asyncio.subprocess.PIPE)
+async def peer(code: str, compiled: bool) -> str:
+    """A process of its own, without walls; `compiled`: it finds its libraries' bytecode."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "cell.py")
+        file.write_text(code)
+        bare = {} if compiled else {"PYTHONPYCACHEPREFIX": f"{folder}/none", "PYTHONDONTWRITEBYTECODE": "1"}
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(sys.executable, str(file), env={**os.environ, **bare}, stdout=pipe)
         return (await process.communicate())[0].decode()
 
 
@@ -66,7 +84,7 @@ async def whole(box: Sandbox, code: str) -> str:
     return output
 
 
-async def further(session: Session, code: str) -> str:
+async def one(session: Session, code: str) -> str:
     return (await session.run(code)).output
 
 
@@ -86,47 +104,58 @@ async def main(rounds: int, at_once: int) -> None:
         print(f"isolation {box.isolation}; opened and tried in {time.perf_counter() - started:.1f} s; {rounds} rounds, milliseconds")
         print(f"{'cell':8}{'':15}{'least':>8}{'median':>8}{'peer least':>12}{'median':>8}{'times faster (median of rounds)':>34}")
         for name, (code, wanted) in CELLS.items():
-            rows = await pairs(box, code, wanted, rounds)
-            show(name, "whole session", [(row[0], row[2]) for row in rows])
-            show(name, "next cell", [(row[1], row[2]) for row in rows])
+            show(name, await beside_file(box, code, wanted, rounds, compiled=True))
+        print("beside `python file` without compiled files:")
+        show("sympy", await beside_file(box, *CELLS["sympy"], rounds, compiled=False))
         print("beside a Jupyter kernel:")
-        rows = await beside(box, order, rounds)
-        show("print", "whole session", [(row[0], row[2]) for row in rows])
-        show("print", "next cell", [(row[1], row[3]) for row in rows])
+        rows = await beside_kernel(box, order, rounds)
+        line("print", "whole session", [(row.whole, row.peer) for row in rows])
+        line("print", "next cell", [(row.next, row.peer_next) for row in rows])
         started = time.perf_counter()
         await asyncio.gather(*(whole(box, CELLS["print"][0]) for _ in range(10 * rounds)))
         print(f"{10 * rounds / (time.perf_counter() - started):.0f} whole sessions per second, {at_once} at once")
         print(f"{await memory(box, at_once):.1f} MB that nobody shares for each of {at_once} sessions after the sympy cell")
 
 
-async def pairs(box: Sandbox, code: str, wanted: str, rounds: int) -> list[tuple[float, float, float]]:
-    """Per round: a whole session, a further cell of an open one, `python file`."""
+async def beside_file(box: Sandbox, code: str, wanted: str, rounds: int, *, compiled: bool) -> list[Round]:
     rows = []
     async with opened(box, code) as session:
         for _ in range(rounds):
-            ours = await timed(whole(box, code), wanted), await timed(further(session, code), wanted)
-            rows.append((*ours, await timed(peer(code), wanted)))
+            mine = await ours(box, session, code, wanted)
+            theirs = await timed(peer(code, compiled), wanted)
+            rows.append(Round(*mine, theirs, theirs))
     return rows
 
 
-async def beside(box: Sandbox, order: Order, rounds: int) -> list[tuple[float, float, float, float]]:
-    """Per round: a whole session, a further cell of an open one; a kernel to its first output, a further cell of one that runs."""
+async def beside_kernel(box: Sandbox, order: Order, rounds: int) -> list[Round]:
+    """The kernel's whole session ends with its first output."""
     code, wanted = CELLS["print"]
     rows = []
     async with opened(box, code) as session:
         for _ in range(rounds):
-            ours = await timed(whole(box, code), wanted), await timed(further(session, code), wanted)
-            rows.append((*ours, await order("start"), await order("cell")))
+            mine = await ours(box, session, code, wanted)
+            rows.append(Round(*mine, await order("start"), await order("cell")))
     return rows
+
+
+async def ours(box: Sandbox, session: Session, code: str, wanted: str) -> tuple[float, float, float]:
+    """A whole session, a first cell, a further cell of `session`."""
+    took = await timed(whole(box, code), wanted)
+    fresh = await box.session(seed=1)
+    first = await timed(one(fresh, code), wanted)
+    await fresh.close()
+    return took, first, await timed(one(session, code), wanted)
 
 
 @asynccontextmanager
 async def opened(box: Sandbox, code: str) -> AsyncIterator[Session]:
     """A session that has run its first cell."""
     session = await box.session(seed=1)
-    await session.run(code)
-    yield session
-    await session.close()
+    try:
+        await session.run(code)
+        yield session
+    finally:
+        await session.close()
 
 
 async def memory(box: Sandbox, num: int) -> float:
@@ -144,11 +173,18 @@ def unshared() -> int:
     return sum(process.memory_full_info().uss for process in (us, *us.children(recursive=True)))
 
 
-def show(name: str, what: str, rows: list[tuple[float, float]]) -> None:
-    ours, theirs = [row[0] for row in rows], [row[1] for row in rows]
-    ratio = statistics.median(their / our for our, their in rows)
-    line = f"{name:8}{what:15}{min(ours):8.2f}{statistics.median(ours):8.2f}{min(theirs):12.1f}{statistics.median(theirs):8.1f}"
-    print(f"{line}{ratio:34.0f}")
+def show(name: str, rows: list[Round]) -> None:
+    """Beside a peer that has nothing but whole sessions."""
+    line(name, "whole session", [(row.whole, row.peer) for row in rows])
+    line(name, "first cell", [(row.first, row.peer) for row in rows])
+    line(name, "next cell", [(row.next, row.peer_next) for row in rows])
+
+
+def line(name: str, what: str, pairs: list[tuple[float, float]]) -> None:
+    mine, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    ratio = statistics.median(their / my for my, their in pairs)
+    figures = f"{min(mine):8.2f}{statistics.median(mine):8.2f}{min(theirs):12.1f}{statistics.median(theirs):8.1f}"
+    print(f"{name:8}{what:15}{figures}{ratio:34.0f}", flush=True)
 
 
 if __name__ == "__main__":

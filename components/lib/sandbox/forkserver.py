@@ -5,10 +5,12 @@ session. Not covered: what sessions run (local.py).
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -84,6 +86,13 @@ class ForkServer:
         self._flush()
         return life
 
+    def wake(self, life: Life, limit_s: float) -> None:
+        """Lets a session run, and has its clock started. Where the kernel can, it runs at once; the zygote makes sure that it does."""
+        if life.handle is not None and not self._outbox:
+            with contextlib.suppress(OSError):  # dead, or not allowed here
+                signal.pidfd_send_signal(life.handle, signal.SIGCONT)
+        self.order("wake", life, limit_s=limit_s)
+
     def order(self, do: str, life: Life, **arguments: Any) -> None:
         """Tells the zygote to wake, stop or kill a session; never blocks."""
         self._outbox.append((json.dumps({"do": do, "id": life.number, "with": arguments}).encode(), None))
@@ -112,9 +121,9 @@ class ForkServer:
         while self._outbox and not self.broken:
             message, passed = self._outbox[0]
             try:
-                socket.send_fds(self._control, [message], [passed.fileno()] if passed else [])
+                socket.send_fds(self._control, [message], [passed.fileno()]) if passed else self._control.send(message)
             except BlockingIOError:
-                self._loop.add_writer(self._control, self._flush)
+                self._loop.add_writer(self._control, self._resume)
                 return
             except OSError:
                 self._break(f"the zygote is gone; {self._log()}")
@@ -122,28 +131,32 @@ class ForkServer:
             self._outbox.popleft()
             if passed:
                 passed.close()
-        if not self.broken:
-            self._loop.remove_writer(self._control)
+
+    def _resume(self) -> None:
+        self._loop.remove_writer(self._control)
+        self._flush()
 
     def _hear(self) -> None:
         while not self.broken:
             try:
-                heard = self._control.recv(1 << 16)
+                heard, handles, _, _ = socket.recv_fds(self._control, 1 << 16, 1, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             except OSError:
-                heard = b""
+                heard, handles = b"", []
             if not heard:
                 self._break(f"the zygote died; {self._log()}")
             else:
-                self._take(json.loads(heard))
+                self._take(json.loads(heard), handles)
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, message: dict[str, Any], handles: list[int]) -> None:
         if "ready" in message:
             self._ready.set_result(None)
+        elif "born" in message:
+            (self._lives[message["born"]].handle,) = handles
         elif "dead" in message:
             self._lives.pop(message["dead"]).bury(Death(message["code"], message["why"]))
-        elif (life := self._lives.get(message["stopped"])) and not life.stopped.done():
+        elif life := self._lives.get(message["stopped"]):
             life.stopped.set_result(message["interrupted"])
 
     def _break(self, why: str) -> None:

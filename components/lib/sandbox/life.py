@@ -5,8 +5,11 @@ frame means (local.py) and when time is up (zygote.py).
 """
 
 import asyncio
+import contextlib
 import json
+import os
 import socket
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from components.lib.sandbox import wire
@@ -27,16 +30,22 @@ class Life:
         self._loop = asyncio.get_running_loop()
         self.died: asyncio.Future[Death] = self._loop.create_future()
         self.stopped: asyncio.Future[bool] = self._loop.create_future()
-        """The zygote's answer to the last `stop`: whether the cell was interrupted. Before the first one there is nothing to wait for."""
-        self.stopped.set_result(False)
+        """The zygote's answer to a `stop` that asks for one: whether the cell was interrupted."""
+        self.handle: int | None = None
+        """A descriptor of the process, where the kernel has such: to signal it without the zygote."""
         self._sock, self._longest = sock, longest_frame
         self._bytes, self._ended, self._news = bytearray(), False, asyncio.Event()
         sock.setblocking(False)
         self._loop.add_reader(sock, self._read)
 
-    async def ask(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        """Sends one and returns the frame that answers it. Raises OSError where nobody listens."""
-        await self._loop.sock_sendall(self._sock, wire.pack(message))
+    async def ask(self, message: dict[str, Any], wake: Callable[[], None]) -> dict[str, Any] | None:
+        """Sends one to the stopped process, wakes it, and returns the frame that answers. Raises OSError where nobody listens."""
+        frame = wire.pack(message)
+        with contextlib.suppress(BlockingIOError):
+            frame = frame[self._sock.send(frame) :]  # before it wakes, so that it finds it; what is left of a large one when it reads
+        wake()
+        if frame:
+            await self._loop.sock_sendall(self._sock, frame)
         return await self.frame()
 
     async def frame(self) -> dict[str, Any] | None:
@@ -70,6 +79,9 @@ class Life:
             pass
         self._end()
         self._sock.close()
+        if self.handle is not None:
+            os.close(self.handle)
+            self.handle = None
 
     def _read(self) -> bool:
         try:

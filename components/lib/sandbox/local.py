@@ -163,29 +163,30 @@ class LocalSession:
 
     async def _cell(self, life: Life, code: str) -> tuple[Status, str]:
         number, room = secrets.randbits(62), text.room(self._chars)  # a number that no earlier cell could foresee
-        await self._stopped(life)  # the last cell's answer, if nobody waited for it
-        began = time.monotonic()
-        life.stopped = asyncio.get_running_loop().create_future()
-        self._server.order("wake", life, limit_s=self._limit_s)
+        cell, began = {"cell": number, "code": code, "room": room}, time.monotonic()
         try:
-            answer = await self._patiently(life.ask({"cell": number, "code": code, "room": room}))
+            answer = await self._patiently(life.ask(cell, lambda: self._server.wake(life, self._limit_s)))
         except OSError:
             answer = None
         if answer is None or not _well_formed(answer, number, room):
             death = await self._end(life)
             self._server.check()
             return ("timeout-lost", text.lost(self._limit_s)) if death.why == "timeout" else ("crashed", text.crashed(_cause(death)))
-        self._server.order("stop", life)
-        if CORES * (time.monotonic() - began) >= self._limit_s:  # else it cannot have used its time up, and nobody interrupted it
-            await self._stopped(life)
+        interrupted = await self._stop(life, 2 * CORES * (time.monotonic() - began) >= self._limit_s)
         output = text.shown(answer["output"], answer["cut"], self._chars, f"{self._server.root}/s{life.number}")
-        if life.stopped.done() and life.stopped.result():
+        if interrupted:
             return "timeout-kept", text.kept(output, self._limit_s)
         return answer["status"], output
 
-    async def _stopped(self, life: Life) -> None:
-        if not life.stopped.done():
-            await self._patiently(asyncio.wait((life.stopped, life.died), return_when=asyncio.FIRST_COMPLETED))
+    async def _stop(self, life: Life, late: bool) -> bool:
+        """Whether the cell that is to be stopped was interrupted. One that is not `late` has used less than half of its time: nobody
+        interrupted it, nor will before the zygote hears of the stop, and its next cell need not wait for that."""
+        life.stopped = asyncio.get_running_loop().create_future()
+        self._server.order("stop", life, tell=late)
+        if not late:
+            return False
+        await self._patiently(asyncio.wait((life.stopped, life.died), return_when=asyncio.FIRST_COMPLETED))
+        return life.stopped.done() and life.stopped.result()
 
     async def _lose(self, wait: bool = True) -> None:
         life, self._life = self._life, None

@@ -6,11 +6,12 @@ files or threads. It is the only one who judges time, so a caller that is busy f
 finished one for a late one.
 
 Reads orders from the control socket (SOCK_SEQPACKET, one JSON object each): new (with the session's socket), wake, stop, kill, quit.
-Writes to it: ready, stopped, dead. The caller's end of it closed means: kill all, remove all, exit. Standard library only (and the
-preloads); does not know what cells say.
+Writes to it: ready, born (with a descriptor of the session's process), stopped, dead. The caller's end of it closed means: kill all,
+remove all, exit. Standard library only (and the preloads); does not know what cells say.
 """
 
 import contextlib
+import ctypes
 import dataclasses
 import gc
 import json
@@ -22,6 +23,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ import isolation  # noqa: E402
 import pages  # noqa: E402
 import seccomp  # noqa: E402
 from clock import GRACE_S, Clock  # noqa: E402
+from greed import greed  # noqa: E402
 from sweep import sweep  # noqa: E402
 
 sys.path.remove(HERE)
@@ -52,7 +55,6 @@ Rational(3, 4) + S(1)/3; str(x**2/y)
 """
 WATCH_S = 0.1
 """How often a running session's files and threads are counted."""
-MOST_FILES, MOST_FILE_MB, MOST_THREADS = 1000, 64, 256
 
 
 @dataclasses.dataclass
@@ -64,6 +66,8 @@ class Live:
     folder: Path
     clock: Clock | None = None
     """Of the cell that runs."""
+    look_at: float = 0.0
+    """When its files and threads are counted next, while a cell runs."""
     interrupted: bool = False
     why: str = ""
 
@@ -79,6 +83,7 @@ class Zygote:
         self.children, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        hear_of_deaths_only()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def serve(self) -> None:
@@ -129,6 +134,10 @@ class Zygote:
             self.become(folder, seed, sock)
         sock.close()
         self.live[number] = Live(number, pid, folder)
+        with contextlib.suppress(OSError):  # a kernel without such descriptors, or the caller is gone
+            handle = os.pidfd_open(pid)
+            socket.send_fds(self.control, [json.dumps({"born": number}).encode()], [handle])
+            os.close(handle)
 
     def become(self, folder: Path, seed: int, sock: socket.socket) -> None:
         """The child: from here on a session. Never returns."""
@@ -155,15 +164,16 @@ class Zygote:
             os._exit(code)
 
     def wake(self, session: Live, limit_s: float) -> None:
-        session.interrupted = False
+        session.interrupted, session.look_at = False, 0.0
         with contextlib.suppress(OSError):  # dead and not yet buried
             session.clock = Clock(session.pid, limit_s)
             os.kill(session.pid, signal.SIGCONT)
 
-    def stop(self, session: Live) -> None:
+    def stop(self, session: Live, tell: bool) -> None:
         os.kill(session.pid, signal.SIGSTOP)
         session.clock = None
-        self.say(stopped=session.id, interrupted=session.interrupted)
+        if tell:
+            self.say(stopped=session.id, interrupted=session.interrupted)
 
     def kill(self, session: Live, why: str = "") -> None:
         session.why = session.why or why
@@ -191,9 +201,9 @@ class Zygote:
 
     def pause(self) -> float | None:
         """How long to wait for orders: not at all longer than a running session may go unwatched."""
-        clocks = [session.clock for session in self.live.values() if session.clock]
+        now, running = time.monotonic(), [(session, session.clock) for session in self.live.values() if session.clock]
         with contextlib.suppress(OSError):
-            return max(0.0, min(WATCH_S, *(clock.left() for clock in clocks))) if clocks else None
+            return max(0.0, min(min(clock.left(), session.look_at - now) for session, clock in running)) if running else None
         return 0.0
 
     def watch(self) -> None:
@@ -204,8 +214,10 @@ class Zygote:
 
     def judge(self, session: Live, clock: Clock) -> None:
         if clock.left() > 0:
-            if excess := greed(session):
-                self.kill(session, excess)
+            if (now := time.monotonic()) >= session.look_at:
+                session.look_at = now + WATCH_S
+                if excess := greed(session.pid, session.folder):
+                    self.kill(session, excess)
         elif session.interrupted or not self.settings["interrupt"]:
             self.kill(session, "timeout")
         else:
@@ -236,26 +248,18 @@ def only_descriptor(sock: socket.socket) -> socket.socket:
     return sock
 
 
-def greed(session: Live) -> str:
-    """Names what a session has too much of, or nothing. A walk that fails (paths too long, folders closed) hides something: too much."""
-    count, size = 0, 0
-    try:
-        stat = Path(f"/proc/{session.pid}/stat").read_bytes()
-        if int(stat.rpartition(b")")[2].split()[17]) > MOST_THREADS:
-            return "too many threads"
-        folders = [str(session.folder)]
-        while folders:
-            for entry in os.scandir(folders.pop()):
-                count, size = count + 1, size + entry.stat(follow_symlinks=False).st_blocks * 512
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                if count > MOST_FILES or size > MOST_FILE_MB << 20:
-                    return "too many files"
-    except (FileNotFoundError, ProcessLookupError):  # gone while we looked
-        return ""
-    except OSError:
-        return "too many files"
-    return ""
+class Action(ctypes.Structure):
+    """struct sigaction, as the C library has it."""
+
+    _fields_ = (("handler", ctypes.c_void_p), ("mask", ctypes.c_ulong * 16), ("flags", ctypes.c_int), ("restorer", ctypes.c_void_p))
+
+
+def hear_of_deaths_only() -> None:
+    """SIGCHLD for deaths, not for each stop and each continuation of a session: two wake-ups less per cell."""
+    action, no_child_stop = Action(), 1
+    isolation.libc.sigaction(signal.SIGCHLD, None, ctypes.byref(action))
+    action.flags |= no_child_stop
+    isolation.libc.sigaction(signal.SIGCHLD, ctypes.byref(action), None)
 
 
 def preload() -> None:
