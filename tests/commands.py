@@ -14,14 +14,15 @@ from typing import Any
 import pytest
 
 from components.core import params, rows
-from components.core.types import Candidate, Check, Judgement, Problem, Sat
+from components.core.types import Candidate, Check, Judgement, Problem, Remark, Sat
 from tests.making import candidate, problem
 
 ROOT = Path(__file__).parents[1]
 WORDS = {
     "vote": "--candidates candidates.parquet --questions questions.parquet --judgements judgements.parquet --checks checks.parquet "
     "--problems problems.parquet --out out.parquet",
-    "compose cot": "--candidates candidates.parquet --problems problems.parquet --curated curate.json --out out.parquet --card card",
+    "compose cot": "--candidates candidates.parquet --remarks remarks.parquet --problems problems.parquet --curated curate.json "
+    "--out out.parquet --card card",
     "judge": "--candidates candidates.parquet --problems problems.parquet --model . --out out.parquet",
     "solve exam-cot": "--problems problems.parquet --model . --out out.parquet --questions questions.parquet",
     "collect generated": "--out out.parquet",
@@ -36,6 +37,7 @@ def filled(home: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     monkeypatch.chdir(home)
     write_params(lambda whole: None)
     rows.write(Path("problems.parquet"), [problem("p"), problem("q")], Problem)
+    rows.write(Path("remarks.parquet"), [], Remark)
     rows.write(
         Path("candidates.parquet"), [candidate(answer, name, index) for name in "pq" for index, answer in enumerate((7, 3))], Candidate
     )

@@ -96,6 +96,7 @@ def test_a_prompt_changes_exactly_the_stages_that_read_it(chain: Path) -> None:
     try:
         prompt.write_text(text.replace("Pick", "Choose"), encoding="utf-8")
         judges = {f"judge@{name}" for name in ("base", "cot", "tir", "genselect", "awq", "fp8")}
-        assert Graph.read(chain).changed() == {"compose@genselect", *judges}
+        comparers = {"remark@teacher", "remark@practice"}
+        assert Graph.read(chain).changed() == {"compose@genselect", *comparers, *judges}
     finally:
         prompt.write_text(text, encoding="utf-8")

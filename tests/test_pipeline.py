@@ -136,9 +136,12 @@ def aimo(root: Path, *words: str, **more: str) -> "subprocess.CompletedProcess[s
 
 def start(api: str, deployment: str, root: Path) -> str:
     wanted = {"parameters": {"root": str(root), "lineage": False}, "state": {"type": "SCHEDULED"}}
-    made = httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=wanted)
-    made.raise_for_status()
-    return str(made.json()["id"])
+
+    def made() -> Any:  # 503: its database is busy, and Prefect's own clients ask again
+        answer = httpx.post(f"{api}/deployments/{deployment}/create_flow_run", json=wanted)
+        return None if answer.status_code == 503 else answer.raise_for_status().json()
+
+    return str(until(made, 60)["id"])
 
 
 def state(api: str, run: str) -> str:

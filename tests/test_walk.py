@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -202,8 +204,10 @@ def sleepers(root: Path) -> list[int]:
     return found
 
 
-def until(true: object, seconds: float = 60.0) -> None:
+def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """The first true thing that `true` returns."""
     end = time.monotonic() + seconds
-    while not true():  # type: ignore[operator]
+    while not (found := true()):
         assert time.monotonic() < end
         time.sleep(0.1)
+    return found
