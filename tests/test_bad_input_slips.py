@@ -213,7 +213,7 @@ def test_a_model_that_cannot_be_trained_is_refused_before_training(
     made = [Example(id=name, problem=name, candidate=None, kind="cot", messages=(asked, said)) for name in "pq"]
     rows.write(folder / "data/examples.parquet", made, Example)
     write_params(lambda whole: whole["train"]["common"].update(max_length=max_length, launch=str(ROOT / "infra/launch/one.yaml")))
-    flags = "--data data --start start --gate params.yaml --out out.parquet --losses losses.csv"
+    flags = "--data data --rehearsed data --start start --gate params.yaml --out out.parquet --losses losses.csv"
     monkeypatch.setitem(WORDS, "train cot", flags)
     assert says in told("train cot", monkeypatch)
     assert not list(Path().glob("*losses.csv"))

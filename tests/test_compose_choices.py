@@ -92,13 +92,6 @@ def test_a_question_too_long_to_be_read_is_left_out(limits: dict[str, int], too_
     assert (not rows, set(left.values()) == {"question too long"}) == (too_long, too_long)
 
 
-def test_right_solutions_are_rehearsed_as_the_settings_say() -> None:
-    rows, _ = made(config("genselect"), group(problem(), answered(7, 7, 7, 1, 2, 3)))
-    assert [row.id for row in rows if isinstance(row, Example) and row.kind == "tir"] == ["tir/p/0"]  # the others say the same
-    rows, _ = made(config("genselect", rehearse=None), group(problem(), answered(7, 7, 7, 1, 2, 3)))
-    assert {row.kind for row in rows if isinstance(row, Example)} == {"genselect"}
-
-
 # ---- dpo -----------------------------------------------------------------------------------------------------------------
 
 

@@ -101,7 +101,7 @@ def test_eight_samples_make_a_cot_set_of_the_shortest() -> None:
 def test_few_of_a_hundred_problems_are_split_enough_to_select_from() -> None:
     problems, attempts = qwen()
     drawn = {"by": "rule", "instances": 8, "max_shown": 16, "max_chars": 100_000, "count_chars": 60_000, "max_tokens": 20_000}
-    found = built("genselect", problems, attempts, "examples", mode="cot", warnings=2, rehearse=None, texts=drawn)
+    found = built("genselect", problems, attempts, "examples", mode="cot", warnings=2, texts=drawn)
     assert found.metrics["dropped"] == {
         "no readable summary": 316,  # attempts: no integer of the contest, or more boxes than one
         "none is wrong": 57,  # problems, from here on

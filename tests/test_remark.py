@@ -201,23 +201,19 @@ def compared(folder: Path, choose: dict[str, bool], summaries: int = 2) -> list[
 def test_comparisons_that_chose_a_right_solution_become_texts_and_others_are_told(tmp_path: Path) -> None:
     found = compared(tmp_path, {"comparison-0": True, "comparison-1": False})
     assert [(one.about, one.part) for one in found] == [("comparison", 0), ("comparison", 1)] + [("comparison summary", 0)] * 2
-    made = composing.run(
-        composing.config("genselect", texts={"by": "model", "summaries": True}, rehearse=None), tmp_path, [problem()], SPLIT, found
-    )
+    made = composing.run(composing.config("genselect", texts={"by": "model", "summaries": True}), tmp_path, [problem()], SPLIT, found)
     (row,) = made.kept
     chosen = int(row.messages[1].content.removeprefix("the longer one. Judgment: "))
     assert found[0].shown[chosen] in (0, 1) and row.id == "genselect/p/0"
     assert made.metrics["dropped"] == {"wrong choice": 1} and not any("by rule" in defect for defect in made.card["defects"])
-    whole = composing.config("genselect", texts={"by": "model", "summaries": False}, rehearse=None)
+    whole = composing.config("genselect", texts={"by": "model", "summaries": False})
     assert composing.run(whole, tmp_path, [problem()], SPLIT, found, name="whole").kept[0].messages[1].content == found[0].text
 
 
 def test_a_row_shows_the_question_that_was_asked(tmp_path: Path) -> None:
     found = compared(tmp_path, {"comparison-0": True, "comparison-1": True}, summaries=0)
     asked_of = requests(problem(), SPLIT, CONTEST, Wanted(0, 0, 0, config("practice", comparisons=SAMPLER).comparisons, 1))
-    made = composing.run(
-        composing.config("genselect", texts={"by": "model", "summaries": False}, rehearse=None), tmp_path, [problem()], SPLIT, found
-    )
+    made = composing.run(composing.config("genselect", texts={"by": "model", "summaries": False}), tmp_path, [problem()], SPLIT, found)
     assert [row.messages[0].content for row in made.kept] == [request.content for request in asked_of]
 
 
@@ -236,6 +232,6 @@ def test_what_a_comparison_lacks_is_its_reason(tmp_path: Path, texts: list[str],
         Remark.model_validate({"problem": "p", "shown": (0, 2), "about": about, "part": 0, "text": text, "num_tokens": 1})
         for about, text in zip(abouts, texts, strict=False)
     ]
-    settings = composing.config("genselect", texts={"by": "model", "summaries": summaries}, rehearse=None)
+    settings = composing.config("genselect", texts={"by": "model", "summaries": summaries})
     _, left = composing.made(settings, composing.group(problem(), SPLIT, said))
     assert list(left.values()) == [reason]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from components.core.types import Candidate, Example
 from components.lib import checkpoint, prompts, seen
 from components.train import chat
 from components.train.stage import Train, train
+from components.train.tuning import _rehearsed
 from tests import micro_model
 from tests.making import candidate, problem, run
 
@@ -24,8 +26,9 @@ ROOT = Path(__file__).parents[1]
 CONFIG = {
     "seed": 1, "launch": str(ROOT / "infra/launch/one.yaml"), "device": "cpu", "dtype": "float32", "batch": 2, "accumulation": 1,
     "epochs": 2, "lr": 1e-3, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.1, "beta2": 0.98, "max_grad_norm": 1.0,
-    "max_length": 400, "checkpoints": 4, "gradient_checkpointing": False, "packing": False,
+    "max_length": 400, "checkpoints": 4, "gradient_checkpointing": False, "packing": False, "rehearse": 0,
 }  # fmt: skip
+LOTS = [(0, 1), (10, 1), (10, 2), (100, 1)]
 
 
 def examples() -> list[Example]:
@@ -48,12 +51,22 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def trained(folder: Path, name: str, **over: object) -> tuple[str, str]:
-    """Runs the stage; hashes of its weights and of its loss curve."""
-    out, losses, work = folder / name, folder / f"{name}.csv", folder / f"work-{name}"
+def config(**over: object) -> Train:
+    return Train.model_validate({**CONFIG, **over})
+
+
+def tuned(folder: Path, name: str, **over: object) -> dict[str, Any]:
+    """Runs the stage."""
+    work = folder / f"work-{name}"
     work.mkdir(exist_ok=True)
-    config = Train.model_validate({**CONFIG, **over})
-    train(config, data=folder / "data", start=folder / "model", gate=folder, out=out, losses=losses, work=work)
+    inputs = {"data": folder / "data", "rehearsed": folder / "rehearsed", "start": folder / "model", "gate": folder}
+    return train(config(**over), **inputs, out=folder / name, losses=folder / f"{name}.csv", work=work)
+
+
+def trained(folder: Path, name: str, **over: object) -> tuple[str, str]:
+    """Hashes of the weights and of the loss curve."""
+    tuned(folder, name, **over)
+    out, losses = folder / name, folder / f"{name}.csv"
     return tuple(hashlib.sha256(path.read_bytes()).hexdigest() for path in (out / "model.safetensors", losses))  # type: ignore[return-value]
 
 
@@ -66,6 +79,22 @@ def test_code_output_and_prompt_carry_no_loss_and_the_end_of_the_turn_does(start
     assert learnt.endswith("The answer is \\boxed{7}.<|im_end|>")
     assert "print(3 + 4)" in learnt and "```output" not in learnt and "Use Python" not in learnt
     assert "```output\n7\n```" in tokenizer.decode(row.input_ids)
+
+
+def test_rows_of_an_earlier_set_are_mixed_in_by_lot(tmp_path: Path) -> None:
+    earlier = examples()
+    rows.write(tmp_path / "examples.parquet", earlier, Example)
+    drawn = [[row.id for row in _rehearsed(config(rehearse=num, seed=seed), tmp_path / "examples.parquet")] for num, seed in LOTS]
+    assert [len(ids) for ids in drawn] == [0, 10, 10, 40]
+    assert drawn[1] != drawn[2] and drawn[1] == drawn[3][:10] and sorted(drawn[3]) == sorted(row.id for row in earlier)
+
+
+def test_a_rehearsing_training_learns_both_sets(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(start)
+    (start / "rehearsed").mkdir()
+    rows.write(start / "rehearsed" / "examples.parquet", examples()[:8], Example)
+    alone, both = (tuned(start, f"r{num}", rehearse=num) for num in (0, 8))
+    assert (alone["rows"], both["rows"]) == (40, 48) and both["steps"] > alone["steps"]
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bytes(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:

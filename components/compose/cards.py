@@ -44,7 +44,7 @@ def write(folder: Path, card: Card) -> None:
         "by_digits": {digits: dict(reasons) for digits, reasons in card.tally.by_digits.items()},
         "pass_rates": dict(card.tally.pass_rates),
         "settings": card.settings,
-        "prompts": origins.of_prompts(card.kind.prompts()),
+        "prompts": origins.of_prompts([card.kind.prompt]),
         "code": origins.of_code(),
         "defects": list(_defects(card)),
         "examples": [row.id for row in card.tally.shown()],

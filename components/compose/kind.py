@@ -44,10 +44,6 @@ class Kind(Settings):
         """What is known to be imperfect about every set made so; stands on its card."""
         return ()
 
-    def prompts(self) -> list[str]:
-        """All prompt files that the rows are made with."""
-        return [self.prompt]
-
 
 def left_out(kind: str, problem: Problem, candidate: Candidate | None, reason: str) -> Dropped:
     """A row of the side file: the attempt, or the whole problem, and why it was not taken."""

@@ -6,8 +6,8 @@ from components.train import ranks
 from components.train.tuning import Job, Train
 
 
-def train(config: Train, *, data: In, start: In, gate: In, out: Out, losses: Out, work: Work) -> Metrics:
-    """Fine-tunes a model on one validated set of chat messages."""
-    measured = ranks.run(config, Job(data, start, out, losses, work))
+def train(config: Train, *, data: In, rehearsed: In, start: In, gate: In, out: Out, losses: Out, work: Work) -> Metrics:
+    """Fine-tunes a model on one validated set of chat messages, and on rows of an earlier one where `rehearse` says so."""
+    measured = ranks.run(config, Job(data, rehearsed, start, out, losses, work))
     seen.pass_on(start, data / "facts.json", out)
     return measured

@@ -4,8 +4,12 @@ Weights are float32 while they learn, whatever type they are computed and kept i
 bfloat16's grain, and would be lost. Of several processes all call `tune`; the first one writes.
 """
 
+import hashlib
+import heapq
 import logging
 import shutil
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -45,6 +49,8 @@ class Train(Config, section="train", keyed=True):
     max_grad_norm: float
     max_length: int
     """Tokens; longer rows are left out and counted."""
+    rehearse: int = Field(ge=0)
+    """Rows of the rehearsed set that are mixed in, drawn by lot: a model forgets what nothing asks for any more."""
     checkpoints: int = Field(ge=0)
     """How many are written on the way; the last two are kept."""
     gradient_checkpointing: bool
@@ -56,6 +62,8 @@ class Job(NamedTuple):
 
     data: Path
     """A set's folder."""
+    rehearsed: Path
+    """The folder of the set that an earlier stage learnt."""
     start: Path
     """The model it begins with."""
     out: Path
@@ -82,7 +90,7 @@ def tune(config: Train, job: Job) -> Metrics:
     transformers.set_seed(config.seed)
     model, tokenizer = checkpoint.load(job.start, "float32", "cpu")  # the trainer moves it
     chat.check_template(tokenizer, job.start)
-    tokens, too_long = _tokens(job.data / "examples.parquet", tokenizer, config.max_length)
+    tokens, too_long = _tokens(job.data / "examples.parquet", _rehearsed(config, job.rehearsed / "examples.parquet"), tokenizer, config)
     trainer = sft.trained(model, tokenizer, tokens, config, job.work, job.live)
     model.config.use_cache = True  # TRL switched it off to train; without it every generated token costs the whole text again
     whole = trainer.accelerator.get_state_dict(trainer.model)  # every process takes part, the first one gets it
@@ -101,15 +109,25 @@ def tune(config: Train, job: Job) -> Metrics:
     }
 
 
-def _tokens(path: Path, tokenizer: Any, max_length: int) -> tuple[list[chat.Tokens], int]:
-    encoded = [chat.encode(example, tokenizer) for example in rows.read(path, Example)]
-    kept = [row for row in encoded if len(row.input_ids) <= max_length]
+def _rehearsed(config: Train, path: Path) -> list[Example]:
+    """So many rows as `rehearse` says, those with the least digests of seed and id."""
+    if not config.rehearse:
+        return []
+    return heapq.nsmallest(
+        config.rehearse, rows.read(path, Example), key=lambda row: hashlib.sha256(f"{config.seed}/{row.id}".encode()).digest()
+    )
+
+
+def _tokens(path: Path, rehearsed: Sequence[Example], tokenizer: Any, config: Train) -> tuple[list[chat.Tokens], int]:
+    encoded = [chat.encode(example, tokenizer) for example in chain(rows.read(path, Example), rehearsed)]
+    kept = [row for row in encoded if len(row.input_ids) <= config.max_length]
     if not kept:
         raise UserError(
-            f"{path}: none of its {len(encoded)} rows has at most {max_length} tokens; raise train.*.max_length, or compose shorter rows"
+            f"{path}: none of its {len(encoded)} rows has at most {config.max_length} tokens; "
+            "raise train.*.max_length, or compose shorter rows"
         )
     if len(kept) < len(encoded):
-        log.info("%d of %d rows are longer than %d tokens and left out", len(encoded) - len(kept), len(encoded), max_length)
+        log.info("%d of %d rows are longer than %d tokens and left out", len(encoded) - len(kept), len(encoded), config.max_length)
     return kept, len(encoded) - len(kept)
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from components.compose.kind import Group, Kind, asked, left_out
-from components.compose.kinds.tir import Tir
 from components.core.params import Settings
 from components.core.types import Candidate, Dropped, Example, Message, Problem, Remark
 from components.lib import genselect, selections
@@ -33,26 +32,15 @@ class ByModel(Settings):
     left out. NVIDIA: true, at 1 to 2 % of accuracy."""
 
 
-class Rehearse(Settings):
-    """Right solutions added as they are, so that the model does not forget how to solve."""
-
-    per_problem: int
-    rows: Tir
-
-
 class GenSelect(Kind):
     """Selections among candidates."""
 
     kind: Literal["genselect"]
     texts: Annotated[ByRule | ByModel, Field(discriminator="by")]
-    rehearse: Rehearse | None
 
     def defects(self) -> tuple[str, ...]:
         by_rule = "the verdict is written by rule from the known answer: no model compared the solutions"
         return (by_rule,) if isinstance(self.texts, ByRule) else ()
-
-    def prompts(self) -> list[str]:
-        return [self.prompt, *(self.rehearse.rows.prompts() if self.rehearse else ())]
 
     def make(self, group: Group) -> Iterator[Example | Dropped]:
         problem, readable = group.problem, selections.readable(group.candidates)
@@ -70,9 +58,6 @@ class GenSelect(Kind):
                     yield _example(name, problem, instance.question, _by_rule(problem, instance.shown))
         else:
             yield from self._compared(problem, {one.index: one for one in readable}, group.remarks, self.texts)
-        if self.rehearse:
-            solved = [row for row in self.rehearse.rows.make(group) if isinstance(row, Example)]
-            yield from solved[: self.rehearse.per_problem]
 
     def _compared(
         self, problem: Problem, known: dict[int, Candidate], remarks: Sequence[Remark], texts: ByModel
