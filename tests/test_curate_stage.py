@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.core import rows, shards
+from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem
 from components.curate.confirm import Confirm, Verdict, says_same
@@ -155,19 +155,6 @@ def test_rows_of_a_tolerated_benchmark_stay_and_name_it(tmp_path: Path) -> None:
 def test_a_benchmark_that_vanished_or_is_the_exam_cannot_be_tolerated(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         run(tmp_path, CONFIG.model_copy(update={"tolerated": [name]}), benchmarks=PUBLIC)
-
-
-def test_a_cluster_gives_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = pytest.importorskip("ray")
-    monkeypatch.setattr(shards, "BATCH", 16)
-    run(tmp_path / "here", benchmarks=PUBLIC)
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        run(tmp_path / "there", CONFIG.model_copy(update={"cluster": "local"}), benchmarks=PUBLIC)
-    finally:
-        ray.shutdown()
-    for path in sorted((tmp_path / "here/out").iterdir()):
-        assert path.read_bytes() == (tmp_path / "there/out" / path.name).read_bytes()
 
 
 def test_nothing_but_the_sets_is_left_beside_them(tmp_path: Path) -> None:

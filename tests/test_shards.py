@@ -1,4 +1,4 @@
-"""Shards of a set as tasks of a Ray cluster: two workers on this machine, one of them killed on the way."""
+"""A Ray cluster of two workers on this machine: shards of a sitting as tasks, one worker killed on the way, and rows by Ray Data."""
 
 import os
 import signal
@@ -21,6 +21,7 @@ from components.lib.rules.clocks import Buffer, Fixed
 from components.solve import shards
 from components.solve.sitting import Handed, Keeper
 from components.solve.stage import _sit, solve
+from tests import test_curate_stage as curating
 from tests.desks import CONTEST, SANDBOX
 from tests.making import problem, sat
 from tests.test_solve import TEACHER, exam
@@ -154,6 +155,14 @@ def test_rows_are_worked_on_by_ray_data_in_their_order(cluster: None, tmp_path: 
     rows.write(file, [problem(f"p{number}", number) for number in range(1000)], Problem)
     here = list(mapping.mapped(_named, file, Problem, None))
     assert list(mapping.mapped(_named, file, Problem, mapping.LOCAL)) == here == [f"p{number}={number}" for number in range(1000)]
+
+
+def test_a_cluster_gives_curate_the_same_bytes(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapping, "BATCH", 16)
+    curating.run(tmp_path / "here", benchmarks=curating.PUBLIC)
+    curating.run(tmp_path / "there", curating.CONFIG.model_copy(update={"cluster": mapping.LOCAL}), benchmarks=curating.PUBLIC)
+    for path in sorted((tmp_path / "here/out").iterdir()):
+        assert path.read_bytes() == (tmp_path / "there/out" / path.name).read_bytes()
 
 
 def test_what_a_worker_cannot_read_is_said_with_its_file(cluster: None, tmp_path: Path) -> None:
