@@ -15,7 +15,7 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.params import Config
 from components.core.types import Candidate, Problem
-from components.replay import pool
+from components.replay import figures, pool
 from components.replay.pools import aimo1_runs, qwen_math
 from components.replay.recipe import Recipe, not_replayed
 from components.replay.replaying import replayed
@@ -217,3 +217,12 @@ def test_the_published_runs_on_the_first_contest_show_a_wide_loss_of_selection(t
 
 def test_a_recipe_whose_plan_fits_is_replayed() -> None:
     assert not_replayed(recipe(PLAIN), small_pool()) is None
+
+
+def test_lines_end_where_problems_have_too_few_attempts() -> None:
+    """Else a line falls because only a few problems are left on it."""
+    share = {"mean": 0.5, "low": 0.4, "high": 0.6}
+    at = {k: {"missing": missing, "pass": share, "majority": share} for k, missing in ((1, 0), (2, 0), (4, 3))}
+    told = {"pool": {"at": at, "tokens_per_attempt": 100.0}, "recipes": {"none": {"not_replayed": "too few"}}}
+    few, all_there = (figures.cost({**told, "pool": {**told["pool"], "at": ats}}) for ats in (at, {**at, 4: {**at[4], "missing": 0}}))
+    assert few.count("<use") < all_there.count("<use")
