@@ -195,7 +195,7 @@ def compared(folder: Path, choose: dict[str, bool], summaries: int = 2) -> list[
     rows.write(folder / "candidates.parquet", SPLIT, Candidate)
     pool = Pool(folder / "problems.parquet", folder / "candidates.parquet", folder / "first.jsonl", folder / "second.jsonl")
     asyncio.run(ask_all(settings, Comparer(choose), CONTEST, pool))
-    return [row for _, _, first, second in pool.read() for row in (*first, *second)]
+    return [row for _, _, replies in pool.read(pool.first, pool.second) for row in replies]
 
 
 def test_comparisons_that_chose_a_right_solution_become_texts_and_others_are_told(tmp_path: Path) -> None:
@@ -208,6 +208,15 @@ def test_comparisons_that_chose_a_right_solution_become_texts_and_others_are_tol
     assert made.metrics["dropped"] == {"wrong choice": 1} and not any("by rule" in defect for defect in made.card["defects"])
     whole = composing.config("genselect", texts={"by": "model", "summaries": False})
     assert composing.run(whole, tmp_path, [problem()], SPLIT, found, name="whole").kept[0].messages[1].content == found[0].text
+
+
+def test_a_kill_in_the_middle_of_a_line_loses_that_line_alone(tmp_path: Path) -> None:
+    choose = {"comparison-0": True, "comparison-1": True}
+    whole = compared(tmp_path, choose)
+    for name in ("first.jsonl", "second.jsonl"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text[:-20], encoding="utf-8")
+        assert compared(tmp_path, choose) == whole
 
 
 def test_a_row_shows_the_question_that_was_asked(tmp_path: Path) -> None:

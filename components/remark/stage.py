@@ -62,12 +62,12 @@ class Pool(NamedTuple):
     second: Path
     """Replies about those replies."""
 
-    def read(self) -> Iterator[tuple[Problem, list[Candidate], list[Remark], list[Remark]]]:
-        """Problem by problem; none of the files is held whole."""
+    def read(self, *files: Path) -> Iterator[tuple[Problem, list[Candidate], list[Remark]]]:
+        """Problem by problem, with the replies in these files one after the other; nothing is held whole."""
         tried = Alongside(rows.read(self.candidates, Candidate), self.candidates)
-        first, second = (Alongside(rows.read(path, Remark), path) for path in (self.first, self.second))
+        said = [Alongside(rows.read(path, Remark), path) for path in files]
         for problem in rows.read(self.problems, Problem):
-            yield problem, tried.of(problem.id), first.of(problem.id), second.of(problem.id)
+            yield problem, tried.of(problem.id), [row for one in said for row in one.of(problem.id)]
         tried.check_done(self.problems)
 
 
@@ -83,8 +83,8 @@ def remark(config: Remarks, engines: Engines, contest: Contest, *, candidates: I
 
     def said() -> Iterator[Remark]:
         nonlocal tokens
-        for _, _, first, second in pool.read():
-            for row in (*first, *second):
+        for _, _, replies in pool.read(pool.first, pool.second):
+            for row in replies:
                 asked[row.about] += 1
                 tokens += row.num_tokens
                 yield row
@@ -95,13 +95,12 @@ def remark(config: Remarks, engines: Engines, contest: Contest, *, candidates: I
 
 async def ask_all(config: Remarks, engine: Engine, contest: Contest, pool: Pool) -> None:
     """Appends one reply per request to the pool's two growing files, in order, from where they stand."""
-    pool.first.touch()
-    pool.second.touch()
-    about = (request for problem, tried, _, _ in pool.read() for request in requests(problem, tried, contest, config.wanted))
+    pool.second.touch()  # it stays empty where nothing is compared
+    about = (request for problem, tried, _ in pool.read() for request in requests(problem, tried, contest, config.wanted))
     async with engine:
         await _ask(config, engine, about, pool.first)
         if comparisons := config.comparisons:
-            again = (request for problem, tried, said, _ in pool.read() for request in further(problem, tried, said, comparisons))
+            again = (request for problem, tried, said in pool.read(pool.first) for request in further(problem, tried, said, comparisons))
             await _ask(config, engine, again, pool.second)
 
 
