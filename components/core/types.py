@@ -207,13 +207,16 @@ class Prompt(Row):
     gold: int
 
 
+About = Literal["judgement", "summary", "novelty", "significance", "comparison", "comparison summary"]
+
+
 class Remark(Row):
     """A model's words about one candidate, or about several that were compared."""
 
     problem: str
     shown: tuple[int, ...]
     """Candidate indices; of a comparison and its summary in the order of the prompt."""
-    about: Literal["judgement", "summary", "novelty", "significance", "comparison", "comparison summary"]
+    about: About
     part: int | None
     """Which of the candidate's code blocks, or which of the problem's comparisons, from 0; None where the whole candidate is meant."""
     text: str

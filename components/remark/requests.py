@@ -6,17 +6,15 @@ of several solutions is right, and summaries of those comparisons that chose a r
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
-from components.core.types import Candidate, Problem, Remark
+from components.core.types import About, Candidate, Problem, Remark
 from components.lib import answers, genselect, prompts, selections
 from components.lib.answers import Contest
 from components.lib.fragments import fragments
 from components.lib.selections import Sampler
-
-About = Literal["judgement", "summary", "novelty", "significance", "comparison", "comparison summary"]
 
 
 class Comparisons(Sampler):
