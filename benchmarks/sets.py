@@ -20,11 +20,12 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from components.core import rows
-from components.core.types import Candidate, Problem
+from components.core.types import Candidate, Problem, Remark
 from tests.making import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 PER_PROBLEM = 8
+FILES = ("candidates", "remarks", "problems")
 WORDS = ("let", "the", "ways", "be", "counted", "by", "cases", "where", "each", "choice", "leaves", "two", "others", "so", "we", "add")
 
 
@@ -53,6 +54,7 @@ def prepare(home: Path, num: int) -> None:
     (home / "curate.json").write_text("{}", encoding="utf-8")
     rows.write(home / "problems.parquet", problems(num), Problem)
     rows.write(home / "candidates.parquet", attempts(num), Candidate)
+    rows.write(home / "remarks.parquet", [], Remark)
     rows.write(home / "exam.parquet", [problem("exam", 1, "What will the exam ask?")], Problem)
 
 
@@ -76,8 +78,8 @@ def main() -> None:
             home = Path(folder)
             prepare(home, num // PER_PROBLEM)
             for key in chosen.sets:
-                files = ["--candidates", "candidates.parquet", "--problems", "problems.parquet", "--curated", "curate.json"]
-                made = measure(home, "compose", key, *files, "--out", key, "--card", f"card-{key}")
+                files = [part for name in FILES for part in (f"--{name}", f"{name}.parquet")]
+                made = measure(home, "compose", key, *files, "--curated", "curate.json", "--out", key, "--card", f"card-{key}")
                 count = json.loads((home / "metrics.json").read_text(encoding="utf-8"))["rows"]
                 checked = measure(home, "validate", key, "--data", key, "--exam", "exam.parquet", "--out", "checked.json")
                 for name, (seconds, megabytes) in (("compose", made), ("validate", checked)):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.core import params, rows
+from components.core import alongside, params, rows
 from components.core.errors import UserError
 from components.core.types import Candidate, CodeRun, Problem, Remark
 from components.lib.answers import Contest
@@ -195,7 +195,7 @@ def compared(folder: Path, choose: dict[str, bool], summaries: int = 2) -> list[
     rows.write(folder / "candidates.parquet", SPLIT, Candidate)
     pool = Pool(folder / "problems.parquet", folder / "candidates.parquet", folder / "first.jsonl", folder / "second.jsonl")
     asyncio.run(ask_all(settings, Comparer(choose), CONTEST, pool))
-    return [row for _, _, replies in pool.read(pool.first, pool.second) for row in replies]
+    return [row for _, _, replies in alongside.read(*pool) for row in replies]
 
 
 def test_comparisons_that_chose_a_right_solution_become_texts_and_others_are_told(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tests.making import problem, sat
 from tests.test_solve import TEACHER, exam
 
 NUM = 20
+NUM_ROWS = mapping.BATCH * 5 // 2
 FORGETFUL = Fixed(kind="fixed", question_s=350.0, sitting_s=1e6)
 
 
@@ -149,18 +150,20 @@ def test_more_than_one_shard_needs_ray_and_one_does_not(monkeypatch: pytest.Monk
     shards.check(1, FORGETFUL)
 
 
-def test_rows_are_worked_on_by_ray_data_in_their_order(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapping, "BATCH", 64)
+def test_rows_are_worked_on_by_ray_data_in_their_order(cluster: None, tmp_path: Path) -> None:
     file = tmp_path / "problems.parquet"
-    rows.write(file, [problem(f"p{number}", number) for number in range(1000)], Problem)
+    rows.write(file, [problem(f"p{number}", number) for number in range(NUM_ROWS)], Problem)
     here = list(mapping.mapped(_named, file, Problem, None))
-    assert list(mapping.mapped(_named, file, Problem, mapping.LOCAL)) == here == [f"p{number}={number}" for number in range(1000)]
+    assert list(mapping.mapped(_named, file, Problem, mapping.LOCAL)) == here == [f"p{number}={number}" for number in range(NUM_ROWS)]
 
 
-def test_a_cluster_gives_curate_the_same_bytes(cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mapping, "BATCH", 16)
-    curating.run(tmp_path / "here", benchmarks=curating.PUBLIC)
-    curating.run(tmp_path / "there", curating.CONFIG.model_copy(update={"cluster": mapping.LOCAL}), benchmarks=curating.PUBLIC)
+def test_a_cluster_gives_curate_the_same_bytes(cluster: None, tmp_path: Path) -> None:
+    given = {
+        "hub": [problem(f"h{n}", n % 1000, f"How many of {n} sheep are white?") for n in range(NUM_ROWS)],
+        "benchmarks": curating.PUBLIC,
+    }
+    curating.run(tmp_path / "here", **given)
+    curating.run(tmp_path / "there", curating.CONFIG.model_copy(update={"cluster": mapping.LOCAL}), **given)
     for path in sorted((tmp_path / "here/out").iterdir()):
         assert path.read_bytes() == (tmp_path / "there/out" / path.name).read_bytes()
 

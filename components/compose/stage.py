@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -24,8 +24,7 @@ from components.compose.kinds.tir import Tir
 from components.compose.majority import Majority
 from components.compose.slices import Slice
 from components.compose.tally import Drawn, Tally
-from components.core import rows
-from components.core.alongside import Alongside
+from components.core import alongside, rows
 from components.core.errors import UserError
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out, write_json
@@ -52,7 +51,7 @@ def compose(config: Compose, contest: Contest, *, candidates: In, remarks: In, p
     with ExitStack() as files:
         dropped = files.enter_context(rows.Sealing(out / "dropped.parquet", Dropped))
         with rows.Sealing(made, config.rows.row) as kept:
-            for problem, row in _made(config, contest, tally, _read(problems, candidates, remarks), _filled(config, out, files)):
+            for problem, row in _made(config, contest, tally, alongside.read(problems, candidates, remarks), _filled(config, out, files)):
                 if isinstance(row, Dropped):
                     dropped.append(row)
                     tally.drop(row, problem)
@@ -81,29 +80,16 @@ def _counted(curated: Path) -> dict[str, Any]:
     return counted
 
 
-class Read(NamedTuple):
-    """One problem with all that was recorded of it."""
-
-    problem: Problem
-    candidates: list[Candidate]
-    remarks: list[Remark]
-
-
-def _read(problems: Path, candidates: Path, remarks: Path) -> Iterator[Read]:
-    """Every problem, also one without attempts."""
-    tried, said = Alongside(rows.read(candidates, Candidate), candidates), Alongside(rows.read(remarks, Remark), remarks)
-    for problem in rows.read(problems, Problem):
-        yield Read(problem, tried.of(problem.id), said.of(problem.id))
-    tried.check_done(problems)
-    said.check_done(problems)
-
-
 def _filled(config: Compose, out: Path, files: ExitStack) -> "rows.Sealing[Filled] | None":
     return files.enter_context(rows.Sealing(out / "filled.parquet", Filled)) if config.majority else None
 
 
 def _made(
-    config: Compose, contest: Contest, tally: Tally, read: Iterator[Read], filled: "rows.Sealing[Filled] | None"
+    config: Compose,
+    contest: Contest,
+    tally: Tally,
+    read: Iterator[tuple[Problem, list[Candidate], list[Remark]]],
+    filled: "rows.Sealing[Filled] | None",
 ) -> Iterator[tuple[Problem, Made | Dropped]]:
     """Every row that could be made, and what was left out, with its problem."""
     for problem, candidates, remarks in read:

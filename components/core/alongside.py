@@ -1,6 +1,6 @@
-"""Rows about problems, read beside the problems themselves: one problem at a time, memory flat.
+"""Problems, their attempts and what models said of these, read side by side: one problem at a time, memory flat.
 
-Such files are in the problems' order, as the stages write them; what does not fit that order is an error, never skipped.
+All files are in the problems' order, as the stages write them; what does not fit that order is an error, never skipped.
 """
 
 import itertools
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from components.core import rows
 from components.core.errors import UserError
+from components.core.types import Candidate, Problem, Remark
 
 
 class OfProblem(Protocol):
@@ -21,7 +23,18 @@ class OfProblem(Protocol):
 R = TypeVar("R", bound=OfProblem)
 
 
-class Alongside(Generic[R]):
+def read(problems: Path, candidates: Path, *remarks: Path) -> Iterator[tuple[Problem, list[Candidate], list[Remark]]]:
+    """Every problem, also one without attempts, with the remarks of these files one after the other."""
+    tried = _Alongside(rows.read(candidates, Candidate), candidates)
+    said = [_Alongside(rows.read(path, Remark), path) for path in remarks]
+    for problem in rows.read(problems, Problem):
+        yield problem, tried.of(problem.id), [remark for file in said for remark in file.of(problem.id)]
+    tried.check_done(problems)
+    for file in said:
+        file.check_done(problems)
+
+
+class _Alongside(Generic[R]):
     """Rows in the problems' order, handed out problem by problem."""
 
     def __init__(self, stream: Iterator[R], path: Path) -> None:
@@ -30,7 +43,6 @@ class Alongside(Generic[R]):
         self._next = next(self._groups, None)
 
     def of(self, problem: str) -> list[R]:
-        """The rows of the next problem; none where the file has none of it."""
         if self._next is None or self._next[0] != problem:
             return []
         found = list(self._next[1])
@@ -38,7 +50,6 @@ class Alongside(Generic[R]):
         return found
 
     def check_done(self, problems: Path) -> None:
-        """Raises UserError where rows are left over once all problems were asked for."""
         if self._next is not None:
             raise UserError(
                 f"{self._path}: problem '{self._next[0]}' is not in {problems}, or the two are not in one order; make the file again"

@@ -67,9 +67,9 @@ def instances(problem: Problem, candidates: Sequence[Candidate], sampler: Sample
     seen: set[bytes] = set()
     for _ in range(sampler.instances * TRIES):
         shown = _draw(draw, right, wrong, sampler.max_shown)
-        question = asked(problem, shown, prompt)
         digest = hashlib.sha256("\0".join(genselect.summary(candidate) or "" for candidate in shown).encode()).digest()
         if len(seen) < sampler.instances and digest not in seen:
+            question = asked(problem, shown, prompt)
             yield Instance(len(seen), shown, question, _too_long(question, shown, sampler))
             seen.add(digest)
 

@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from components.core import rows
-from components.core.alongside import Alongside
+from components.core import alongside, rows
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out, Work
-from components.core.types import Candidate, Message, Problem, Remark
+from components.core.types import Message, Remark
 from components.lib.answers import Contest
 from components.lib.engine.callers import resumed
 from components.lib.engine.config import Engines, open_engine
@@ -62,14 +61,6 @@ class Pool(NamedTuple):
     second: Path
     """Replies about those replies."""
 
-    def read(self, *files: Path) -> Iterator[tuple[Problem, list[Candidate], list[Remark]]]:
-        """Problem by problem, with the replies in these files one after the other; nothing is held whole."""
-        tried = Alongside(rows.read(self.candidates, Candidate), self.candidates)
-        said = [Alongside(rows.read(path, Remark), path) for path in files]
-        for problem in rows.read(self.problems, Problem):
-            yield problem, tried.of(problem.id), [row for one in said for row in one.of(problem.id)]
-        tried.check_done(self.problems)
-
 
 def remark(config: Remarks, engines: Engines, contest: Contest, *, candidates: In, problems: In, out: Out, work: Work) -> Metrics:
     """Asks a model about the attempts of one pool: judgements, summaries, what each code block was worth, which attempt is right."""
@@ -83,7 +74,7 @@ def remark(config: Remarks, engines: Engines, contest: Contest, *, candidates: I
 
     def said() -> Iterator[Remark]:
         nonlocal tokens
-        for _, _, replies in pool.read(pool.first, pool.second):
+        for _, _, replies in alongside.read(*pool):
             for row in replies:
                 asked[row.about] += 1
                 tokens += row.num_tokens
@@ -96,11 +87,13 @@ def remark(config: Remarks, engines: Engines, contest: Contest, *, candidates: I
 async def ask_all(config: Remarks, engine: Engine, contest: Contest, pool: Pool) -> None:
     """Appends one reply per request to the pool's two growing files, in order, from where they stand."""
     pool.second.touch()  # it stays empty where nothing is compared
-    about = (request for problem, tried, _ in pool.read() for request in requests(problem, tried, contest, config.wanted))
+    read = alongside.read(pool.problems, pool.candidates)
+    about = (request for problem, tried, _ in read for request in requests(problem, tried, contest, config.wanted))
     async with engine:
         await _ask(config, engine, about, pool.first)
         if comparisons := config.comparisons:
-            again = (request for problem, tried, said in pool.read(pool.first) for request in further(problem, tried, said, comparisons))
+            read = alongside.read(pool.problems, pool.candidates, pool.first)
+            again = (request for problem, tried, said in read for request in further(problem, tried, said, comparisons))
             await _ask(config, engine, again, pool.second)
 
 

@@ -44,7 +44,8 @@ class GenSelect(Kind):
 
     def make(self, group: Group) -> Iterator[Example | Dropped]:
         problem, readable = group.problem, selections.readable(group.candidates)
-        unreadable = (candidate for candidate in group.candidates if not genselect.summary(candidate))
+        known = {one.index: one for one in readable}
+        unreadable = (candidate for candidate in group.candidates if candidate.index not in known)
         yield from (left_out("genselect", problem, one, "no readable summary") for one in unreadable)
         if reason := selections.refuse(problem, readable):
             yield left_out("genselect", problem, None, reason)
@@ -57,7 +58,7 @@ class GenSelect(Kind):
                 else:
                     yield _example(name, problem, instance.question, _by_rule(problem, instance.shown))
         else:
-            yield from self._compared(problem, {one.index: one for one in readable}, group.remarks, self.texts)
+            yield from self._compared(problem, known, group.remarks, self.texts)
 
     def _compared(
         self, problem: Problem, known: dict[int, Candidate], remarks: Sequence[Remark], texts: ByModel
