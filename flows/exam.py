@@ -1,6 +1,6 @@
 """The credit that a model earned on the exam, problem by problem: what the gate compares.
 
-Reads data/problems/exam.parquet and runs/exam-*/candidates.parquet (or votes.parquet), and only the bytes that dvc.lock recorded. Writes
+Reads data/problems/exam.parquet and runs/exam/*/candidates.parquet (or votes.parquet), and only the bytes that dvc.lock recorded. Writes
 nothing, and does not know which model is better.
 """
 

@@ -4,8 +4,9 @@ Reads dvc.yaml, dvc.lock and params.yaml through `Repo.index`, which DVC does no
 Runs nothing, and does not know what a stage computes.
 """
 
+import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any, NamedTuple
 
 from components.core.errors import UserError
 from components.core.params import nearest
+from components.core.runner import remove
+
+log = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
@@ -53,11 +57,15 @@ class Graph(NamedTuple):
         """Stages whose names match one of the shell-style patterns (`train@*`); a pattern without a stage is a UserError."""
         found: set[str] = set()
         for pattern in patterns:
-            some = {name for name in self.steps if fnmatchcase(name, pattern)}
+            some = self.named([pattern])
             if not some:
                 raise UserError(f"dvc.yaml: no stage '{pattern}'{nearest(pattern, list(self.steps))}")
             found |= some
         return found
+
+    def named(self, patterns: Iterable[str]) -> set[str]:
+        """The same, where a pattern may match none."""
+        return {name for name in self.steps for pattern in patterns if fnmatchcase(name, pattern)}
 
     def with_needs(self, targets: Iterable[str]) -> set[str]:
         """The targets and everything they need, near or far."""
@@ -88,7 +96,8 @@ class Graph(NamedTuple):
         return entries(self.root).get(stage, {})
 
     def settle(self) -> None:
-        """Puts the records of dvc.lock into the order of `dvc repro`, whichever of two stages ended first, and drops stages that are gone.
+        """Puts the records of dvc.lock into the order of `dvc repro`, whichever of two stages ended first; stages that are gone are
+        dropped with what they wrote here, which DVC's cache keeps.
 
         DVC itself appends new records as they end and never removes one.
         """
@@ -99,10 +108,20 @@ class Graph(NamedTuple):
             return
         lock = load_yaml(os.fspath(path))
         kept = {name: lock["stages"][name] for name in self.order if name in lock["stages"]}
+        self._clear(record for name, record in lock["stages"].items() if name not in kept)
         if list(kept) != list(lock["stages"]):
             partial = path.with_name(".dvc.lock.partial")
             dump_yaml(os.fspath(partial), {**lock, "stages": kept})
             partial.replace(path)
+
+
+    def _clear(self, gone: Iterable[Mapping[str, Any]]) -> None:
+        """Takes outputs away that no stage writes any more: who reads the folder around them must not find them."""
+        written = [Path(out) for step in self.steps.values() for out in step.outs]
+        for path in (Path(out["path"]) for record in gone for out in record.get("outs", [])):
+            if not any(path == out or path in out.parents or out in path.parents for out in written):
+                remove(self.root / path)
+                log.info("%s: no stage writes it any more; removed here, DVC's cache keeps it", path)
 
 
 def entries(root: Path) -> dict[str, dict[str, Any]]:

@@ -32,7 +32,7 @@ def stages(graph: Graph, name: str) -> set[str]:
     if name not in PARTS:
         raise UserError(f"no flow '{name}'{nearest(name, PARTS)}; there are: {', '.join(PARTS)}")
     part = PARTS[name]
-    targets = graph.matching(part.targets) - graph.with_users(graph.matching(part.without))
+    targets = graph.matching(part.targets) - graph.with_users(graph.named(part.without))
     return graph.with_needs(targets)
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from components.core.errors import UserError
-from components.core.params import Config
+from components.core.models import Exam
+from components.core.params import PARAMS, Config
 from components.core.runner import write_json
 from components.lib.statistics import Paired, Verdict, holm, paired, sign_flip, verdict
 from flows import exam, lineage, recorded, registry
 from flows.recorded import Entry, Piece
 from flows.registry import Version
 
-BASE = "base"
 REPORT = Path("reports/promotion.json")
 Gate = Literal["start", "champion", "base"]
 log = logging.getLogger(__name__)
@@ -29,7 +29,9 @@ class Promote(Config, section="promote"):
     """Whom to consider and how sure to be."""
 
     candidates: list[str]
-    """Models in order of preference; the first that passes becomes champion."""
+    """Who sits the exam, in order of preference; the first that passes becomes champion."""
+    baseline: str
+    """Whom the first champion must beat."""
     strategy: str
     """How an exam is scored: `majority` by exact maj@k of the candidates, any other by its vote, right or wrong."""
     votes: int
@@ -70,29 +72,31 @@ class _Pair(NamedTuple):
 
 def register(root: Path, uri: str | None = None) -> dict[str, Version]:
     """A version for each model that sat the exam, by name; a model that is registered already only has its exam brought up to date."""
-    config, entries = Promote.load(root / "params.yaml"), recorded.read(root)
+    config, entries = Promote.load(root / PARAMS), recorded.read(root)
     lineage.sync(root, uri, strict=True)
     head, held = recorded.commit(root)
     found = {}
     with lineage.opened(root, uri) as store:
-        for stage, entry in entries.items():
-            if stage.startswith("vote@"):
-                name = stage.removeprefix("vote@")
-                marks = exam.marks(root, entry, config.strategy, config.votes)
-                model, maker = _made(entries, name)
+        for name in Exam.load(root / PARAMS).examinees:
+            if f"vote@{name}" in entries:
+                marks = exam.marks(root, entries[f"vote@{name}"], config.strategy, config.votes)
+                model, maker = _sat(entries, name)
                 found[name] = registry.enter(store, model, head if maker.key in held else f"{head}-dirty", marks)
+        for version in registry.versions(store):
+            if version.model.path not in {sat.model.path for sat in found.values()}:
+                registry.tell(store, version, "sits the exam no more")
     return found
 
 
 def promote(root: Path, uri: str | None = None) -> Promotion:
     """Judges the candidates and moves the alias if one of them deserves it; logs and writes the table of comparisons."""
-    config, entries = Promote.load(root / "params.yaml"), recorded.read(root)
+    config, entries = Promote.load(root / PARAMS), recorded.read(root)
     versions = register(root, uri)
     with lineage.opened(root, uri) as store:
         reigning = registry.champion(store)
         first = _judge([_Pair("start", _of(versions, name), _start(versions, entries, name)) for name in config.candidates], config)
         passed = [versions[name] for name, judged in zip(config.candidates, first, strict=True) if judged.passed]
-        against = reigning or _of(versions, BASE)
+        against = reigning or _of(versions, config.baseline)
         second = _judge([_Pair("champion" if reigning else "base", one, against) for one in passed if one.number != against.number], config)
         winner = _choose(passed, second, reigning)
         for version in map(versions.__getitem__, config.candidates):
@@ -112,12 +116,14 @@ def rollback(root: Path, uri: str | None = None) -> Version:
         return registry.restore(store)
 
 
-def _made(entries: dict[str, Entry], name: str) -> tuple[Piece, Entry]:
-    """A model and the stage that made it."""
-    found = [(out, entry) for entry in entries.values() for out in entry.outs if out.path == f"models/{name}"]
+def _sat(entries: dict[str, Entry], name: str) -> tuple[Piece, Entry]:
+    """The model with which someone sat the exam, and the stage that made it. Of a reference the size says nothing: 0."""
+    wanted = recorded.judged(entries[f"vote@{name}"], entries) if f"vote@{name}" in entries else None
+    found = [(out, entry) for entry in entries.values() for out in entry.outs if wanted and out.path == wanted[0].path]
     if not found:
-        raise UserError(f"dvc.lock records no models/{name}; `dvc repro` makes it")
-    return found[0]
+        raise UserError(f"dvc.lock records no model with which '{name}' sat the exam; `dvc repro vote@{name}` makes one")
+    model, maker = found[0]
+    return (model._replace(size=0) if maker.stage.startswith("import@") else model), maker
 
 
 def _of(versions: dict[str, Version], name: str) -> Version:
@@ -127,10 +133,11 @@ def _of(versions: dict[str, Version], name: str) -> Version:
 
 
 def _start(versions: dict[str, Version], entries: dict[str, Entry], name: str) -> Version:
-    maker = _made(entries, name)[1]
+    maker = _sat(entries, name)[1]
     if not maker.models:
         raise UserError(f"params.yaml: promote.candidates: '{name}' was made from no other model, so there is nothing to hold it against")
-    return _of(versions, maker.models[0].path.removeprefix("models/"))
+    start = maker.models[0].path
+    return next((one for one in versions.values() if one.model.path == start), None) or _of(versions, start.removeprefix("models/"))
 
 
 def _name(version: Version) -> str:
@@ -179,7 +186,7 @@ def _enough(pair: _Pair, said: Verdict) -> tuple[bool, str]:
     if pair.gate == "start":
         return said in ("better", "not worse"), ""
     if pair.gate == "champion" and said == "not worse":
-        smaller = pair.candidate.model.size < pair.against.model.size
+        smaller = 0 < pair.candidate.model.size < pair.against.model.size
         return smaller, "and smaller" if smaller else "and no smaller: nothing is gained"
     return said == "better", ""
 
@@ -215,7 +222,7 @@ def _reason(winner: Version | None, reigning: Version | None, passed: Sequence[V
         return "no candidate is shown to be as good as the model it was made from"
     if reigning and reigning.number == passed[0].number:
         return f"{_name(reigning)} is champion already (version {reigning.number})"
-    return f"no candidate is shown to be good enough to follow {'version ' + reigning.number if reigning else BASE}"
+    return f"no candidate is shown to be good enough to follow {'version ' + reigning.number if reigning else 'the baseline'}"
 
 
 def _plain(judged: Judged) -> dict[str, object]:

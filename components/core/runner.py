@@ -149,22 +149,23 @@ def _nothing_half(asides: Iterable[Path]) -> Iterator[None]:
         raise
     finally:
         for aside in asides:
-            _remove(aside)
+            remove(aside)
 
 
 def _aside(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".partial-{path.name}")
-    _remove(aside)
+    remove(aside)
     return aside
 
 
 def _move(aside: Path, final: Path) -> None:
-    _remove(final)
+    remove(final)
     aside.replace(final)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Takes a file or folder away, if it is there."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -1,5 +1,5 @@
-"""The base model: `models/base`, one folder as any hub would give it (configuration, safetensors, tokenizer with chat template).
+"""Models that are not trained here: `models/<name>`, as any hub would give one (configuration, safetensors, tokenizer with chat template).
 
-Reads nothing but its section: either a pinned revision is downloaded from a model hub, or a small model is made here from scratch:
-tokenizer, architecture, and one pass over documents of arithmetic, so that the whole chain runs on two CPU cores and offline.
+Reads nothing but its entry of `models.fetch` or `models.import`: a pinned revision of a hub, a small model made from scratch, a GGUF file
+turned into safetensors, or a reference to what lies in a folder or behind a server (lib/references.py).
 """

@@ -1,22 +1,9 @@
-"""The stage: makes or downloads the base model. Reads its section; writes a model folder; knows nothing of what is trained on it."""
+"""The stage: one entry of `models.fetch` or `models.import`, written as a model folder. What a kind does stands in kinds/<kind>.py."""
 
-from typing import Literal
-
-from components.core.params import Config
 from components.core.runner import Metrics, Out
-from components.fetch import hub, scratch
-
-
-class Fetch(Config, section="fetch"):
-    """Where the base model comes from."""
-
-    kind: Literal["scratch", "hub"]
-    hub: hub.Hub
-    scratch: scratch.Scratch
+from components.fetch.kind import Fetch
 
 
 def fetch(config: Fetch, *, out: Out) -> Metrics:
-    """Writes the base model: a pinned revision from a hub, or a small one made from scratch."""
-    if config.kind == "hub":
-        return hub.download(config.hub, out)
-    return scratch.make(config.scratch, out)
+    """Writes the model, or a reference to where it is."""
+    return config.write(out)

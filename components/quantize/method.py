@@ -1,6 +1,6 @@
-"""What a method of quantization is: an entry of `quantize:`, found by its name as methods/<name>.py, where its class `Method` stands.
+"""What a method of quantization is: an entry of `models.quantize` whose `method` names a file of methods/, where a class `Method` stands.
 
-Does not know any method; a new one is one file there, one worker script beside it, one list in infra/envs and one word in dvc.yaml.
+Does not know any method; a new one is one file there, one worker script beside it and one list in infra/envs.
 """
 
 import importlib
@@ -26,9 +26,15 @@ class Measure(Settings):
     device: Literal["cpu", "cuda"]
 
 
-class Quantize(Config, section="quantize", keyed=True):
-    """One method, its environment, and how it is measured."""
+class Quantize(Config, section="models.quantize", keyed=True, common="quantize"):
+    """One method, its environment, and how it is measured: what all share stands in `quantize`, what is its own in `models.quantize.<name>`."""
 
+    method: str
+    """A file of methods/."""
+    start: str
+    """The model that is quantized; with `calibration` it says who feeds whom in dvc.yaml."""
+    calibration: str
+    """A set of compose's."""
     seed: int
     """Draws calibration rows and measured rows."""
     threads: Annotated[int, Field(ge=1)]
@@ -42,11 +48,11 @@ class Quantize(Config, section="quantize", keyed=True):
         """The entry as the Method of its name; a Method checks itself as any section does."""
         if cls is not Quantize:
             return super().check(params, path, key)
-        known = methods()
-        if key not in known:
-            near = parameters.nearest(str(key), known)
-            raise UserError(f"{path}: quantize.{key}: no such method of quantization{near}; there are: {', '.join(known)}")
-        kind = importlib.import_module(f"components.quantize.methods.{key}").Method
+        name, known = parameters.at(params, f"{cls.section}.{key}", path).get("method"), methods()
+        if name not in known:
+            near = parameters.nearest(str(name), known)
+            raise UserError(f"{path}: {cls.section}.{key}.method: no method of quantization {name!r}{near}; there are: {', '.join(known)}")
+        kind = importlib.import_module(f"components.quantize.methods.{name}").Method
         return kind.check(params, path, key)
 
     @property

@@ -5,7 +5,7 @@ from typing import Any
 
 from components.core.errors import UserError
 from components.core.runner import In, Metrics, Out
-from components.lib import checkpoint
+from components.lib import checkpoint, references
 from components.quantize import calibration as texts
 from components.quantize import fidelity, isolated
 from components.quantize.method import Quantize
@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 def quantize(config: Quantize, *, start: In, calibration: In, out: Out) -> Metrics:
     """Quantizes a model into a folder that transformers and vLLM open, and measures how far its predictions moved."""
+    start = references.resolve(start)
     _refuse(config, start)
     measure = config.measure
     model, tokenizer = checkpoint.load(start, measure.dtype, measure.device)

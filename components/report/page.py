@@ -35,7 +35,8 @@ def html(
         exact=[name for name in next(iter(results["models"].values())) if "@" in name],
         accuracy=Markup(figures.accuracy(results["models"])),
         curves=Markup(figures.losses(losses, list(exams))),
-        **{component: _of(component, stages, list(exams)) for component in ("solve", "judge", "train", "quantize")},
+        solve={**_of("solve", stages, list(exams)), **_of("exam", stages, list(exams))},
+        **{component: _of(component, stages, list(exams)) for component in ("judge", "train", "quantize")},
         sources=_sources(results["compared"]),
         funnel=funnel(stages),
         validation=validation,
@@ -47,7 +48,7 @@ def _of(component: str, stages: Mapping[str, Any], order: Sequence[str]) -> dict
     """What the stages of one component measured, by their keys, those of models in the models' order behind the others."""
     found = {name.partition("@")[2]: measured for name, measured in stages.items() if name.startswith(f"{component}@")}
     places = {name: place for place, name in enumerate(order)}
-    return dict(sorted(found.items(), key=lambda entry: places.get(entry[0].removeprefix("exam-"), -1)))
+    return dict(sorted(found.items(), key=lambda entry: places.get(entry[0], -1)))
 
 
 def _sources(compared: Mapping[str, Any]) -> dict[str, tuple[str, Numbers]]:

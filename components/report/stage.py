@@ -9,7 +9,8 @@ from pydantic import Field
 
 from components.core import rows
 from components.core.errors import UserError
-from components.core.params import Config, nearest
+from components.core.models import Exam, Models
+from components.core.params import Config
 from components.core.runner import In, Metrics, Out
 from components.core.types import Problem
 from components.report import measures, sitting
@@ -20,12 +21,8 @@ from components.report.page import html
 class Report(Config, section="report"):
     """What is shown and how sure it is."""
 
-    models: Annotated[list[str], Field(min_length=1)]
-    """The exams, in the order of the chain."""
     ks: list[Annotated[int, Field(ge=1)]]
     """k of pass@k and maj@k, besides 1."""
-    compare: list[Annotated[list[str], Field(min_length=2, max_length=2)]]
-    """Pairs [from, to] of models whose majority votes are compared."""
     problems_shown: int
     """How many problems get a section of their own on the page."""
     confidence: float
@@ -33,35 +30,37 @@ class Report(Config, section="report"):
     seed: int
 
 
-def report(config: Report, *, runs: In, problems: In, validation: In, measured: In, losses: In, page: Out, plots: Out) -> Metrics:
+def report(
+    config: Report, models: Models, sitters: Exam, *, runs: In, problems: In, validation: In, measured: In, losses: In, page: Out, plots: Out
+) -> Metrics:
     """Tables, plot data and one page from what the other stages stored."""
     exam = list(rows.read(problems / "exam.parquet", Problem))
-    _refuse(config, exam, problems)
-    exams: Exams = {name: sitting.read(runs / f"exam-{name}", exam) for name in config.models}
+    if not exam:
+        raise UserError(f"{problems / 'exam.parquet'}: holds no problem; see collect.exam")
+    exams: Exams = {name: sitting.read(runs / name, exam) for name in sitters.examinees}
     precision = Precision(config.confidence, config.resamples, config.seed)
     results = {
         "models": {name: measures.of_model(sat, config.ks, precision) for name, sat in exams.items()},
         "compared": {
             f"{b} - {a}": measures.compared(exams[a], exams[b], precision)
-            for a, b in config.compare
+            for a, b in sitters.compared(models)
             if "majority" in exams[a][0].votes and "majority" in exams[b][0].votes
         },
         "selections": {name: measures.selections(sat, precision) for name, sat in exams.items()},
     }
-    stages = _small_files(measured)
+    stages = {name: told for name, told in _small_files(measured).items() if _is_there(name, models, sitters)}
     shown = html(results, exams, config.problems_shown, stages, _small_files(validation), losses)
     page.write_text(shown, encoding="utf-8")
     _plots(plots, results)
     return results
 
 
-def _refuse(config: Report, exam: list[Problem], problems: Path) -> None:
-    if not exam:
-        raise UserError(f"{problems / 'exam.parquet'}: holds no problem; see collect.exam")
-    for name in (name for pair in config.compare for name in pair):
-        if name not in config.models:
-            near = nearest(name, config.models)
-            raise UserError(f"params.yaml: report.compare: no model '{name}'{near}; report.models has: {', '.join(config.models)}")
+def _is_there(stage: str, models: Models, sitters: Exam) -> bool:
+    """Whether the stage that measured this is of today's models and examinees: files of those that were taken away may still lie there."""
+    family, _, key = stage.partition("@")
+    if family in ("fetch", "import", "train", "quantize"):
+        return key in models.origins
+    return family not in ("exam", "judge", "verify", "vote") or key in sitters.examinees
 
 
 def _small_files(folder: Path) -> dict[str, Any]:

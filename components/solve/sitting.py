@@ -38,7 +38,7 @@ class Solve(Config, section="solve", keyed=True):
     engine_by_format: dict[str, str]
     """Another engine for a quantized model: {fp8: server}."""
     model: str | None
-    """Named only where dvc.yaml takes the model's path from here (teacher)."""
+    """Who attempts, where dvc.yaml takes its name from here (teacher, practice); an examinee's stands in `exam`."""
     prompts: str
     """Where a recipe's own prompts lie: dvc.yaml watches it."""
     plan: Plan

@@ -11,7 +11,7 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Candidate, Problem, Sat
-from components.lib import prompts, seen
+from components.lib import prompts, references, seen
 from components.lib.answers import Contest
 from components.lib.engine.config import Engines, kind_for, open_engine
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
@@ -36,7 +36,7 @@ def solve(
         prompts.path(prompt)
     shards.check(config.shards, config.clock)
     asked = list(rows.read(problems, Problem))
-    seen.refuse(model, asked, problems)
+    seen.refuse(references.resolve(model), asked, problems)
     part = partial(_sit, config, engines, sandbox, contest, model)
     kept = work / "sat.jsonl"
     done = asyncio.run(part(asked, kept)) if config.shards == 1 else shards.sit(config.shards, part, asked, kept)

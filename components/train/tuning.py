@@ -26,9 +26,15 @@ from components.train import chat, sft
 log = logging.getLogger(__name__)
 
 
-class Train(Config, section="train", keyed=True):
-    """One stage of supervised fine-tuning."""
+class Train(Config, section="models.train", keyed=True, common="train"):
+    """One stage of supervised fine-tuning: what all share stands in `train`, what is its own in `models.train.<name>`."""
 
+    start: str
+    """The model that it goes on from; with `data` and `rehearses` it says who feeds whom in dvc.yaml."""
+    data: str
+    """A set of compose's."""
+    rehearses: str
+    """An earlier set."""
     seed: int
     launch: str
     """How many processes on which machines: a file in accelerate's format."""

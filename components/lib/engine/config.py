@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.core.errors import UserError
 from components.core.params import Config, nearest
+from components.lib import references
 from components.lib.checkpoint import format_of
 from components.lib.engine.protocol import Engine
 from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
@@ -15,6 +16,10 @@ from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from components.lib.engine.server import ServerEngine, ServerSettings
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
+
+
+ASKED_BY = {"server": ("server",), "template": ("teacher", "scripted", "replayed")}
+"""Which engines can ask a model without weights here."""
 
 
 class Engines(Config, section="engines"):
@@ -29,11 +34,18 @@ class Engines(Config, section="engines"):
 
 def kind_for(model: Path, usual: str, by_format: Mapping[str, str]) -> str:
     """The kind of engine for a model: the usual one, or another where the model is quantized and its format is named."""
-    return by_format.get(format_of(model) or "", usual) if by_format else usual
+    return by_format.get(format_of(references.resolve(model)) or "", usual) if by_format else usual
 
 
 def open_engine(kind: str, engines: Engines, model: Path) -> Engine:
-    """The engine of this kind for `model` (a folder, or recorded replies), not yet entered."""
+    """The engine of this kind for `model` (a folder, a reference to one, or recorded replies), not yet entered.
+
+    Raises UserError where the kind is not known, or cannot ask such a model.
+    """
+    reference = references.of(model)
+    if reference and reference.kind != "folder" and kind not in (allowed := ASKED_BY[reference.kind]):
+        raise UserError(f"params.yaml: engine: '{kind}' cannot ask {model}, which is a {reference.kind}'s; write {' or '.join(allowed)}")
+    model = references.resolve(model)
     match kind:
         case "scripted":
             return ScriptedEngine(engines.scripted, model)

@@ -24,7 +24,7 @@ from pydantic import Field
 from components.core.errors import UserError
 from components.core.params import Settings
 from components.core.types import Message
-from components.lib import checkpoint
+from components.lib import checkpoint, references
 from components.lib.engine import chat
 from components.lib.engine.flavours import FLAVOURS, FlavourName, Reply, body
 from components.lib.engine.process import ServerProcess
@@ -72,7 +72,11 @@ class ServerEngine:
     """Continues prompts through one or more servers."""
 
     def __init__(self, settings: ServerSettings, model: Path) -> None:
-        checkpoint.check(model)
+        reference = references.of(model)
+        self._served = reference and reference.served_model_name
+        """What running servers must call the model; None: any that holds one."""
+        if not self._served:
+            checkpoint.check(model)
         if not settings.urls and settings.flavour != "vllm":
             raise UserError(f"params.yaml: engines.server.urls: only vllm is started here; name the {settings.flavour} server's address")
         self._settings, self._folder, self._flavour = settings, model, FLAVOURS[settings.flavour]
@@ -179,9 +183,10 @@ class ServerEngine:
             except (httpx.HTTPError, ValueError, KeyError) as error:
                 raise EngineError(await self._lost(address.url, f"/v1/models: {type(error).__name__}: {error}")) from error
             served = {model["id"]: model for model in answer}
-            named = [name for name in (str(self._folder), self._folder.name) if name in served]
-            if not named and len(served) != 1:
-                raise UserError(f"engines.server.urls: {address.url} serves {', '.join(served)}, none of them named {self._folder.name}")
+            wanted = (self._served,) if self._served else (str(self._folder), self._folder.name)
+            named = [name for name in wanted if name in served]
+            if not named and (self._served or len(served) != 1):
+                raise UserError(f"engines.server.urls: {address.url} serves {', '.join(served)}, none of them named {wanted[-1]}")
             address.model = [*named, *served][0]
             contexts.append(served[address.model].get("max_model_len") or self._settings.max_model_len)
             if version.is_success:

@@ -24,7 +24,7 @@ CLIP_ROWS = 64
 """AutoAWQ searches clipping in batches of so many output channels."""
 
 
-class Method(Quantize, section="quantize", keyed=True):
+class Method(Quantize, section="models.quantize", keyed=True, common="quantize"):
     """AutoAWQ's GEMM layout, which has 4 bits and a zero point and nothing else."""
 
     bits: Literal[4]

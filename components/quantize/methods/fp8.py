@@ -13,7 +13,7 @@ from components.quantize import isolated
 from components.quantize.method import Quantize
 
 
-class Method(Quantize, section="quantize", keyed=True):
+class Method(Quantize, section="models.quantize", keyed=True, common="quantize"):
     """llm-compressor's one pass over all linears but the output head."""
 
     scheme: Literal["FP8_DYNAMIC"]

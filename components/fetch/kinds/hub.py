@@ -11,10 +11,11 @@ import re
 import shutil
 import struct
 from pathlib import Path
+from typing import Literal
 
 from components.core.errors import UserError
-from components.core.params import Settings
 from components.core.runner import Metrics
+from components.fetch.kind import Fetch
 
 WANTED = ("*.json", "*.safetensors", "*.jinja", "*.model", "merges.txt", "vocab.txt", "LICENSE*", "README.md")
 SUBFOLDERS = "*/*"
@@ -22,22 +23,24 @@ SUBFOLDERS = "*/*"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class Hub(Settings):
+class Kind(Fetch, section="models", keyed=True):
     """What to download."""
 
-    repo: str | None
+    kind: Literal["hub"]
+    repo: str
     """owner/name"""
     revision: str | None
     """The full commit hash: a branch or tag may move, and with it the meaning of every later result."""
 
+    def write(self, out: Path) -> Metrics:
+        return download(self, out)
 
-def download(config: Hub, out: Path) -> Metrics:
+
+def download(config: Kind, out: Path) -> Metrics:
     """Writes the model folder; raises UserError where the repository, the revision or a needed file is missing."""
-    if not config.repo:
-        raise UserError("params.yaml: fetch.hub.repo is null: name a repository (owner/name), or set fetch.kind: scratch")
     if not COMMIT.fullmatch(config.revision or ""):
         raise UserError(
-            f"params.yaml: fetch.hub.revision: {config.revision!r} does not pin {config.repo}; "
+            f"params.yaml: models.fetch: revision {config.revision!r} does not pin {config.repo}; "
             "write the full commit hash (40 hexadecimal digits), as the hub shows it under the repository's history"
         )
     snapshot = _snapshot(config.repo, config.revision or "")
@@ -61,14 +64,14 @@ def _snapshot(repo: str, revision: str) -> Path:
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(WANTED), ignore_patterns=[SUBFOLDERS]))
     except errors.GatedRepoError:
-        raise UserError(f"fetch.hub.repo: {repo} is gated: accept its terms on the hub and set HF_TOKEN") from None
+        raise UserError(f"models.fetch: {repo} is gated: accept its terms on the hub and set HF_TOKEN") from None
     except errors.RevisionNotFoundError:
-        raise UserError(f"fetch.hub.revision: {repo} has no commit {revision}") from None
+        raise UserError(f"models.fetch: {repo} has no commit {revision}") from None
     except (errors.RepositoryNotFoundError, errors.HFValidationError):
-        raise UserError(f"fetch.hub.repo: the hub has no {repo}, or it is private: check the name, or set HF_TOKEN") from None
+        raise UserError(f"models.fetch: the hub has no {repo}, or it is private: check the name, or set HF_TOKEN") from None
     except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
         raise UserError(
-            f"fetch.hub: {repo} at {revision} is not in the local cache and the hub cannot be reached: "
+            f"models.fetch: {repo} at {revision} is not in the local cache and the hub cannot be reached: "
             "unset HF_HUB_OFFLINE, or fill the cache (HF_HOME) on a machine that is online"
         ) from None
 
@@ -88,7 +91,7 @@ def _check(folder: Path, name: str) -> None:
     }
     for what, patterns in needs.items():
         if not any(any(folder.glob(pattern)) for pattern in patterns):
-            raise UserError(f"fetch.hub: {name} holds no {what.removeprefix('a ')}: choose another repository or revision")
+            raise UserError(f"models.fetch: {name} holds no {what.removeprefix('a ')}: choose another repository or revision")
     settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     if not (folder / "chat_template.jinja").exists() and "chat_template" not in settings:
-        raise UserError(f"fetch.hub: {name} has no chat template: choose a repository that does (instruct models do)")
+        raise UserError(f"models.fetch: {name} has no chat template: choose a repository that does (instruct models do)")

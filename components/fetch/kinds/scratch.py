@@ -7,20 +7,21 @@ would give. Same section, same bytes: one thread, one seed, no clock. Which line
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from components.core.errors import UserError
-from components.core.params import Settings
 from components.core.runner import Metrics
 from components.fetch import pretraining, tokenizer
+from components.fetch.kind import Fetch
 from components.lib.arithmetic import document
 
 log = logging.getLogger(__name__)
 
 
-class Scratch(Settings):
+class Kind(Fetch, section="models", keyed=True):
     """The shape of the model and its one pass over the documents."""
 
+    kind: Literal["scratch"]
     seed: int
     hidden: int
     layers: int
@@ -40,11 +41,14 @@ class Scratch(Settings):
     weight_decay: float
     beta2: float
 
+    def write(self, out: Path) -> Metrics:
+        return make(self, out)
 
-def make(config: Scratch, out: Path) -> Metrics:
+
+def make(config: Kind, out: Path) -> Metrics:
     """Writes the model folder and returns how large it is and how its loss fell."""
     if config.documents < config.batch:
-        raise UserError(f"params.yaml: fetch.scratch: {config.documents} documents do not fill one batch of {config.batch}")
+        raise UserError(f"params.yaml: models.fetch, kind scratch: {config.documents} documents do not fill one batch of {config.batch}")
     words = tokenizer.make(config.vocab, config.tokenizer_problems, config.positions, config.seed)
     log.info("tokenizer: %d of %d entries used", len(words), config.vocab)
     model = _model(config, words)
@@ -63,12 +67,12 @@ def make(config: Scratch, out: Path) -> Metrics:
     }
 
 
-def _seed(config: Scratch, number: int) -> int:
+def _seed(config: Kind, number: int) -> int:
     """Another run of documents for every seed."""
     return config.seed * 10**6 + number
 
 
-def _model(config: Scratch, words: Any) -> Any:
+def _model(config: Kind, words: Any) -> Any:
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -92,7 +96,7 @@ def _model(config: Scratch, words: Any) -> Any:
     return Qwen3ForCausalLM(shape)
 
 
-def _save(model: Any, words: Any, config: Scratch, out: Path) -> None:
+def _save(model: Any, words: Any, config: Kind, out: Path) -> None:
     from transformers import GenerationConfig
 
     model.generation_config = GenerationConfig(eos_token_id=[words.eos_token_id], pad_token_id=words.pad_token_id)
