@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.core.errors import UserError
 from components.core.params import Config, nearest
+from components.core.watch import watched
 from components.lib import references
 from components.lib.checkpoint import format_of
 from components.lib.engine.protocol import Engine
@@ -46,6 +47,8 @@ def open_engine(kind: str, engines: Engines, model: Path) -> Engine:
     if reference and reference.kind != "folder" and kind not in (allowed := ASKED_BY[reference.kind]):
         raise UserError(f"params.yaml: engine: '{kind}' cannot ask {model}, which is a {reference.kind}'s; write {' or '.join(allowed)}")
     model = references.resolve(model)
+    if kind != "teacher":
+        watched(model)
     match kind:
         case "scripted":
             return ScriptedEngine(engines.scripted, model)
