@@ -20,14 +20,14 @@ from flows import lineage
 
 SKILLS = {"base": 0.05, "genselect": 0.5, "awq": 0.5, "fp8": 0.5}
 SIZES = {"base": 4000, "cot": 4000, "genselect": 4000, "awq": 1000, "fp8": 2000}
-GATE = {"candidates": ["awq", "fp8"], "strategy": "majority", "votes": 4, "margin": 0.05, "confidence": 0.95, "resamples": 2000, "seed": 1}
+GATE = {"candidates": ["awq", "fp8"], "baseline": "base", "strategy": "majority", "votes": 4, "margin": 0.05, "confidence": 0.95, "resamples": 2000, "seed": 1}
 PROBLEMS = 120
 
 
 def workspace(root: Path, skills: dict[str, float] = SKILLS, exam_seed: int = 2, gate: dict[str, Any] | None = None) -> Path:
     """Makes (or makes over) the workspace, under git, with an empty tracking store of its own."""
     root.mkdir(parents=True, exist_ok=True)
-    (root / "params.yaml").write_text(json.dumps({"promote": GATE | (gate or {})}))
+    (root / "params.yaml").write_text(json.dumps({"promote": GATE | (gate or {}), **_who(skills)}))
     _exam(root, skills, exam_seed)
     for name, text in {"metrics/train@cot": '{"loss": {"last": 0.5}, "kind": "cot"}', "metrics/vote@awq": '{"majority": 0.45}'}.items():
         _write(root / f"reports/{name}.json", text)
@@ -38,6 +38,15 @@ def workspace(root: Path, skills: dict[str, float] = SKILLS, exam_seed: int = 2,
         git(root, "init", "-q")
         commit(root)
     return root
+
+
+def _who(skills: dict[str, float]) -> dict[str, Any]:
+    """Sections `models`, `exam` and `solve` of params.yaml: everyone who has a skill sits the exam."""
+    quantized = {name: {"start": "genselect"} for name in skills if name in ("awq", "fp8")}
+    trained = {name: {"start": "base"} for name in skills if name not in (*quantized, "base")}
+    models = {"fetch": {"base": {}}, "import": {}, "train": {"genselect": {"start": "base"}} | trained, "quantize": quantized}
+    exam = {name: {"model": name, "solve": "exam-tir", "judge": name} for name in skills}
+    return {"models": models, "exam": exam, "solve": {"exam-tir": {}}}
 
 
 def commit(root: Path) -> str:
@@ -67,8 +76,8 @@ def _exam(root: Path, skills: dict[str, float], seed: int) -> None:
     rows.write(root / "data/problems/exam.parquet", [p.model_copy(update={"licence": f"t{seed}"}) for p in problems], Problem)
     for name, skill in skills.items():
         tries = [_try(problem, i, one < skill) for problem in problems for i, one in enumerate(luck[problem.id])]
-        rows.write(root / f"runs/exam-{name}/candidates.parquet", tries, Candidate)
-        rows.write(root / f"runs/exam-{name}/votes.parquet", [_vote(p, luck[p.id][0] < skill) for p in problems], Vote)
+        rows.write(root / f"runs/exam/{name}/candidates.parquet", tries, Candidate)
+        rows.write(root / f"runs/exam/{name}/votes.parquet", [_vote(p, luck[p.id][0] < skill) for p in problems], Vote)
 
 
 def _try(problem: Problem, index: int, right: bool) -> Candidate:
@@ -90,22 +99,22 @@ def _stages(root: Path, skills: dict[str, float]) -> dict[str, Any]:
     exam = "data/problems/exam.parquet"
     stages: dict[str, Any] = {}
     for name in skills:
-        run, model = f"runs/exam-{name}", f"models/{name}"
+        run, model = f"runs/exam/{name}", f"models/{name}"
         stages[f"vote@{name}"] = ([f"{run}/candidates.parquet", exam], [f"{run}/votes.parquet"])
-        stages[f"solve@exam-{name}"] = (["components/lib/prompts/tir.md", exam, model], [f"{run}/candidates.parquet"])
+        stages[f"exam@{name}"] = (["components/lib/prompts/tir.md", exam, model], [f"{run}/candidates.parquet"])
     stages["vote@awq"][1].append("reports/metrics/vote@awq.json")
     for name in skills.keys() & {"awq", "fp8"}:
-        stages[f"quantize@{name}"] = (["components/quantize", "models/genselect", "data/sft/cot"], [f"models/{name}"])
+        stages[f"quantize@{name}"] = (["code/quantize.json", "models/genselect", "data/sft/cot"], [f"models/{name}"])
     stages["train@genselect"] = (["models/cot", "data/sft/cot"], ["models/genselect"])
     stages["train@cot"] = (
-        ["components/train", "data/sft/cot", "models/base"],
+        ["code/train.json", "data/sft/cot", "models/base"],
         ["models/cot", "reports/metrics/train@cot.json", "reports/losses/cot.csv"],
     )
     stages["compose@cot"] = (["components/lib/prompts/cot.md", "data/problems"], ["data/sft/cot"])
     stages["curate"] = (["data/raw/generated", "data/raw/exam"], ["data/problems"])
-    stages["collect@generated"] = (["components/collect"], ["data/raw/generated"])
-    stages["collect@exam"] = (["components/collect"], ["data/raw/exam"])
-    stages["fetch"] = (["components/fetch"], ["models/base"])
+    stages["collect@generated"] = (["code/collect.json"], ["data/raw/generated"])
+    stages["collect@exam"] = (["code/collect.json"], ["data/raw/exam"])
+    stages["fetch@base"] = (["code/fetch.json"], ["models/base"])
     return {stage: _entry(root, stage, paths[0], paths[1], skills) for stage, paths in stages.items()}
 
 
@@ -115,7 +124,7 @@ def _entry(root: Path, stage: str, deps: list[str], outs: list[str], skills: dic
         "deps": [_piece(root, path, skills) for path in deps],
         "outs": [_piece(root, path, skills) for path in outs],
     }
-    return entry | ({"params": {"params.yaml": {"train.cot": {"lr": 0.002, "steps": [1, 2]}}}} if stage == "train@cot" else {})
+    return entry | ({"params": {"params.yaml": {"models.train.cot": {"lr": 0.002, "steps": [1, 2]}}}} if stage == "train@cot" else {})
 
 
 def _piece(root: Path, path: str, skills: dict[str, float]) -> dict[str, Any]:

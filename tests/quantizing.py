@@ -12,10 +12,11 @@ from components.core import rows
 from components.core.types import Example, Message
 from components.quantize.method import Quantize
 
+FEEDS = {"start": "genselect", "calibration": "tir"}
 PARAMS: dict[str, Any] = {
     "common": {"seed": 1, "threads": 1, "measure": {"rows": 8, "tokens": 64, "dtype": "float32", "device": "cpu"}},
-    "awq": {"bits": 4, "group": 64, "zero_point": True, "duo_scaling": False, "samples": 24, "length": 32, "env": ".envs/awq"},
-    "fp8": {"scheme": "FP8_DYNAMIC", "env": ".envs/fp8"},
+    "awq": {"method": "awq", **FEEDS, "bits": 4, "group": 64, "zero_point": True, "duo_scaling": False, "samples": 24, "length": 32, "env": ".envs/awq"},
+    "fp8": {"method": "fp8", **FEEDS, "scheme": "FP8_DYNAMIC", "env": ".envs/fp8"},
 }
 TEMPLATE = (
     "{%- for m in messages %}{{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{%- endfor %}"
@@ -24,7 +25,8 @@ TEMPLATE = (
 
 
 def config(key: str, **changed: Any) -> Quantize:
-    return Quantize.check({"quantize": {**PARAMS, key: {**PARAMS[key], **changed}}}, Path("params.yaml"), key)
+    whole = {"quantize": PARAMS["common"], "models": {"quantize": {key: {**PARAMS[key], **changed}}}}
+    return Quantize.check(whole, Path("params.yaml"), key)
 
 
 def make(folder: Path) -> Path:

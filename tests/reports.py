@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core import rows
+from components.core.models import Exam, Examinee, Models
 from components.core.types import Candidate, CodeRun, Judgement, Problem, Support, Vote
 from components.report.stage import Report, report
 from tests.making import candidate, judgement, problem
@@ -34,7 +35,7 @@ MEASURED: dict[str, Any] = {
     "train@first": {
         "rows": 1100, "too_long": 3, "tokens": 64000, "loss_tokens": 40000, "steps": 275, "loss_first": 5.1, "loss_last": 0.21,
     },
-    "solve@exam-first": {
+    "exam@first": {
         "engine": f"transformers {NASTY}", "isolation": "confined", "problems": 4, "candidates": 12, "finished": 8, "tokens": 175,
         "questions_stopped_early": 2, "right_per_finished": 0.6, "ended": {"stop": 8, "cancelled": 4}, "abstained": {"no box": 1},
         "cells": {"ok": 9, "error": 1},
@@ -60,7 +61,7 @@ VALIDATED = {
         ],
     }
 }
-CONFIG = {"models": ["first", "second"], "ks": [3], "compare": [["first", "second"]], "problems_shown": 40, "confidence": 0.95,
+CONFIG = {"ks": [3], "problems_shown": 40, "confidence": 0.95,
           "resamples": 500, "seed": 1}  # fmt: skip
 
 
@@ -82,14 +83,14 @@ def sat(
             spent = {"num_tokens": tokens[number][index]} if tokens else {}
             right = None if answer == X else answer
             made.append(candidate(right, f"p{number}", index, runs=cells, **cancelled, **spent, **fields))  # type: ignore[arg-type]
-    rows.write(root / f"runs/exam-{model}/candidates.parquet", made, Candidate)
-    rows.write(root / f"runs/exam-{model}/judgements.parquet", [judgement(2, "p0", shown=(2, 0))], Judgement)
+    rows.write(root / f"runs/exam/{model}/candidates.parquet", made, Candidate)
+    rows.write(root / f"runs/exam/{model}/judgements.parquet", [judgement(2, "p0", shown=(2, 0))], Judgement)
     votes = [
         Vote(problem=f"p{number}", strategy=strategy, answer=answer, fallback=False, gold=GOLD, correct=answer == GOLD,
              support=() if answer is None else (Support(answer=answer, weight=2.0, candidates=(0,)),))
         for number in range(len(tries)) for strategy, answer in ((name, answers[number]) for name, answers in voted.items())
     ]  # fmt: skip
-    rows.write(root / f"runs/exam-{model}/votes.parquet", votes, Vote)
+    rows.write(root / f"runs/exam/{model}/votes.parquet", votes, Vote)
 
 
 def small_files(root: Path, measured: Mapping[str, Any], validated: Mapping[str, Any], curve: bool) -> None:
@@ -111,9 +112,12 @@ def workspace(root: Path) -> Path:
 
 
 def reported(root: Path, **over: object) -> dict[str, Any]:
+    names: Any = over.pop("examined", ["first", "second"])
     config = Report.model_validate({**CONFIG, **over})
+    models = Models(fetch={"first": {}, "other": {}}, import_={}, train={"second": {"start": "first"}}, quantize={})
+    who = Exam(examinees={name: Examinee(model=name, solve="exam-tir", judge=name) for name in names})
     return report(
-        config, runs=root / "runs", problems=root / "problems", validation=root / "validation", measured=root / "metrics",
+        config, models, who, runs=root / "runs/exam", problems=root / "problems", validation=root / "validation", measured=root / "metrics",
         losses=root / "losses", page=root / "index.html", plots=root / "plots",
     )  # fmt: skip
 

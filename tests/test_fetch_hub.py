@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from components.core.errors import UserError
-from components.fetch import hub
+from components.fetch.kinds import hub
 
 ROOT = Path(__file__).parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -84,13 +84,10 @@ def address() -> Iterator[str]:
 
 def stage(folder: Path, repo: str, revision: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """The stage as a command, in a folder of its own, with a client cache of its own."""
-    params = (ROOT / "params.yaml").read_text()
-    for written, wanted in [("kind: scratch #", "kind: hub #"), ("repo: null, revision: null", f"repo: {repo}, revision: {revision}")]:
-        params = params.replace(written, wanted, 1)
-    (folder / "params.yaml").write_text(params)
+    (folder / "params.yaml").write_text(f"models: {{fetch: {{base: {{kind: hub, repo: {repo}, revision: {revision}}}}}}}")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
     settings = {**kept, "PYTHONPATH": str(ROOT), "HF_HOME": str(folder / "cache"), "HF_HUB_DISABLE_XET": "1", **environment}
-    command = [sys.executable, "-m", "components.fetch", "--out", "base", "--metrics", "metrics.json"]
+    command = [sys.executable, "-m", "components.fetch", "fetch.base", "--out", "base", "--metrics", "metrics.json"]
     return subprocess.run(command, cwd=folder, env=settings, capture_output=True, text=True)
 
 
@@ -114,7 +111,7 @@ def test_a_pinned_revision_becomes_the_base_model_online_then_offline(tmp_path: 
         ("some/other", COMMIT, "the hub has no some/other"),
         ("some/model", COMMIT.replace("0", "f"), "some/model has no commit f"),
         ("some/mo del", COMMIT, "the hub has no some/mo del"),
-        ("null", COMMIT, "fetch.hub.repo is null"),
+        ("null", COMMIT, "models.fetch.base.repo: Input should be a valid string"),
         ("some/model", "main", "'main' does not pin some/model; write the full commit hash"),
         ("some/model", "null", "None does not pin some/model"),
     ],

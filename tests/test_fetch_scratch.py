@@ -12,12 +12,14 @@ import pytest
 from components.core import runner
 from components.core.errors import UserError
 from components.core.params import PARAMS
-from components.fetch import pretraining, scratch, tokenizer
-from components.fetch.stage import Fetch
+from components.fetch import pretraining, tokenizer
+from components.fetch.kind import Fetch
+from components.fetch.kinds import scratch
 from components.lib.arithmetic import Piece, cot_solution, document, problem
 
 ROOT = Path(__file__).parents[1]
-MICRO = scratch.Scratch(
+MICRO = scratch.Kind(
+    kind="scratch",
     seed=1,
     hidden=32,
     layers=1,
@@ -38,8 +40,8 @@ MICRO = scratch.Scratch(
 MAKE = """
 import sys
 from pathlib import Path
-from components.fetch import scratch
-scratch.make(scratch.Scratch.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
+from components.fetch.kinds import scratch
+scratch.make(scratch.Kind.model_validate_json(sys.argv[1]), Path(sys.argv[2]))
 """
 
 STAGE = """
@@ -97,7 +99,7 @@ def test_words_of_the_templates_are_single_tokens(words) -> None:  # type: ignor
 
 
 def test_a_vocabulary_without_room_for_words_is_refused() -> None:
-    with pytest.raises(UserError, match=r"fetch\.scratch\.vocab: 400 leaves no room"):
+    with pytest.raises(UserError, match=r"kind scratch: vocab 400 leaves no room"):
         tokenizer.make(400, 10, 256, seed=1)
 
 
@@ -191,8 +193,9 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(made, tmp_path: P
 
 
 def test_the_section_of_params_fits() -> None:
-    config = Fetch.load(ROOT / PARAMS)
-    assert config.scratch.hidden == config.scratch.heads * config.scratch.head_dim
+    config = Fetch.load(ROOT / PARAMS, "fetch.base")
+    assert isinstance(config, scratch.Kind)
+    assert config.hidden == config.heads * config.head_dim
 
 
 def test_the_documents_of_two_seeds_differ() -> None:

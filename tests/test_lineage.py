@@ -44,8 +44,8 @@ def test_a_second_mirror_writes_nothing(mirrored: Path) -> None:
 
 def test_makers_come_before_readers_though_the_lock_has_them_the_other_way_round(mirrored: Path) -> None:
     order = list(recorded.read(mirrored))
-    assert order.index("fetch") < order.index("train@cot") < order.index("quantize@awq") < order.index("vote@awq")
-    assert order.index("curate") < order.index("solve@exam-base")
+    assert order.index("fetch@base") < order.index("train@cot") < order.index("quantize@awq") < order.index("vote@awq")
+    assert order.index("curate") < order.index("exam@base")
 
 
 def test_datasets_are_inputs_with_dvcs_md5_as_digest(mirrored: Path) -> None:
@@ -85,9 +85,9 @@ def test_a_trace_goes_back_to_the_first_rows_prompts_and_code(mirrored: Path) ->
     stages = [step.stage for step in steps]
     assert stages[0] == "quantize@awq"
     assert set(stages) == {
-        "quantize@awq", "train@genselect", "train@cot", "compose@cot", "curate", "fetch", "collect@generated", "collect@exam",
+        "quantize@awq", "train@genselect", "train@cot", "compose@cot", "curate", "fetch@base", "collect@generated", "collect@exam",
     }  # fmt: skip
-    assert all(stages.index(reader) < stages.index(maker) for reader, maker in [("train@cot", "fetch"), ("compose@cot", "curate")])
+    assert all(stages.index(reader) < stages.index(maker) for reader, maker in [("train@cot", "fetch@base"), ("compose@cot", "curate")])
     text = lineage.show(steps)
     raw = next(out for out in recorded.read(mirrored)["collect@generated"].outs)
     assert f"{raw.md5} data/raw/generated" in text
@@ -101,12 +101,12 @@ def test_an_unknown_name_is_told_what_there_is(mirrored: Path) -> None:
 
 
 def test_a_half_written_run_and_its_model_are_replaced(fresh: Path) -> None:
-    entry = recorded.read(fresh)["fetch"]
+    entry = recorded.read(fresh)["fetch@base"]
     with lineage.opened(fresh) as store:
-        half = store.client.create_run(store.experiment, tags={"dvc.entry": entry.key, "dvc.stage": "fetch"}).info.run_id
+        half = store.client.create_run(store.experiment, tags={"dvc.entry": entry.key, "dvc.stage": "fetch@base"}).info.run_id
         store.client.create_logged_model(store.experiment, name="base", source_run_id=half)
     lineage.sync(fresh)
-    assert run(fresh, "fetch").info.run_id != half
+    assert run(fresh, "fetch@base").info.run_id != half
     with lineage.opened(fresh) as store:
         (base,) = store.client.search_logged_models([store.experiment], "name = 'base'")
     assert base.source_run_id != half
@@ -120,7 +120,7 @@ def test_a_commit_is_noted_once_it_holds_the_entry(fresh: Path) -> None:
     after = exams.commit(fresh)
     assert lineage.sync(fresh) == 0
     assert run(fresh, "quantize@awq").data.tags["git.commit"] == after
-    assert run(fresh, "fetch").data.tags["git.commit"] == before
+    assert run(fresh, "fetch@base").data.tags["git.commit"] == before
 
 
 def test_an_edited_metrics_file_does_not_speak_for_the_entry(fresh: Path, caplog: pytest.LogCaptureFixture) -> None:

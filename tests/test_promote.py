@@ -141,6 +141,6 @@ def test_an_unknown_candidate_is_told_what_there_is(root: Path) -> None:
 
 
 def test_rows_that_dvc_lock_does_not_record_are_no_evidence(root: Path) -> None:
-    (root / "runs/exam-awq/candidates.parquet").write_bytes(b"better ones")
+    (root / "runs/exam/awq/candidates.parquet").write_bytes(b"better ones")
     with pytest.raises(UserError, match="dvc checkout"):
         promote.promote(root)

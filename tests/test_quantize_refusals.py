@@ -15,9 +15,8 @@ import pytest
 from components.core.errors import UserError
 from components.lib import checkpoint
 from components.quantize import isolated
-from components.quantize.method import Quantize
 from components.quantize.stage import quantize
-from tests.quantizing import PARAMS, config, make, write_rows
+from tests.quantizing import config, make, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +46,8 @@ def test_a_wrong_entry_is_refused_by_its_key(key: str, changed: dict[str, Any], 
 
 
 def test_an_unknown_method_is_told_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"no such method of quantization, did you mean 'awq'\?; there are: awq, fp8"):
-        Quantize.check({"quantize": PARAMS}, Path("params.yaml"), "awk")
+    with pytest.raises(UserError, match=r"models\.quantize\.awq\.method: no method of quantization 'awk', did you mean 'awq'\?; there are: awq, fp8"):
+        config("awq", method="awk")
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_a_recipe_is_valid_over_a_profile_and_asks_by_prompts_that_are_there(rec
     assert config.plan.most * config.questions_at_once <= whole["sandbox"]["sessions"]
     strategies(whole["vote"]["strategies"])
     assert whole["promote"]["strategy"] in whole["vote"]["strategies"]
-    room = whole["engines"]["server"]["max_model_len"] if profile == "14b" else whole["fetch"]["scratch"]["positions"]
+    room = whole["engines"]["server"]["max_model_len"] if profile == "14b" else whole["models"]["fetch"]["base"]["positions"]
     assert config.max_tokens < room
 
 

@@ -41,9 +41,9 @@ def test_a_fallback_is_no_answer_even_where_it_is_the_right_number(tmp_path: Pat
     exam(tmp_path)
     sat(tmp_path, "first", [[]] * 4, {"majority": [None] * 4})
     cast = [Vote(problem=f"p{i}", strategy="majority", answer=GOLD, fallback=True, gold=GOLD, correct=False, support=()) for i in range(4)]
-    rows.write(tmp_path / "runs/exam-first/votes.parquet", cast, Vote)
+    rows.write(tmp_path / "runs/exam/first/votes.parquet", cast, Vote)
     small_files(tmp_path, {}, {}, curve=False)
-    model = reported(tmp_path, models=["first"], compare=[])["models"]["first"]
+    model = reported(tmp_path, examined=["first"])["models"]["first"]
     assert (model["voted"]["majority"]["mean"], model["unanswered"]) == (0.0, {"majority": 4})
     assert f"none ({GOLD} as fallback)" in Tags((tmp_path / "index.html").read_text(encoding="utf-8")).text
 
@@ -87,7 +87,7 @@ def test_an_exam_that_is_all_wrong_scores_zero_with_an_honest_upper_end(tmp_path
     exam(tmp_path)
     sat(tmp_path, "first", [[3, 3, 4]] * 4, {"majority": [3] * 4})
     small_files(tmp_path, {}, {}, curve=False)
-    model = reported(tmp_path, models=["first"], compare=[])["models"]["first"]
+    model = reported(tmp_path, examined=["first"])["models"]["first"]
     for found in (model["pass@1"], model["maj@3"], model["any"], model["voted"]["majority"]):
         assert (found["mean"], found["low"]) == (0.0, 0.0)
         assert found["high"] == pytest.approx(1 - 0.025 ** (1 / 4))  # Clopper and Pearson's for 0 of 4
@@ -98,7 +98,7 @@ def test_an_exam_without_any_candidate_is_missing_where_it_counts_attempts_and_w
     exam(tmp_path)
     sat(tmp_path, "first", [[]] * 4, {"majority": [None] * 4})
     small_files(tmp_path, {}, {}, curve=False)
-    model = reported(tmp_path, models=["first"], compare=[])["models"]["first"]
+    model = reported(tmp_path, examined=["first"])["models"]["first"]
     assert model["pass@1"] == model["maj@3"] == {"missing": 4}
     assert model["voted"]["majority"]["mean"] == model["any"]["mean"] == 0.0
     assert (model["tokens"], model["share_saved"]) == (0, 0.0)

@@ -85,13 +85,13 @@ def test_the_same_inputs_give_the_same_bytes(root: Path, page: str, tmp_path: Pa
     assert (again / "plots/accuracy.csv").read_bytes() == (root / "plots/accuracy.csv").read_bytes()
 
 
-@pytest.mark.parametrize("lost", ["metrics/solve@exam-first.json", "metrics/curate.json", "validation/problems.json", "losses/first.csv"])
+@pytest.mark.parametrize("lost", ["metrics/exam@first.json", "metrics/curate.json", "validation/problems.json", "losses/first.csv"])
 def test_a_small_file_that_is_missing_leaves_its_table_out(lost: str, tmp_path: Path) -> None:
     exam(tmp_path)
     sat(tmp_path, "first", FIRST, VOTED)
     small_files(tmp_path, MEASURED, VALIDATED, curve=True)
     (tmp_path / lost).unlink()
-    reported(tmp_path, models=["first"], compare=[], resamples=50)
+    reported(tmp_path, examined=["first"], resamples=50)
     assert "Accuracy by model" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
@@ -99,16 +99,14 @@ def test_what_does_not_fit_the_exam_is_refused(tmp_path: Path) -> None:
     exam(tmp_path)
     sat(tmp_path, "first", [*FIRST, [7]], {"majority": [7] * 5})
     small_files(tmp_path, {}, {}, curve=False)
-    alone = {"models": ["first"], "compare": []}
-    with pytest.raises(UserError, match=r"exam-first.candidates\.parquet: problem 'p4' is not in the exam; `dvc repro`"):
+    alone: dict[str, object] = {"examined": ["first"]}
+    with pytest.raises(UserError, match=r"exam.first.candidates\.parquet: problem 'p4' is not in the exam; `dvc repro`"):
         reported(tmp_path, **alone)
     sat(tmp_path, "first", FIRST[:3], {"majority": [7] * 3})
     with pytest.raises(UserError, match=r"votes\.parquet: no vote by majority on problem 'p3'"):
         reported(tmp_path, **alone)
-    with pytest.raises(UserError, match=r"report\.compare: no model 'frst', did you mean 'first'\?; report\.models has: first"):
-        reported(tmp_path, models=["first"], compare=[["first", "frst"]])
-    with pytest.raises(UserError, match=r"exam-third.candidates\.parquet: no such file"):
-        reported(tmp_path, models=["third"], compare=[])
+    with pytest.raises(UserError, match=r"exam.other.candidates\.parquet: no such file"):
+        reported(tmp_path, examined=["other"])
     rows.write(tmp_path / "problems/exam.parquet", [], Problem)
     with pytest.raises(UserError, match=r"exam\.parquet: holds no problem; see collect\.exam"):
         reported(tmp_path, **alone)
