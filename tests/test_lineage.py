@@ -56,7 +56,7 @@ def test_datasets_are_inputs_with_dvcs_md5_as_digest(mirrored: Path) -> None:
 
 def test_params_metrics_and_the_loss_curve_are_there(mirrored: Path) -> None:
     found = run(mirrored, "train@cot")
-    assert found.data.params == {"train.cot.lr": "0.002", "train.cot.steps": "[1, 2]"}
+    assert found.data.params == {"models.train.cot.lr": "0.002", "models.train.cot.steps": "[1, 2]"}
     assert found.data.metrics["loss.last"] == 0.5
     with lineage.opened(mirrored) as store:
         history = store.client.get_metric_history(found.info.run_id, "loss")
