@@ -97,8 +97,7 @@ def sections(root: Path) -> list[type[Config]]:
 def check(params: Mapping[str, Any], path: Path, kinds: Iterable[type[Config]]) -> None:
     """Every section that is there, and every key of a keyed one, as the component that reads it will see it."""
     for kind in kinds:
-        keys = [key for key in entry(params, kind.section, f"{path}: ") if key != "common"] if kind.keyed else [None]
-        for key in keys:
+        for key in kind.keys(params, path) if kind.keyed else [None]:
             kind.check(_plain(params), path, key)
 
 

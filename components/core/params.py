@@ -1,7 +1,8 @@
 """Typed, frozen sections of params.yaml, and the overlays that are written into it.
 
-params.yaml is the whole truth of a run: no field has a default, so every number that matters stands there. A section may be keyed
-(`train.cot`, `train.tir`): then its fields are those of `<section>.common` with those of `<section>.<key>` laid over them.
+params.yaml is the whole truth of a run: no field has a default, so every number that matters stands there. A section may lie inside
+another (`models.train`), and may be keyed (`train.cot`, `train.tir`): then its fields are those of `<section>.common`, or of the section
+that the class names as its `common`, with those of `<section>.<key>` laid over them.
 Does not know which stage reads what: each stage declares its own Config.
 """
 
@@ -25,14 +26,33 @@ class Settings(BaseModel):
 
 
 class Config(Settings):
-    """One section of params.yaml: `class Curate(Config, section="curate")`, or `keyed=True` for a section with one entry per key."""
+    """One section of params.yaml: `class Curate(Config, section="curate")`, or `keyed=True` for a section with one entry per key.
+
+    `class Train(Config, section="models.train", keyed=True, common="train")`: the entries of `models.train`, each laid over `train`.
+    """
 
     section: ClassVar[str]
     keyed: ClassVar[bool]
+    common: ClassVar[str]
+    """Where the fields common to all keys stand."""
 
-    def __init_subclass__(cls, section: str = "", keyed: bool = False, **kwargs: Any) -> None:
+    def __init_subclass__(cls, section: str = "", keyed: bool = False, common: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.section, cls.keyed = section, keyed
+        cls.section, cls.keyed, cls.common = section, keyed, common or f"{section}.common"
+
+    @classmethod
+    def keys(cls, params: Mapping[str, Any], path: Path) -> list[str]:
+        """The keys of a keyed section, as a command takes them."""
+        return [key for key in at(params, cls.section, path) if f"{cls.section}.{key}" != cls.common]
+
+    @classmethod
+    def reads(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> list[str]:
+        """The dotted names of the entries that `check` takes the fields from, the lower one first."""
+        if not cls.keyed:
+            return [cls.section]
+        own, _, name = cls.common.rpartition(".")
+        shared = own != cls.section or name in at(params, own, path)  # a `common` inside the section may be left out
+        return [cls.common] * shared + [f"{cls.section}.{key}"]
 
     @classmethod
     def load(cls, path: Path = PARAMS, key: str | None = None) -> Self:
@@ -41,14 +61,12 @@ class Config(Settings):
 
     @classmethod
     def check(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> Self:
-        where = f"{path}: {cls.section}"
-        section = entry(params, cls.section, f"{path}: ")
-        if cls.keyed:
-            common = entry(section, "common", f"{where}.") if "common" in section else {}
-            section = {**common, **entry(section, key or "", f"{where}.")}
-            where = f"{where}.{key}"
+        fields: dict[str, Any] = {}
+        for name in cls.reads(params, path, key):
+            fields |= at(params, name, path)
+        where = f"{path}: {name}"
         try:
-            return cls.model_validate(section)
+            return cls.model_validate(fields)
         except ValidationError as error:
             raise UserError("\n".join(_say(where, problem, cls) for problem in error.errors())) from None
 
@@ -76,6 +94,14 @@ def entry(data: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise UserError(f"{where}{name}: holds {found!r:.40}, not keys with their values")
     return found
+
+
+def at(params: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
+    """The keys and values under a dotted name; raises UserError naming the file, the section reached and the nearest key."""
+    where = f"{path}: "
+    for part in name.split("."):
+        params, where = entry(params, part, where), f"{where}{part}."
+    return params
 
 
 def nearest(name: str, names: Mapping[str, Any] | list[str]) -> str:
