@@ -57,7 +57,7 @@ def report(config: Report, *, runs: In, problems: In, validation: In, measured: 
 
 def _refuse(config: Report, exam: list[Problem], problems: Path) -> None:
     if not exam:
-        raise UserError(f"{problems / 'exam.parquet'}: holds no problem; see collect.exam")
+        raise UserError(f"{problems / 'exam.parquet'}: holds no problem; see `use: exam` under sources")
     for name in (name for pair in config.compare for name in pair):
         if name not in config.models:
             near = nearest(name, config.models)
