@@ -102,9 +102,9 @@ def _stages(root: Path, skills: dict[str, float]) -> dict[str, Any]:
         ["models/cot", "reports/metrics/train@cot.json", "reports/losses/cot.csv"],
     )
     stages["compose@cot"] = (["components/lib/prompts/cot.md", "data/problems"], ["data/sft/cot"])
-    stages["curate"] = (["data/raw/generated", "data/raw/exam"], ["data/problems"])
-    stages["collect@generated"] = (["components/collect"], ["data/raw/generated"])
-    stages["collect@exam"] = (["components/collect"], ["data/raw/exam"])
+    stages["curate"] = (["data/raw/train/generated", "data/raw/exam/exam"], ["data/problems"])
+    stages["generate@generated"] = (["components/collect"], ["data/raw/train/generated"])
+    stages["generate@exam"] = (["components/collect"], ["data/raw/exam/exam"])
     stages["fetch"] = (["components/fetch"], ["models/base"])
     return {stage: _entry(root, stage, paths[0], paths[1], skills) for stage, paths in stages.items()}
 

@@ -21,7 +21,7 @@ VOTED = {"majority": [7, 3, 7, None], "genselect": [7, 7, 7, None]}
 SECOND: list[Tries] = [[7, 7, 7, None]] * 4
 NASTY = "<script>alert(1)</script> {{ 7*7 }} {% raw %} </pre></details>"
 MEASURED: dict[str, Any] = {
-    "collect@exam": {"problems": 4, "dropped": 0, "reasons": {}, "repeats": 3, "other_class": 10},
+    "generate@exam": {"problems": 4, "dropped": 0, "reasons": {}, "repeats": 3, "other_class": 10},
     "collect@forum": {"topics": 5, "posts": 12, "posts_cut": 0, "dropped": 1, "reasons": {"topic empty": 1}},
     "extract": {"topics": 5, "problems": 3, "dropped": 2, "reasons": {"proof": 2}, "requests": 9, "tokens": 80, "without_answer": 0},
     "curate": {

@@ -16,7 +16,7 @@ from components.core.types import Dropped, Problem
 from components.lib.answers import Contest
 
 
-class Source(FileSource, Table):
+class Source(Table, FileSource):
     """One table and its field map."""
 
     kind: Literal["table"]
