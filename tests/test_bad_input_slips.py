@@ -121,7 +121,7 @@ def spoil(path: Path) -> None:
          "candidates.parquet, row 1: problem: Field required (wanted: Candidate)"),
         ("vote", "problems.parquet", lambda path: rows.write(path, [problem("p"), problem("q", None)], Problem),
          "problems.parquet: problem 'q' has no answer; an exam set needs one for each problem (see `use: exam` under sources)"),
-        ("vote", "problems.parquet", lambda path: rows.write(path, [], Problem), "problems.parquet: holds no problem; see `use: exam` under sources"),
+        ("vote", "problems.parquet", lambda path: rows.write(path, [], Problem), "problems.parquet: holds no problem; see `use: exam`"),
         ("vote", "problems.parquet", lambda path: rows.write(path, [problem("p")], Problem),
          "candidates.parquet: problem 'q' is not in the exam"),
         ("judge", "problems.parquet", lambda path: rows.write(path, [problem("p")], Problem),

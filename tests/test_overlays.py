@@ -129,9 +129,8 @@ def test_mappings_merge_but_another_kind_or_a_tag_replaces(tmp_path: Path, overl
 
 
 def test_an_entry_can_be_taken_away_and_its_neighbours_keep_their_comments(tmp_path: Path) -> None:
-    root = project(
-        tmp_path, less="exam: {plan: {tir: !remove , cot: 2}}\ntrain:\n  cot: !remove\n", twice="over: [less]\ntrain: {cot: !remove }\n"
-    )
+    less = "exam: {plan: {tir: !remove , cot: 2}}\ntrain:\n  cot: !remove\n"
+    root = project(tmp_path, less=less, twice="over: [less]\ntrain: {cot: !remove }\n")
     assert used(root, "less") == TINY.replace("  cot: {}\n", "").replace("{tir: 8}", "{cot: 2}")
     with pytest.raises(UserError, match=r"twice\.yaml: train\.cot: nothing to remove; there are: common"):
         used(root, "twice")
