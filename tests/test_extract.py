@@ -130,6 +130,7 @@ def test_our_topics_give_known_problems_and_reasons(topics: Path, tmp_path: Path
             "answer out of range": 1,
         },
     }
+    assert joined(("a", "b\nc")) == "Post 1:\na\n\nPost 2:\nb\nc"
     assert problems["blocked-crossing-1"].answer == 66
     assert problems["three-in-one-2"].answer == 24
     assert problems["farmer-field-1"].answer == 756
@@ -232,10 +233,6 @@ def test_forums_are_read_in_the_order_of_their_names_and_share_no_topic(tmp_path
         list(stage._topics(sorted(tmp_path.glob("raw/*/topics.parquet"))))
     (tmp_path / "raw/c/topics.parquet").unlink()
     assert [topic.id for topic in stage._topics(sorted(tmp_path.glob("raw/*/topics.parquet")))] == ["one", "two"]
-
-
-def test_posts_are_numbered() -> None:
-    assert joined(("a", "b\nc")) == "Post 1:\na\n\nPost 2:\nb\nc"
 
 
 # ---- recorded replies ----------------------------------------------------------------------------------------------------
