@@ -21,10 +21,12 @@ from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts
 from components.collect.source import Collect
 from components.collect.stage import collect
 from components.core import rows
+from components.core.params import PARAMS
 from components.core.types import Dropped, Problem
 from components.curate.stage import Curate, curate
 from components.lib.answers import Contest
 from components.lib.engine.config import Engines
+from components.lib.sources import Source, Sources
 
 NUM_BENCHMARK = 1000
 ONE_IN = 50
@@ -57,7 +59,7 @@ def sources(num_rows: int, seed: int) -> dict[str, list[Problem]]:
     asked = [_problem(f"b-{number}", draft.text()).model_copy(update={"source": "asked"}) for number, draft in enumerate(benchmark)]
     exam = [_problem("e-0", "What is asked in no other row?").model_copy(update={"source": "exam"})]
     empty: list[Problem] = []
-    return {"generated": empty, "files": files, "hub": extra, "extracted": empty, "benchmarks": asked, "exam": exam}
+    return {"raw/train/files": files, "raw/train/extra": extra, "extracted": empty, "raw/benchmark/asked": asked, "raw/exam/exam": exam}
 
 
 def _problem(name: str, statement: str) -> Problem:
@@ -66,18 +68,18 @@ def _problem(name: str, statement: str) -> Problem:
 
 def ours(folder: Path, cluster: str | None) -> set[str]:
     """Ids that the stage drops."""
-    names = ("generated", "files", "hub", "extracted", "benchmarks", "exam")
-    config = Curate.load().model_copy(update={"cluster": cluster})
-    curate(config, Engines.load(), **{name: folder / name for name in names}, out=folder / "out", work=folder / "work")
+    uses = {"files": Source(use="train"), "extra": Source(use="train"), "asked": Source(use="benchmark"), "exam": Source(use="exam")}
+    named, config = Sources(generated={}, files=uses, hub={}), Curate.load().model_copy(update={"cluster": cluster})
+    curate(config, Engines.load(), named, raw=folder / "raw", extracted=folder / "extracted", out=folder / "out", work=folder / "work")
     return {row.id for row in rows.read(folder / "out/dropped.parquet", Dropped)}
 
 
 def collected(folder: Path) -> None:
     """The same rows from one jsonl file through the stage that reads files."""
-    entry = {"name": "made", "path": str(folder / "rows.jsonl"), "sha256": None, "licence": "CC0-1.0", "id": "id", "statement": "statement"}
-    entry |= {"answer": "answer", "answer_pattern": None, "on_bad_answer": "drop", "group": None, "limit": None}
-    section = {"common": {"licences": ["CC0-1.0"]}, "files": {"kind": "files", "files": [entry]}}
-    collect(Collect.check({"collect": section}, Path("params.yaml"), "files"), Contest.load(), out=folder / "raw")
+    entry = {"kind": "table", "use": "train", "path": str(folder / "rows.jsonl"), "sha256": None, "licence": "CC0-1.0", "id": "id"}
+    entry |= {"statement": "statement", "answer": "answer", "answer_pattern": None, "on_bad_answer": "drop", "group": None, "limit": None}
+    params = {"sources": {"generated": {}, "files": {"made": entry}, "hub": {}}, "collect": {"licences": ["CC0-1.0"]}}
+    collect(Collect.check(params, PARAMS, "files.made"), Contest.load(), out=folder / "collected")
 
 
 def once(way: str, num_rows: int, folder: Path, cluster: str | None) -> None:
@@ -126,10 +128,10 @@ def main() -> None:
 
 def _write(folder: Path, num_rows: int, seed: int) -> None:
     made = sources(num_rows, seed)
-    for source, problems in made.items():
-        rows.write(folder / source / "problems.parquet", problems, Problem)
+    for place, problems in made.items():
+        rows.write(folder / place / "problems.parquet", problems, Problem)
     with (folder / "rows.jsonl").open("w", encoding="utf-8") as lines:
-        for problem in (*made["files"], *made["hub"]):
+        for problem in (*made["raw/train/files"], *made["raw/train/extra"]):
             lines.write(problem.model_dump_json() + "\n")
 
 

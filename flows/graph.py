@@ -114,7 +114,6 @@ class Graph(NamedTuple):
             dump_yaml(os.fspath(partial), {**lock, "stages": kept})
             partial.replace(path)
 
-
     def _clear(self, gone: Iterable[Mapping[str, Any]]) -> None:
         """Takes outputs away that no stage writes any more: who reads the folder around them must not find them."""
         written = [Path(out) for step in self.steps.values() for out in step.outs]

@@ -1,4 +1,4 @@
-"""Entries of `collect` as params.yaml would hold them, and the rows that come of one: what tests of sources share."""
+"""Entries of `sources` as params.yaml would hold them, and the rows that come of one: what tests of sources share."""
 
 import json
 import os
@@ -17,7 +17,8 @@ DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "sha
 CONTEST = Contest(low=0, high=999, modulus=1000)
 LICENCES = ["Apache-2.0", "CC0-1.0", "MIT"]
 FILE = {
-    "name": "set",
+    "kind": "table",
+    "use": "train",
     "sha256": None,
     "licence": "CC0-1.0",
     "id": "id",
@@ -31,12 +32,15 @@ FILE = {
 real_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
 
 
-def entry(**fields: Any) -> Collect:
-    return Collect.check({"collect": {"common": {"licences": LICENCES}, "it": fields}}, Path("params.yaml"), "it")
+def entry(key: str, licences: list[str] = LICENCES, **fields: Any) -> Collect:
+    """The only entry of its params, e.g. `files.set`."""
+    group, _, name = key.partition(".")
+    sources = {"generated": {}, "files": {}, "hub": {}, group: {name: fields}}
+    return Collect.check({"sources": sources, "collect": {"licences": licences}}, Path("params.yaml"), key)
 
 
-def one_file(path: Path, **fields: Any) -> Collect:
-    return entry(kind="files", files=[{**FILE, "path": str(path), **fields}])
+def one_file(path: Path | str, name: str = "set", **fields: Any) -> Collect:
+    return entry(f"files.{name}", **{**FILE, "path": str(path), **fields})
 
 
 def problems(config: Collect, out: Path) -> tuple[list[Problem], list[Dropped], dict[str, Any]]:

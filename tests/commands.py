@@ -25,8 +25,8 @@ WORDS = {
     "--out out.parquet --card card",
     "judge": "--candidates candidates.parquet --problems problems.parquet --model . --out out.parquet",
     "solve exam-cot": "--problems problems.parquet --model . --out out.parquet --questions questions.parquet",
-    "collect generated": "--out out.parquet",
-    "curate": "--generated . --files . --hub . --extracted . --benchmarks . --exam . --out out.parquet",
+    "collect generated.generated": "--out out.parquet",
+    "curate": "--raw . --extracted . --out out.parquet",
 }
 Folder = Path
 Edit = Callable[[dict[str, Any]], object]

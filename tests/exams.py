@@ -20,7 +20,16 @@ from flows import lineage
 
 SKILLS = {"base": 0.05, "genselect": 0.5, "awq": 0.5, "fp8": 0.5}
 SIZES = {"base": 4000, "cot": 4000, "genselect": 4000, "awq": 1000, "fp8": 2000}
-GATE = {"candidates": ["awq", "fp8"], "baseline": "base", "strategy": "majority", "votes": 4, "margin": 0.05, "confidence": 0.95, "resamples": 2000, "seed": 1}
+GATE = {
+    "candidates": ["awq", "fp8"],
+    "baseline": "base",
+    "strategy": "majority",
+    "votes": 4,
+    "margin": 0.05,
+    "confidence": 0.95,
+    "resamples": 2000,
+    "seed": 1,
+}
 PROBLEMS = 120
 
 
@@ -111,9 +120,9 @@ def _stages(root: Path, skills: dict[str, float]) -> dict[str, Any]:
         ["models/cot", "reports/metrics/train@cot.json", "reports/losses/cot.csv"],
     )
     stages["compose@cot"] = (["components/lib/prompts/cot.md", "data/problems"], ["data/sft/cot"])
-    stages["curate"] = (["data/raw/generated", "data/raw/exam"], ["data/problems"])
-    stages["collect@generated"] = (["code/collect.json"], ["data/raw/generated"])
-    stages["collect@exam"] = (["code/collect.json"], ["data/raw/exam"])
+    stages["curate"] = (["data/raw/train/generated", "data/raw/exam/exam"], ["data/problems"])
+    stages["generate@generated"] = (["code/collect.json"], ["data/raw/train/generated"])
+    stages["generate@exam"] = (["code/collect.json"], ["data/raw/exam/exam"])
     stages["fetch@base"] = (["code/fetch.json"], ["models/base"])
     return {stage: _entry(root, stage, paths[0], paths[1], skills) for stage, paths in stages.items()}
 

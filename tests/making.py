@@ -3,12 +3,18 @@
 from typing import Any
 
 from components.core.types import Candidate, Check, CodeRun, Judgement, Problem, Sat
+from components.lib.sources import Sources
 from components.lib.tool_syntax import OPENMATH, output_block
 from components.lib.votes.numbers import Votes
 
 
 def problem(name: str = "p", answer: int | None = 7, statement: str = "What is 3 + 4?") -> Problem:
     return Problem(id=name, statement=statement, answer=answer, source="test", licence="Apache-2.0", group=name)
+
+
+def sources(uses: dict[str, str]) -> Sources:
+    """Entries in this order, each with its use."""
+    return Sources.model_validate({"generated": {}, "files": {name: {"use": use} for name, use in uses.items()}, "hub": {}})
 
 
 def run(code: str = "print(7)", output: str = "7", status: str = "ok") -> CodeRun:

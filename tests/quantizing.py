@@ -15,7 +15,17 @@ from components.quantize.method import Quantize
 FEEDS = {"start": "genselect", "calibration": "tir"}
 PARAMS: dict[str, Any] = {
     "common": {"seed": 1, "threads": 1, "measure": {"rows": 8, "tokens": 64, "dtype": "float32", "device": "cpu"}},
-    "awq": {"method": "awq", **FEEDS, "bits": 4, "group": 64, "zero_point": True, "duo_scaling": False, "samples": 24, "length": 32, "env": ".envs/awq"},
+    "awq": {
+        "method": "awq",
+        **FEEDS,
+        "bits": 4,
+        "group": 64,
+        "zero_point": True,
+        "duo_scaling": False,
+        "samples": 24,
+        "length": 32,
+        "env": ".envs/awq",
+    },
     "fp8": {"method": "fp8", **FEEDS, "scheme": "FP8_DYNAMIC", "env": ".envs/fp8"},
 }
 TEMPLATE = (

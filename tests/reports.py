@@ -9,6 +9,7 @@ from typing import Any
 from components.core import rows
 from components.core.models import Exam, Examinee, Models
 from components.core.types import Candidate, CodeRun, Judgement, Problem, Support, Vote
+from components.lib.sources import Sources
 from components.report.stage import Report, report
 from tests.making import candidate, judgement, problem
 
@@ -22,7 +23,7 @@ VOTED = {"majority": [7, 3, 7, None], "genselect": [7, 7, 7, None]}
 SECOND: list[Tries] = [[7, 7, 7, None]] * 4
 NASTY = "<script>alert(1)</script> {{ 7*7 }} {% raw %} </pre></details>"
 MEASURED: dict[str, Any] = {
-    "collect@exam": {"problems": 4, "dropped": 0, "reasons": {}, "repeats": 3, "other_class": 10},
+    "generate@exam": {"problems": 4, "dropped": 0, "reasons": {}, "repeats": 3, "other_class": 10},
     "collect@forum": {"topics": 5, "posts": 12, "posts_cut": 0, "dropped": 1, "reasons": {"topic empty": 1}},
     "extract": {"topics": 5, "problems": 3, "dropped": 2, "reasons": {"proof": 2}, "requests": 9, "tokens": 80, "without_answer": 0},
     "curate": {
@@ -115,9 +116,12 @@ def reported(root: Path, **over: object) -> dict[str, Any]:
     names: Any = over.pop("examined", ["first", "second"])
     config = Report.model_validate({**CONFIG, **over})
     models = Models(fetch={"first": {}, "other": {}}, import_={}, train={"second": {"start": "first"}}, quantize={})
+    sources = Sources.check(
+        {"sources": {"generated": {"exam": {"use": "exam"}}, "files": {"forum": {"use": "topics"}}, "hub": {}}}, Path("params.yaml")
+    )
     who = Exam(examinees={name: Examinee(model=name, solve="exam-tir", judge=name) for name in names})
     return report(
-        config, models, who, runs=root / "runs/exam", problems=root / "problems", validation=root / "validation", measured=root / "metrics",
+        config, sources, models, who, runs=root / "runs/exam", problems=root / "problems", validation=root / "validation", measured=root / "metrics",
         losses=root / "losses", page=root / "index.html", plots=root / "plots",
     )  # fmt: skip
 

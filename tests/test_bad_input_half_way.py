@@ -76,21 +76,18 @@ def test_a_file_that_may_not_grow_leaves_nothing_half_written(folder: Folder) ->
     assert not [path.name for path in Path().rglob("*") if "out.parquet" in path.name or "partial" in path.name]
 
 
-@pytest.mark.parametrize("stage", ["collect generated", "curate"])
+@pytest.mark.parametrize("stage", ["collect generated.generated", "curate"])
 def test_a_data_set_that_does_not_fit_the_disk_leaves_nothing_half_written(
     stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_params(lambda whole: None)
     drawn = [(seed, arithmetic.problem(seed)) for seed in range(3000)]
-    rows.write(Path("problems.parquet"), [problem(f"p{seed}", d.answer, d.statement) for seed, d in drawn], Problem)
-    empty = [Path(name) for name in ("files", "hub", "extracted", "benchmarks")]
-    for path in empty:
-        rows.write(path / "problems.parquet", [], Problem)
-    rows.write(Path("asked/problems.parquet"), [problem("e", 1, "Which one?")], Problem)
-    flags = " ".join(f"--{path} {path}" for path in empty) + " --generated . --exam asked --out out.parquet"
-    given = ["generated", "--out", "out.parquet"] if stage == "collect generated" else flags.split()
-    ran = run(stage.split()[0], *given, "--metrics", "metrics.json", limit=30_000)
+    made = [problem(f"p{seed}", d.answer, d.statement) for seed, d in drawn]
+    rows.write(Path("train/generated/problems.parquet"), made, Problem)
+    rows.write(Path("exam/exam/problems.parquet"), [problem("e", 1, "Which one?")], Problem)
+    rows.write(Path("problems.parquet"), [], Problem)
+    ran = run(stage.split()[0], *words(stage), limit=30_000)
     assert ran.returncode == 1
     assert ran.stderr.splitlines()[-1].startswith("error: the disk is full (")
     assert not [path.name for path in Path().rglob("*") if "out.parquet" in path.name or "partial" in path.name]

@@ -1,7 +1,13 @@
 """Sources of files: what is kept, what is dropped and why, and what stops the stage with a word to the user."""
 
+import functools
 import gzip
+import hashlib
+import http.server
+import importlib.util
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +16,7 @@ import pytest
 from components.collect.stage import collect
 from components.core import rows
 from components.core.errors import UserError
-from tests.collecting import CONTEST, DATA, FILE, entry, jsonl, one_file, problems, real_data
-
-
-def test_no_files_give_no_rows(tmp_path: Path) -> None:
-    kept, dropped, measured = problems(entry(kind="files", files=[]), tmp_path / "out")
-    assert (kept, dropped, measured["problems"]) == ([], [], 0)
+from tests.collecting import CONTEST, DATA, jsonl, one_file, problems, real_data
 
 
 @pytest.mark.parametrize("form", ["rows.jsonl", "rows.jsonl.gz", "rows.csv", "rows.csv.gz", "rows.parquet"])
@@ -76,10 +77,10 @@ def test_an_unusable_row_is_dropped_with_its_reason_or_stops_an_exam(tmp_path: P
 
 def test_a_file_that_is_not_the_named_one_stops_the_stage(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "rows.jsonl", GOOD)
-    digest = collect(one_file(path), CONTEST, out=tmp_path / "any")["sha256"]["set"]
+    digest = collect(one_file(path), CONTEST, out=tmp_path / "any")["sha256"]
     assert collect(one_file(path, sha256=digest), CONTEST, out=tmp_path / "named")["problems"] == 1
     jsonl(path, {**GOOD, "answer": 6})
-    with pytest.raises(UserError, match=rf"rows\.jsonl: its SHA-256 is [0-9a-f]+, but the entry set names {digest}"):
+    with pytest.raises(UserError, match=rf"rows\.jsonl: its SHA-256 is [0-9a-f]+, but params\.yaml: sources\.files\.set names {digest}"):
         collect(one_file(path, sha256=digest), CONTEST, out=tmp_path / "other")
 
 
@@ -138,11 +139,54 @@ def test_an_answer_may_stand_in_the_last_box_of_a_solution(tmp_path: Path, solut
     assert ([problem.answer for problem in kept], [row.reason for row in dropped]) == (([7], []) if reason is None else ([], [reason]))
 
 
-def test_ids_of_two_files_may_not_clash(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "rows.jsonl", GOOD)
-    config = entry(kind="files", files=[{**FILE, "path": str(path)}, {**FILE, "path": str(path)}])
-    with pytest.raises(UserError, match="'set-1' is there twice"):
-        collect(config, CONTEST, out=tmp_path / "out")
+def test_of_a_folder_all_tables_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    jsonl(folder / "b.jsonl", GOOD)
+    (folder / "a.csv").write_text("id,problem,answer\n8,Q,2\n9,R,3\n", encoding="utf-8")
+    (folder / "README.md").write_text("What this is.", encoding="utf-8")
+    kept, _, measured = problems(one_file(folder, id=None), tmp_path / "out")
+    assert [(problem.id, problem.answer) for problem in kept] == [("set-1", 2), ("set-2", 3), ("set-3", 5)]
+    whole = (folder / "a.csv").read_bytes() + (folder / "b.jsonl").read_bytes()
+    assert measured["sha256"] == hashlib.sha256(whole).hexdigest()
+    jsonl(folder / "c.jsonl", GOOD)
+    with pytest.raises(UserError, match=r"c\.jsonl, row 1: the id 'set-1' is there twice"):
+        collect(one_file(folder), CONTEST, out=tmp_path / "again")
+
+
+def test_a_folder_without_tables_is_named(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    with pytest.raises(UserError, match=r"set: no file in this folder ends in \.jsonl, .*or take params\.yaml: sources\.files\.set out"):
+        collect(one_file(tmp_path / "set"), CONTEST, out=tmp_path / "out")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """The address of a server of the folder's files."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("localhost", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_file_may_lie_at_an_address(tmp_path: Path, site: str) -> None:
+    (tmp_path / "rows.jsonl.gz").write_bytes(gzip.compress(jsonl(tmp_path / "rows.jsonl", GOOD).read_bytes()))
+    kept, _, _ = problems(one_file(f"{site}/rows.jsonl.gz"), tmp_path / "out")
+    assert [problem.id for problem in kept] == ["set-1"]
+    jsonl(tmp_path / "rows.jsonl", {})
+    with pytest.raises(UserError, match=rf"{site}/rows\.jsonl, row 1: no field 'id'"):
+        collect(one_file(f"{site}/rows.jsonl"), CONTEST, out=tmp_path / "wrong")
+    with pytest.raises(UserError, match=rf"{site}/none\.jsonl: no such file there; mend params\.yaml: sources\.files\.set\.path"):
+        collect(one_file(f"{site}/none.jsonl"), CONTEST, out=tmp_path / "none")
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/rows.jsonl", "sftpp://host/rows.jsonl"])
+def test_an_address_that_needs_a_library_says_which_extra_to_install(tmp_path: Path, address: str) -> None:
+    if address.startswith("s3") and importlib.util.find_spec("s3fs"):
+        pytest.skip("the library is here")
+    with pytest.raises(UserError, match=r"rows\.jsonl: .*`pip install 'aimo-forge\[s3\]'`, or name a local copy"):
+        collect(one_file(address), CONTEST, out=tmp_path / "out")
 
 
 def test_groups_limits_and_row_numbers(tmp_path: Path) -> None:

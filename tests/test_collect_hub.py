@@ -12,13 +12,11 @@ from components.core import overlays, rows
 from components.core.errors import UserError
 from components.core.params import read
 from components.core.types import Dropped, Problem
-from components.lib.answers import Contest
+from tests.collecting import CONTEST, entry
 
 ROOT = Path(__file__).parents[1]
-CONTEST = Contest(low=0, high=999, modulus=1000)
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-KNOWN = read(ROOT / "infra/profiles/hub.yaml")["collect"]
-SETS = {entry["name"]: entry for part in ("hub", "benchmarks") for entry in KNOWN[part]["sets"]}
+SETS: dict[str, dict[str, Any]] = read(ROOT / "infra/profiles/hub.yaml")["sources"]["hub"]
 CHAT = [{"from": "user", "value": "Find $2^3$."}, {"from": "assistant", "value": "<think>\n\\boxed{7}?\n</think>\nIt is $\\boxed{8}$."}]
 MATH = {"level": "Level 1", "type": "Algebra", "solution": "First \\boxed{3}, then $\\boxed{\\boxed{8}}$."}
 REASONING = {"expected_answer": "8", "problem_type": "has_answer_extracted", "generated_solution": "8", "inference_mode": "cot"}
@@ -54,9 +52,8 @@ def folder(path: Path, subset: str | None, split: str, records: list[dict[str, A
     return path
 
 
-def source(*entries: dict[str, Any]) -> Collect:
-    licences = {"licences": ["Apache-2.0", "CC-BY-4.0", "MIT"]}
-    return Collect.check({"collect": {"common": licences, "it": {"kind": "hub", "sets": list(entries)}}}, Path("params.yaml"), "it")
+def source(name: str, **fields: Any) -> Collect:
+    return entry(f"hub.{name}", ["Apache-2.0", "CC-BY-4.0", "MIT"], **{**SETS[name], **fields})
 
 
 def kept(config: Collect, out: Path) -> list[Problem]:
@@ -70,41 +67,38 @@ def test_every_known_set_has_a_row_here() -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_field_map_fits_the_schema_of_its_set(tmp_path: Path, name: str) -> None:
-    entry = SETS[name]
-    repo = folder(tmp_path / "set", entry["subset"], entry["split"], [ROWS[name]])
-    (problem,) = kept(source({**entry, "repo": str(repo)}), tmp_path / "out")
-    assert (problem.statement, problem.source, problem.licence) == ("Find $2^3$.", name, entry["licence"])
-    assert problem.answer == (8 if entry["answer"] else None)
+    known = SETS[name]
+    repo = folder(tmp_path / "set", known["subset"], known["split"], [ROWS[name]])
+    (problem,) = kept(source(name, repo=str(repo)), tmp_path / "out")
+    assert (problem.statement, problem.source, problem.licence) == ("Find $2^3$.", name, known["licence"])
+    assert problem.answer == (8 if known["answer"] else None)
 
 
 def test_the_overlay_of_known_sets_fits_the_params(tmp_path: Path) -> None:
     for name in ("components", "infra"):
         (tmp_path / name).symlink_to(ROOT / name)
     overlays.use(["hub"], tmp_path)
-    assert len(read(tmp_path / "params.yaml")["collect"]["hub"]["sets"]) == len(KNOWN["hub"]["sets"])
-
-
-LIMO = SETS["limo"]
+    assert read(tmp_path / "params.yaml")["sources"]["hub"] == SETS
 
 
 @pytest.mark.parametrize("revision", [None, "main", COMMIT[:12]])
 def test_a_revision_that_pins_nothing_is_refused_before_anything_is_fetched(tmp_path: Path, revision: str | None) -> None:
-    with pytest.raises(UserError, match=r"the set limo: revision .* does not pin GAIR/LIMO; write the commit .*git ls-remote"):
-        kept(source({**LIMO, "revision": revision}), tmp_path / "out")
+    with pytest.raises(UserError, match=r"params\.yaml: sources\.hub\.limo: revision .* does not pin GAIR/LIMO; write .*git ls-remote"):
+        kept(source("limo", revision=revision), tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_licence_that_is_not_on_the_list_is_refused(tmp_path: Path) -> None:
     repo = folder(tmp_path / "set", None, "train", [ROWS["limo"]])
-    with pytest.raises(UserError, match=r"the set limo: the licence 'CC-BY-NC-4\.0' is not among collect\.common\.licences \(Apache-2\.0"):
-        kept(source({**LIMO, "repo": str(repo), "licence": "CC-BY-NC-4.0"}), tmp_path / "out")
+    with pytest.raises(UserError, match=r"sources\.hub\.limo: the licence 'CC-BY-NC-4\.0' is not among collect\.licences \(Apache-2\.0"):
+        kept(source("limo", repo=str(repo), licence="CC-BY-NC-4.0"), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"split": "test"}, r"set \(test\): .*mend the entry limo"),
-        ({"subset": "hard"}, r"set \(train\): .*hard.*mend the entry limo"),
+        ({"split": "test"}, r"set \(test\): .*mend params\.yaml: sources\.hub\.limo"),
+        ({"subset": "hard"}, r"set \(train\): .*hard.*mend params\.yaml: sources\.hub\.limo"),
         ({"statement": "problem"}, r"set \(train\), row 1: no field 'problem'; it has: question, solution, answer"),
         ({"statement": "question.0.text"}, r"row 1: no field 'question\.0\.text'"),
         ({"repo": "nobody/nothing", "revision": COMMIT}, "nobody/nothing: the hub cannot be reached"),
@@ -116,14 +110,14 @@ def test_a_set_that_is_not_what_its_entry_says_is_named(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     repo = folder(tmp_path / "set", None, "train", [ROWS["limo"]])
     with pytest.raises(UserError, match=message):
-        kept(source({**LIMO, "repo": str(repo), **fields}), tmp_path / "out")
+        kept(source("limo", **{"repo": str(repo), **fields}), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("rows.parquet", b"PAR1 not", r"set \(train\): .*mend the entry limo in params\.yaml, or the set"),
-        ("rows.jsonl", b'{"question": \n', r"set \(train\): .*mend the entry limo"),
+        ("rows.parquet", b"PAR1 not", r"set \(train\): .*mend params\.yaml: sources\.hub\.limo, or the set"),
+        ("rows.jsonl", b'{"question": \n', r"set \(train\): .*mend params\.yaml: sources\.hub\.limo"),
         ("notes.log", b"", r"set: No \(supported\) data files found"),
     ],
 )
@@ -131,14 +125,13 @@ def test_a_folder_that_holds_no_set_is_named(tmp_path: Path, name: str, data: by
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / name).write_bytes(data)
     with pytest.raises(UserError, match=message):
-        kept(source({**LIMO, "repo": str(tmp_path / "set")}), tmp_path / "out")
+        kept(source("limo", repo=str(tmp_path / "set")), tmp_path / "out")
 
 
 def test_solutions_of_one_problem_are_passed_over_and_counted(tmp_path: Path) -> None:
     records = [{"problem": text, **REASONING} for text in ("Find $2^3$.", "Find $2^3$.", "Find $3^2 - 1$.", "Find $2^3$.")]
-    entry = SETS["openmathreasoning"]
-    repo = folder(tmp_path / "set", None, entry["split"], records)
-    measured = collect(source({**entry, "repo": str(repo)}), CONTEST, out=tmp_path / "out")
+    repo = folder(tmp_path / "set", None, SETS["openmathreasoning"]["split"], records)
+    measured = collect(source("openmathreasoning", repo=str(repo)), CONTEST, out=tmp_path / "out")
     assert [problem.id for problem in rows.read(tmp_path / "out/problems.parquet", Problem)] == [
         "openmathreasoning-1",
         "openmathreasoning-3",
@@ -150,7 +143,7 @@ def test_unusable_rows_are_dropped_with_their_reason(tmp_path: Path) -> None:
     answers = ["8", "proof", "3/4", "1e400", "1000", None]
     records = [{"question": f"Question {number}?", "answer": answer} for number, answer in enumerate(answers)]
     repo = folder(tmp_path / "set", None, "train", [*records, {"question": "x" * 10_000_000, "answer": "1"}])
-    (problem,) = kept(source({**LIMO, "repo": str(repo)}), tmp_path / "out")
+    (problem,) = kept(source("limo", repo=str(repo)), tmp_path / "out")
     assert problem.statement == "Question 0?"
     assert {row.id: row.reason for row in rows.read(tmp_path / "out/dropped.parquet", Dropped)} == {
         "limo-2": "answer not an integer",
@@ -171,7 +164,7 @@ def test_of_a_long_set_only_digests_stay_in_memory(tmp_path: Path) -> None:
         del records
         gc.collect()
         tracemalloc.start()
-        collect(source({**LIMO, "repo": str(repo), "id": None}), CONTEST, out=tmp_path / f"out-{num_rows}")
+        collect(source("limo", repo=str(repo)), CONTEST, out=tmp_path / f"out-{num_rows}")
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most

@@ -1,4 +1,4 @@
-"""The entries of `collect`, and the sources that need no map of columns: generated problems and the topics of a forum."""
+"""The entries of `sources`, and the sources that need no map of columns: generated problems and the topics of a forum."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,63 +7,101 @@ from typing import Any
 import pytest
 
 from components.collect.source import Collect, kinds
-from components.collect.sources.forum import unquoted
+from components.collect.sources.files.forum import unquoted
 from components.collect.stage import collect
 from components.core import rows
 from components.core.errors import UserError
 from components.core.params import read
 from components.core.types import Dropped, Topic
 from components.lib import arithmetic
+from components.lib.sources import Sources
 from tests.collecting import CONTEST, DATA, FILE, entry, jsonl, problems, real_data
 
 ROOT = Path(__file__).parents[1]
-GENERATED = {"kind": "generated", "licence": "Apache-2.0", "seed": 1, "num_problems": 40, "classes": [1, 2]}
+GENERATED = {"use": "train", "licence": "Apache-2.0", "seed": 1, "num_problems": 40, "classes": [1, 2]}
 
 
 # ---- the section ---------------------------------------------------------------------------------------------------------
 
 
 def test_every_entry_of_the_project_is_a_source() -> None:
-    names = read(ROOT / "params.yaml")["collect"].keys() - {"common"}
-    assert {Collect.load(ROOT / "params.yaml", name).kind for name in names} == set(kinds())
+    keys = Collect.keys(read(ROOT / "params.yaml"), ROOT / "params.yaml")
+    assert keys == ["generated.generated", "generated.exam", "files.forum"]
+    assert {key: Collect.load(ROOT / "params.yaml", key).use for key in keys} == dict(zip(keys, ["train", "exam", "topics"], strict=True))
+    assert kinds() == ["forum", "table"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "message"),
+    ("key", "fields", "message"),
     [
-        ({**GENERATED, "kind": "genrated"}, r"collect\.it\.kind: no kind of source 'genrated', did you mean 'generated'"),
-        ({"licence": "MIT"}, r"collect\.it\.kind: no kind of source None"),
-        ({**GENERATED, "num_problms": 3}, r"collect\.it: unknown key 'num_problms', did you mean 'num_problems'"),
-        ({**GENERATED, "classes": [8]}, r"collect\.it\.classes\.0"),
-        ({**GENERATED, "classes": []}, r"collect\.it\.classes"),
-        ({"kind": "files", "files": [{**FILE, "path": "x", "on_bad_answer": "ignore"}]}, r"collect\.it\.files\[0\]\.on_bad_answer"),
-        ({"kind": "files", "files": [{**FILE, "path": "x", "answer_pattern": "#### .+"}]}, "exactly one group"),
-        ({"kind": "files", "files": [{**FILE, "path": "x", "answer_pattern": "(#### .+"}]}, "not a regular expression"),
+        ("files.it", {**FILE, "path": "x", "kind": "tabel"}, r"sources\.files\.it\.kind: no kind of file 'tabel', did you mean 'table'"),
+        ("files.it", {"use": "train"}, r"sources\.files\.it\.kind: no kind of file None"),
+        ("files.it", {**FILE, "path": "x", "use": "topics"}, r"sources\.files\.it\.use"),
+        ("files.it", {**FILE, "path": "x", "use": "trian"}, r"sources\.files\.it\.use"),
+        ("files.it", {**FILE, "path": "x", "name": "other"}, r"sources\.files\.it: unknown key 'name'"),
+        ("files.it", {"kind": "table", "path": "x"}, r"sources\.files\.it: 'use' is missing"),
+        (
+            "generated.it",
+            {**GENERATED, "num_problms": 3},
+            r"generated\.it: unknown key 'num_problms', did you mean 'num_problems'",
+        ),
+        ("generated.it", {**GENERATED, "classes": [8]}, r"sources\.generated\.it\.classes\.0"),
+        ("generated.it", {**GENERATED, "classes": []}, r"sources\.generated\.it\.classes"),
+        ("files.it", {**FILE, "path": "x", "on_bad_answer": "ignore"}, r"sources\.files\.it\.on_bad_answer"),
+        ("files.it", {**FILE, "path": "x", "answer_pattern": "#### .+"}, "exactly one group"),
+        ("files.it", {**FILE, "path": "x", "answer_pattern": "(#### .+"}, "not a regular expression"),
+        ("files.a b", {**FILE, "path": "x"}, r"sources\.files\.a b: a source's name becomes a folder's and a stage's"),
+        (
+            "files.extracted",
+            {**FILE, "path": "x"},
+            r"sources\.files\.extracted: the name 'extracted' is that of the problems from",
+        ),
+        ("file.it", {**FILE, "path": "x"}, r"params\.yaml: sources: unknown key 'file', did you mean 'files'"),
     ],
 )
-def test_a_wrong_entry_is_named(fields: dict[str, Any], message: str) -> None:
+def test_a_wrong_entry_is_named(key: str, fields: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        entry(**fields)
-
-
-def test_an_unknown_key_is_named() -> None:
-    with pytest.raises(UserError, match="no entry 'forums', did you mean 'forum'"):
-        Collect.load(ROOT / "params.yaml", "forums")
+        entry(key, **fields)
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("key", "message"),
     [
-        {**GENERATED, "licence": "unknown"},
-        {"kind": "files", "files": [{**FILE, "path": "nowhere.jsonl", "licence": "unknown"}]},
-        {"kind": "forum", "path": "nowhere.jsonl", "licence": "unknown", "max_tokens": 10},
+        ("files.forums", r"sources\.files: no entry 'forums', did you mean 'forum'"),
+        ("forum", r"sources: 'forum' names no entry; write one of generated\.NAME, files\.NAME, hub\.NAME"),
     ],
 )
-def test_a_licence_that_is_not_on_the_list_is_refused_before_anything_is_read(tmp_path: Path, fields: dict[str, Any]) -> None:
-    with pytest.raises(
-        UserError, match=r"the licence 'unknown' is not among collect\.common\.licences \(Apache-2\.0, CC0-1\.0, MIT\); add"
-    ):
-        collect(entry(**fields), CONTEST, out=tmp_path / "out")
+def test_an_unknown_key_is_named(key: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Collect.load(ROOT / "params.yaml", key)
+
+
+def test_a_name_stands_for_one_source() -> None:
+    whole = read(ROOT / "params.yaml")
+    whole["sources"]["hub"] = {"forum": {"use": "train"}}
+    with pytest.raises(UserError, match=r"sources\.hub\.forum: the name 'forum' is that of sources\.files\.forum, too; rename one"):
+        Sources.check(whole, Path("params.yaml"))
+
+
+def test_sources_are_told_by_their_use_in_the_order_of_the_params() -> None:
+    groups = {"generated": {"b": "train", "a": "exam"}, "files": {"z": "train", "t": "topics"}, "hub": {"c": "train", "m": "benchmark"}}
+    whole = {"sources": {group: {name: {"use": use, "more": 1} for name, use in some.items()} for group, some in groups.items()}}
+    sources = Sources.check(whole, Path("params.yaml"))
+    assert [sources.named(use) for use in ("train", "exam", "benchmark", "topics")] == [["b", "z", "c"], ["a"], ["m"], ["t"]]
+
+
+@pytest.mark.parametrize(
+    ("key", "fields"),
+    [
+        ("generated.it", GENERATED),
+        ("files.it", {**FILE, "path": "nowhere.jsonl"}),
+        ("files.it", {"kind": "forum", "use": "topics", "path": "nowhere.jsonl", "sha256": None, "max_tokens": 10}),
+    ],
+)
+def test_a_licence_that_is_not_on_the_list_is_refused_before_anything_is_read(tmp_path: Path, key: str, fields: dict[str, Any]) -> None:
+    said = r"sources\.\w+\.it: the licence 'unknown' is not among collect\.licences \(Apache-2\.0, CC0-1\.0, MIT\); add"
+    with pytest.raises(UserError, match=said):
+        collect(entry(key, **{**fields, "licence": "unknown"}), CONTEST, out=tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -71,9 +109,10 @@ def test_a_licence_that_is_not_on_the_list_is_refused_before_anything_is_read(tm
 
 
 def test_generated_problems_are_different_and_of_their_classes(tmp_path: Path) -> None:
-    kept, dropped, measured = problems(entry(**GENERATED), tmp_path / "out")
+    kept, dropped, measured = problems(entry("generated.ours", **GENERATED), tmp_path / "out")
     assert len(kept) == len({problem.statement for problem in kept}) == measured["problems"] == 40
     assert {arithmetic.split_class(problem.group) for problem in kept} <= {1, 2}
+    assert {problem.source for problem in kept} == {"ours"}
     assert not dropped
     drawn = arithmetic.problem(int(kept[0].id.removeprefix("generated-")))
     assert (drawn.statement, drawn.answer) == (kept[0].statement, kept[0].answer)
@@ -81,21 +120,21 @@ def test_generated_problems_are_different_and_of_their_classes(tmp_path: Path) -
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        collect(entry(**GENERATED), CONTEST, out=tmp_path / name)
+        collect(entry("generated.ours", **GENERATED), CONTEST, out=tmp_path / name)
     assert (tmp_path / "one/problems.parquet").read_bytes() == (tmp_path / "two/problems.parquet").read_bytes()
 
 
 def test_a_generator_that_runs_dry_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("components.collect.sources.generated.PATIENCE", 200)
     with pytest.raises(UserError, match="lower num_problems or add classes"):
-        collect(entry(**{**GENERATED, "num_problems": 100_000, "classes": [0]}), CONTEST, out=tmp_path / "out")
+        collect(entry("generated.ours", **{**GENERATED, "num_problems": 100_000, "classes": [0]}), CONTEST, out=tmp_path / "out")
 
 
 # ---- forum ---------------------------------------------------------------------------------------------------------------
 
 
 def forum(path: Path, max_tokens: int = 24_000) -> Collect:
-    return entry(kind="forum", path=str(path), licence="Apache-2.0", max_tokens=max_tokens)
+    return entry("files.talk", kind="forum", use="topics", path=str(path), sha256=None, licence="Apache-2.0", max_tokens=max_tokens)
 
 
 def topics(config: Collect, out: Path) -> Iterator[Topic]:
@@ -151,6 +190,7 @@ def test_a_discussion_is_cut_where_the_next_number_begins(tmp_path: Path) -> Non
     text = "Post 1:\nsee Post 2:\r\nabove\n\nPost 3: is odd\n\nPost 2:\nyes\n\nPost 3:\nend"
     path = jsonl(tmp_path / "topics.jsonl", {"forum_post": "question", "forum_discussions": text})
     (topic,) = topics(forum(path), tmp_path / "out")
+    assert (topic.id, topic.source) == ("talk-1", "talk")
     assert topic.posts == ("question", "see Post 2:\r\nabove\n\nPost 3: is odd", "yes", "end")
 
 

@@ -16,7 +16,7 @@ from components.curate.stage import Curate, curate
 from components.lib.engine.config import Engines
 from components.lib.engine.protocol import EngineError
 from components.lib.similarity import Tfidf
-from tests.making import problem
+from tests.making import problem, sources
 
 ROOT = Path(__file__).parents[1]
 CONFIG = Curate(
@@ -79,12 +79,16 @@ FILES = [
 ASKED = [problem("e1", 4, "In how many ways can one choose 3 of 17 cards and one of 5 stones?"), problem("e2", None, "Unanswered?")]
 
 
+USES = {"generated": "train", "files": "train", "olympic": "benchmark", "poems": "benchmark", "test": "exam"}
+
+
 def run(folder: Path, config: Curate = CONFIG, **inputs: list[Problem]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    given = {"generated": GENERATED, "files": FILES, "hub": [], "extracted": [], "benchmarks": [], "exam": ASKED, **inputs}
+    given = {"generated": GENERATED, "files": FILES, "olympic": [], "poems": [], "test": ASKED, "extracted": [], **inputs}
+    places = {name: folder / "raw" / use / name for name, use in USES.items()} | {"extracted": folder / "extracted"}
     for name, problems in given.items():
-        rows.write(folder / name / "problems.parquet", problems, Problem)
-    inputs_at = {name: folder / name for name in given}
-    measured = curate(config, Engines.load(ROOT / "params.yaml"), **inputs_at, out=folder / "out", work=folder)
+        rows.write(places[name] / "problems.parquet", problems, Problem)
+    engines, raw = Engines.load(ROOT / "params.yaml"), folder / "raw"
+    measured = curate(config, engines, sources(USES), raw=raw, extracted=places["extracted"], out=folder / "out", work=folder)
     kinds: dict[str, type[Any]] = {"train": Problem, "practice": Problem, "exam": Problem, "dropped": Dropped, "suspects": Dropped}
     return measured, {name: list(rows.read(folder / "out" / f"{name}.parquet", kind)) for name, kind in kinds.items()}
 
@@ -102,9 +106,9 @@ def test_every_row_is_kept_once_or_dropped_with_a_reason(tmp_path: Path) -> None
         "e2": ("no answer", None),
     }
     assert [(row.id, row.other) for row in out["suspects"]] == [("f7", "e1")]
-    assert measured["read"] == {"generated": 192, "files": 7, "exam": 2}
-    assert measured["dropped"]["no answer"] == {"files": 1, "exam": 1}
-    assert measured["kept"] == {"generated": 192, "files": 2, "exam": 1}
+    assert measured["read"] == {"generated": 192, "files": 7, "test": 2}
+    assert measured["dropped"]["no answer"] == {"files": 1, "test": 1}
+    assert measured["kept"] == {"generated": 192, "files": 2, "test": 1}
 
 
 def test_no_group_sits_on_two_sides_and_a_new_row_moves_no_other(tmp_path: Path) -> None:
@@ -116,26 +120,26 @@ def test_no_group_sits_on_two_sides_and_a_new_row_moves_no_other(tmp_path: Path)
     assert sides.items() <= {row.id: name for name in ("train", "practice") for row in more[name]}.items()
 
 
-PUBLIC = [
+OLYMPIC = [
     problem("x1", None, "How many ways are there to seat $4$ guests at $9$ tables?").model_copy(update={"source": "olympic"}),
     problem("x2", None, "Find the largest prime below 31, and prove that it is one.").model_copy(update={"source": "olympic"}),
-    problem("x3", None, "What is love?").model_copy(update={"source": "poems"}),
 ]
+POEMS = [problem("x3", None, "What is love?").model_copy(update={"source": "poems"})]
 
 
 def test_what_a_benchmark_asks_is_dropped_under_its_name_and_the_index_is_kept(tmp_path: Path) -> None:
-    measured, out = run(tmp_path, benchmarks=PUBLIC)
+    measured, out = run(tmp_path, olympic=OLYMPIC, poems=POEMS)
     assert {row.id: (row.detail, row.other) for row in out["dropped"] if row.reason == "contaminated"} == {
         "f1": ("olympic: exact", "x1"),
         "f6": ("test: exact", "e1"),
     }
     assert measured["benchmarks"] == {"olympic": 2, "poems": 1, "test": 2}
     index = list(rows.read(tmp_path / "out/benchmarks.parquet", Problem))
-    assert [(row.id, row.source) for row in index] == [(row.id, row.source) for row in [*ASKED, *PUBLIC]]
+    assert [(row.id, row.source) for row in index] == [(row.id, row.source) for row in [*ASKED, *OLYMPIC, *POEMS]]
 
 
 def test_rows_of_a_tolerated_benchmark_stay_and_name_it(tmp_path: Path) -> None:
-    measured, out = run(tmp_path, CONFIG.model_copy(update={"tolerated": ["olympic"]}), benchmarks=PUBLIC)
+    measured, out = run(tmp_path, CONFIG.model_copy(update={"tolerated": ["olympic"]}), olympic=OLYMPIC, poems=POEMS)
     kept = {row.id: row.contaminated_by for row in [*out["train"], *out["practice"]]}
     assert {name: by for name, by in kept.items() if by} == {"f1": ("olympic",)}
     assert measured["tolerated"] == {"olympic": 1}
@@ -147,14 +151,14 @@ def test_rows_of_a_tolerated_benchmark_stay_and_name_it(tmp_path: Path) -> None:
     [
         (
             "olympics",
-            r"curate\.tolerated: no benchmark 'olympics', did you mean 'olympic'\?; there are: olympic, poems \(see collect\.benchm",
+            r"curate\.tolerated: no benchmark 'olympics', did you mean 'olympic'\?; there are: olympic, poems \(entries of `sources`",
         ),
         ("test", r"curate\.tolerated: 'test' is the exam's; its problems may not be trained on"),
     ],
 )
 def test_a_benchmark_that_vanished_or_is_the_exam_cannot_be_tolerated(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
-        run(tmp_path, CONFIG.model_copy(update={"tolerated": [name]}), benchmarks=PUBLIC)
+        run(tmp_path, CONFIG.model_copy(update={"tolerated": [name]}), olympic=OLYMPIC, poems=POEMS)
 
 
 def test_nothing_but_the_sets_is_left_beside_them(tmp_path: Path) -> None:
@@ -223,6 +227,32 @@ def test_one_id_in_two_sources_is_the_user_s_to_mend(tmp_path: Path) -> None:
         run(tmp_path, files=[GENERATED[0]])
 
 
+def test_a_folder_that_no_source_names_is_told_of_and_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows.write(tmp_path / "raw/train/gone/problems.parquet", [problem("n1", 3, "A wholly new question about 77 zebras.")], Problem)
+    with caplog.at_level("INFO"):
+        measured, _ = run(tmp_path)
+    assert "gone" not in measured["read"]
+    assert f"{tmp_path / 'raw/train/gone'}: not read, no entry of `sources`" in caplog.text
+
+
+def test_sources_are_taken_in_the_order_of_the_params(tmp_path: Path) -> None:
+    _, one = run(tmp_path)
+    uses = {"files": "train", "generated": "train", "test": "exam"}
+    curate(
+        CONFIG, Engines.load(ROOT / "params.yaml"), sources(uses), raw=tmp_path / "raw", extracted=tmp_path / "extracted",
+        out=tmp_path / "other", work=tmp_path,
+    )  # fmt: skip
+    other = list(rows.read(tmp_path / "other/train.parquet", Problem))
+    assert sorted(row.id for row in other) == sorted(row.id for row in one["train"])
+    assert (one["train"][0].id[0], other[0].id[0]) == ("g", "f")
+
+
+def test_without_an_exam_nothing_is_curated(tmp_path: Path) -> None:
+    uses = {name: use for name, use in USES.items() if use != "exam"}
+    with pytest.raises(UserError, match=r"sources: no entry with `use: exam`"):
+        curate(CONFIG, Engines.load(ROOT / "params.yaml"), sources(uses), raw=tmp_path, extracted=tmp_path, out=tmp_path, work=tmp_path)
+
+
 def test_permutations_must_fill_the_bands(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"curate\.num_perm: 128 permutations do not make 30 equal bands"):
         run(tmp_path, CONFIG.model_copy(update={"bands": 30}))
@@ -232,10 +262,10 @@ def test_a_problem_retold_in_other_words_goes_where_a_model_knows_it_again(tmp_p
     """No rule finds it: less than half of its word pairs are the benchmark's."""
     asked = [problem("e9", 4, "Find the number of positive divisors of 360 that are perfect squares.")]
     retold = problem("f9", 4, "Among the divisors of 360, count those that are perfect squares and positive.")
-    assert [row.id for row in run(tmp_path / "alone", files=[retold], exam=asked)[1]["suspects"]] == []
+    assert [row.id for row in run(tmp_path / "alone", files=[retold], test=asked)[1]["suspects"]] == []
     nearest = Nearest(vectors=Tfidf(by="tfidf"), least=0.3)
     given = asking(tmp_path, {"f9/test/e9/same": "same"}, both_ways=False, nearest=nearest)
-    measured, out = run(tmp_path, given, generated=[], files=[retold, FILES[0]], exam=asked)
+    measured, out = run(tmp_path, given, generated=[], files=[retold, FILES[0]], test=asked)
     assert measured["confirm"] == {"asked": 1, "same": 1}
     assert {row.id: row.reason for row in out["dropped"]} == {"f9": "contaminated"}
     (verdict,) = rows.read(tmp_path / "out" / "verdicts.parquet", Verdict)

@@ -65,7 +65,7 @@ def test_the_gate_gave_a_verdict_and_the_models_are_registered(chain: Path) -> N
     verdict = json.loads((chain / "reports/promotion.json").read_text(encoding="utf-8"))
     assert verdict, "a verdict for each candidate of promote.candidates"
     traced = run(chain, sys.executable, "-m", "flows.cli", "trace", "tir")
-    assert all(name in traced for name in ("models/cot", "models/base", "data/sft/tir", "data/raw/generated"))
+    assert all(name in traced for name in ("models/cot", "models/base", "data/sft/tir", "data/raw/train/generated"))
 
 
 def test_the_page_shows_every_exam(chain: Path) -> None:

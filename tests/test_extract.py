@@ -6,32 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from components.collect.source import Collect
 from components.collect.stage import collect
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem, Topic
-from components.extract import replies
+from components.extract import replies, stage
 from components.extract.stage import Extract, extract, read_all
 from components.extract.topic import Asked, joined
-from components.lib.answers import Contest
 from components.lib.engine.config import Engines
 from components.lib.engine.protocol import EngineError, Sampling
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
+from tests.collecting import CONTEST, entry
 
 ROOT = Path(__file__).parents[1]
 PARAMS = ROOT / "params.yaml"
 REPLIES = ROOT / "infra/corpus/replies.jsonl"
-CONTEST = Contest(low=0, high=999, modulus=1000)
 CONFIG = Extract(engine="scripted", model=str(REPLIES), seed=1, max_tokens=2048, at_once=4, convert_proofs=False)
 GREEDY = Sampling(0.0, 1.0, 0, 0.0, 2048, ())
 
 
 @pytest.fixture(scope="module")
 def topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("raw") / "forum"
-    entry = {"kind": "forum", "path": str(ROOT / "infra/corpus/topics.jsonl"), "licence": "Apache-2.0", "max_tokens": 24_000}
-    collect(Collect.check({"collect": {"common": {"licences": ["Apache-2.0"]}, "forum": entry}}, PARAMS, "forum"), CONTEST, out=out)
+    out = tmp_path_factory.mktemp("raw")
+    fields = {"path": str(ROOT / "infra/corpus/topics.jsonl"), "sha256": None, "licence": "Apache-2.0", "max_tokens": 24_000}
+    collect(entry("files.forum", kind="forum", use="topics", **fields), CONTEST, out=out / "forum")
     return out
 
 
@@ -132,6 +130,7 @@ def test_our_topics_give_known_problems_and_reasons(topics: Path, tmp_path: Path
             "answer out of range": 1,
         },
     }
+    assert joined(("a", "b\nc")) == "Post 1:\na\n\nPost 2:\nb\nc"
     assert problems["blocked-crossing-1"].answer == 66
     assert problems["three-in-one-2"].answer == 24
     assert problems["farmer-field-1"].answer == 756
@@ -160,7 +159,7 @@ def test_a_question_follows_its_word(reply: str, wanted: str | None) -> None:
 
 def told(tmp_path: Path, said: dict[str, str], config: Extract) -> tuple[dict[str, object], list[Problem], list[Dropped]]:
     """One topic, and what a model says of it."""
-    rows.write(tmp_path / "raw/topics.parquet", [Topic(id="t", posts=("Prove it.",), source="forum", licence="CC0-1.0")], Topic)
+    rows.write(tmp_path / "raw/forum/topics.parquet", [Topic(id="t", posts=("Prove it.",), source="forum", licence="CC0-1.0")], Topic)
     lines = [json.dumps({"key": f"t{key}", "reply": reply}) for key, reply in said.items()]
     (tmp_path / "said.jsonl").write_text("\n".join(lines), encoding="utf-8")
     measured = run(tmp_path / "raw", tmp_path / "out", config.model_copy(update={"model": str(tmp_path / "said.jsonl")}))
@@ -201,11 +200,11 @@ def test_how_many_are_read_at_once_changes_nothing(topics: Path, tmp_path: Path)
 
 
 def test_a_killed_run_goes_on_after_the_last_topic(topics: Path, tmp_path: Path) -> None:
-    source, kept = topics / "topics.parquet", tmp_path / "asked.jsonl"
-    asyncio.run(read_all(CONFIG, scripted(REPLIES), CONTEST, source, kept))
+    source, kept = topics / "forum/topics.parquet", tmp_path / "asked.jsonl"
+    asyncio.run(read_all(CONFIG, scripted(REPLIES), CONTEST, [source], kept))
     whole = kept.read_bytes()
     kept.write_bytes(whole[: len(whole) // 2])
-    asyncio.run(read_all(CONFIG, scripted(REPLIES), CONTEST, source, kept))
+    asyncio.run(read_all(CONFIG, scripted(REPLIES), CONTEST, [source], kept))
     assert kept.read_bytes() == whole
     assert [row.topic for row in rows.read(kept, Asked)] == [topic.id for topic in rows.read(source, Topic)]
 
@@ -222,12 +221,18 @@ def test_a_reply_without_an_end_is_not_read(topics: Path, tmp_path: Path) -> Non
 
 
 def test_a_folder_without_topics_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no topics\.parquet"):
+    with pytest.raises(UserError, match=r"holds no folder with a topics\.parquet"):
         run(tmp_path, tmp_path / "out")
 
 
-def test_posts_are_numbered() -> None:
-    assert joined(("a", "b\nc")) == "Post 1:\na\n\nPost 2:\nb\nc"
+def test_forums_are_read_in_the_order_of_their_names_and_share_no_topic(tmp_path: Path) -> None:
+    for forum, name in (("b", "two"), ("a", "one"), ("c", "two")):
+        topic = Topic(id=name, posts=("Hello.",), source=forum, licence="CC0-1.0")
+        rows.write(tmp_path / f"raw/{forum}/topics.parquet", [topic], Topic)
+    with pytest.raises(UserError, match=r"c.topics\.parquet: the topic 'two' is one of .*b.topics\.parquet, too"):
+        list(stage._topics(sorted(tmp_path.glob("raw/*/topics.parquet"))))
+    (tmp_path / "raw/c/topics.parquet").unlink()
+    assert [topic.id for topic in stage._topics(sorted(tmp_path.glob("raw/*/topics.parquet")))] == ["one", "two"]
 
 
 # ---- recorded replies ----------------------------------------------------------------------------------------------------

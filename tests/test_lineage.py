@@ -85,12 +85,12 @@ def test_a_trace_goes_back_to_the_first_rows_prompts_and_code(mirrored: Path) ->
     stages = [step.stage for step in steps]
     assert stages[0] == "quantize@awq"
     assert set(stages) == {
-        "quantize@awq", "train@genselect", "train@cot", "compose@cot", "curate", "fetch@base", "collect@generated", "collect@exam",
+        "quantize@awq", "train@genselect", "train@cot", "compose@cot", "curate", "fetch@base", "generate@generated", "generate@exam",
     }  # fmt: skip
     assert all(stages.index(reader) < stages.index(maker) for reader, maker in [("train@cot", "fetch@base"), ("compose@cot", "curate")])
     text = lineage.show(steps)
-    raw = next(out for out in recorded.read(mirrored)["collect@generated"].outs)
-    assert f"{raw.md5} data/raw/generated" in text
+    raw = next(out for out in recorded.read(mirrored)["generate@generated"].outs)
+    assert f"{raw.md5} data/raw/train/generated" in text
     assert "components/lib/prompts/cot.md" in text
     assert exams.git(mirrored, "rev-parse", "HEAD").strip() in text
 

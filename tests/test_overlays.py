@@ -128,6 +128,14 @@ def test_mappings_merge_but_another_kind_or_a_tag_replaces(tmp_path: Path, overl
     assert found == expected
 
 
+def test_an_entry_can_be_taken_away_and_its_neighbours_keep_their_comments(tmp_path: Path) -> None:
+    less = "exam: {plan: {tir: !remove , cot: 2}}\ntrain:\n  cot: !remove\n"
+    root = project(tmp_path, less=less, twice="over: [less]\ntrain: {cot: !remove }\n")
+    assert used(root, "less") == TINY.replace("  cot: {}\n", "").replace("{tir: 8}", "{cot: 2}")
+    with pytest.raises(UserError, match=r"twice\.yaml: train\.cot: nothing to remove; there are: common"):
+        used(root, "twice")
+
+
 @pytest.mark.parametrize(
     ("overlay", "names", "said"),
     [

@@ -12,17 +12,18 @@ from components.collect.source import Collect
 from components.collect.stage import collect
 from components.core import overlays, rows
 from components.core.errors import UserError
+from components.core.params import PARAMS, read
 from components.core.types import Dropped, Problem, Topic
 from components.curate.canonical import canonical
 from components.curate.stage import Curate, curate
 from components.extract.stage import Extract, extract
 from components.lib.answers import Contest
 from components.lib.engine.config import Engines
+from components.lib.sources import Sources
 from components.validate.stage import Validate, validate
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
-SOURCES = ("generated", "files", "hub", "benchmarks", "exam", "forum")
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
 
 
@@ -56,10 +57,10 @@ def _stages() -> dict[str, dict[str, Any]]:
     contest, data, work = Contest.load(), Path("data"), Path("work")
     work.mkdir()
     raw, extracted, problems = data / "raw", data / "extracted", data / "problems"
-    metrics = {name: collect(Collect.load(key=name), contest, out=raw / name) for name in SOURCES}
-    metrics["extract"] = extract(Extract.load(), Engines.load(), contest, topics=raw / "forum", out=extracted, work=work)
-    inputs = {name: raw / name for name in ("generated", "files", "hub", "benchmarks", "exam")}
-    metrics["curate"] = curate(Curate.load(), Engines.load(), **inputs, extracted=extracted, out=problems, work=work)
+    entries = [Collect.load(key=key) for key in Collect.keys(read(PARAMS), PARAMS)]
+    metrics = {entry.name: collect(entry, contest, out=raw / entry.use / entry.name) for entry in entries}
+    metrics["extract"] = extract(Extract.load(), Engines.load(), contest, topics=raw / "topics", out=extracted, work=work)
+    metrics["curate"] = curate(Curate.load(), Engines.load(), Sources.load(), raw=raw, extracted=extracted, out=problems, work=work)
     asked = problems / "exam.parquet"
     metrics["validate"] = validate(Validate.load(key="problems"), contest, data=problems, exam=asked, out=data / "validation.json")
     return metrics
@@ -108,27 +109,29 @@ def test_no_exam_statement_is_left_to_train_or_practise_on(ran: Ran) -> None:
 
 
 def test_answers_beyond_the_contest_s_range_are_left_out_and_told(ran: Ran) -> None:
-    dropped, kept = ran.dropped("data/raw/files"), ran.problems("data/raw/files/problems")
+    dropped = ran.dropped("data/raw/train/gsm8k")
     assert {row.reason for row in dropped.values()} == {"answer out of range"}
     assert "448000 is outside 0..999" in dropped["gsm8k-16"].detail
-    assert {name.split("-")[0] for name in dropped} == {"gsm8k"}
+    assert not ran.dropped("data/raw/train/aime")
     assert len(dropped) == 63
-    assert sum(problem.source == "gsm8k" for problem in kept.values()) == 600 - 63
-    assert sum(problem.source == "aime" for problem in kept.values()) == 982
+    assert len(ran.problems("data/raw/train/gsm8k/problems")) == 600 - 63
+    assert len(ran.problems("data/raw/train/aime/problems")) == 982
 
 
 def test_every_topic_is_accounted_for(ran: Ran) -> None:
-    topics = {topic.id for topic in rows.read(ran.home / "data/raw/forum/topics.parquet", Topic)}
+    topics = {topic.id for topic in rows.read(ran.home / "data/raw/topics/forum/topics.parquet", Topic)}
     answers = {name: problem.answer for name, problem in ran.problems("data/extracted/problems").items()}
     reasons = {name: row.reason for name, row in ran.dropped("data/extracted").items()}
-    assert {name.rpartition("-")[0] for name in [*answers, *reasons]} == topics == {f"topic-{number}" for number in range(1, 11)}
-    assert answers == {"topic-3-2": 1, "topic-7-1": None, "topic-10-2": None, "topic-10-3": 9, "topic-10-4": None}
-    proofs = dict.fromkeys((f"topic-{number}-1" for number in (1, 3, 4, 5, 6, 8, 9)), "proof")
-    assert reasons == {**proofs, "topic-2-1": "invalid", "topic-10-1": "answer not an integer"}
+    assert {name.rpartition("-")[0] for name in [*answers, *reasons]} == topics == {f"forum-{number}" for number in range(1, 11)}
+    assert answers == {"forum-3-2": 1, "forum-7-1": None, "forum-10-2": None, "forum-10-3": 9, "forum-10-4": None}
+    proofs = dict.fromkeys((f"forum-{number}-1" for number in (1, 3, 4, 5, 6, 8, 9)), "proof")
+    assert reasons == {**proofs, "forum-2-1": "invalid", "forum-10-1": "answer not an integer"}
 
 
 def test_the_replies_reword_what_the_posts_ask(ran: Ran) -> None:
-    posts = {topic.id: " ".join(" ".join(topic.posts).split()) for topic in rows.read(ran.home / "data/raw/forum/topics.parquet", Topic)}
+    posts = {
+        topic.id: " ".join(" ".join(topic.posts).split()) for topic in rows.read(ran.home / "data/raw/topics/forum/topics.parquet", Topic)
+    }
     extracted = {name: problem.statement for name, problem in ran.problems("data/extracted/problems").items()}
     for name, statement in {**extracted, **{name: row.statement for name, row in ran.dropped("data/extracted").items()}}.items():
         words = statement.split()
@@ -142,16 +145,19 @@ def test_nothing_is_lost_between_the_sources_and_the_sets(ran: Ran) -> None:
     read, written = curated["read"], curated["written"]
     assert read == {
         "generated": ran.metrics["generated"]["problems"],
-        "files": ran.metrics["files"]["problems"],
+        "gsm8k": 600 - 63,
+        "aime": 982,
         "extracted": ran.metrics["extract"]["problems"],
-        "exam": 40,
+        "aimo2": 10,
+        "aime25": 30,
     }
     assert sum(read.values()) == sum(written[side] for side in ("train", "practice", "exam", "dropped"))
     assert ran.metrics["validate"]["warnings"] == 0
 
 
 def test_another_file_under_a_known_name_stops_collect(ran: Ran) -> None:
-    exam = Collect.load(key="exam").model_dump()
-    exam["files"][0] |= {"sha256": exam["files"][1]["sha256"]}
-    with pytest.raises(UserError, match=r"aimo2_reference\.csv: its SHA-256 is da9df02c.*, but the entry aimo2 names 12d45bc6"):
-        collect(Collect.check({"collect": {"exam": exam}}, Path("params.yaml"), "exam"), Contest.load(), out=Path("data/raw/other"))
+    whole = read(PARAMS)
+    files = whole["sources"]["files"]
+    files["aimo2"]["sha256"] = files["aime25"]["sha256"]
+    with pytest.raises(UserError, match=r"aimo2_reference\.csv: its SHA-256 is da9df02c.*, but .*sources\.files\.aimo2 names 12d45bc6"):
+        collect(Collect.check(whole, PARAMS, "files.aimo2"), Contest.load(), out=Path("data/raw/other"))

@@ -69,8 +69,8 @@ def test_the_page_tells_what_the_stages_measured(page: str) -> None:
 
 def test_the_funnel_goes_the_way_of_the_data() -> None:
     steps = {step.stage: step for step in funnel(dict(sorted(MEASURED.items())))}
-    assert list(steps) == ["collect@exam", "collect@forum", "extract", "curate", "compose@cot"]
-    assert steps["collect@exam"][1:] == ({"drawn": 17}, {"other class": 10, "repeats": 3}, {"problems": 4})
+    assert list(steps) == ["generate@exam", "collect@forum", "extract", "curate", "compose@cot"]
+    assert steps["generate@exam"][1:] == ({"drawn": 17}, {"other class": 10, "repeats": 3}, {"problems": 4})
     assert steps["collect@forum"][1:] == ({"rows": 6}, {"topic empty": 1}, {"topics": 5})
     assert steps["extract"][1:] == ({"topics": 5}, {"proof": 2}, {"problems": 3})
     assert steps["curate"].dropped == {"duplicate": 22, "contaminated": 1}
@@ -108,5 +108,5 @@ def test_what_does_not_fit_the_exam_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"exam.other.candidates\.parquet: no such file"):
         reported(tmp_path, examined=["other"])
     rows.write(tmp_path / "problems/exam.parquet", [], Problem)
-    with pytest.raises(UserError, match=r"exam\.parquet: holds no problem; see collect\.exam"):
+    with pytest.raises(UserError, match=r"exam\.parquet: holds no problem; see `use: exam`"):
         reported(tmp_path, **alone)

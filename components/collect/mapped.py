@@ -1,8 +1,8 @@
 r"""One record of a foreign table to one problem, by the field map of its entry in params.yaml.
 
-Shared by every source whose rows are tables of others (files, hub). A row whose statement or answer cannot be used is dropped with its
-reason or stops the stage, as the entry's `on_bad_answer` says: an exam that lost questions unnoticed is another exam. Does not know
-where the records came from.
+Shared by every source whose rows are tables of others (tables in files, sets of a hub). A row whose statement or answer cannot be used is
+dropped with its reason or stops the stage, as the entry's `on_bad_answer` says: an exam that lost questions unnoticed is another exam. Does
+not know where the records came from.
 """
 
 import re
@@ -10,23 +10,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from components.collect.source import shown, unusable
+from components.collect.source import Collect, shown, unusable
 from components.collect.tables import field
 from components.core.errors import UserError
-from components.core.params import Settings
 from components.core.types import Dropped, Problem
 from components.lib.answers import Contest, boxed, gold
 
 BOXED = "boxed"
 
 
-class Table(Settings):
+class Table(Collect):
     """How one table's fields become a problem's. A field inside another is named with a dot: `conversations.0.value`."""
 
-    name: Annotated[str, Field(min_length=1)]
-    """The source, and the first part of every id."""
-    licence: str
-    """Every row carries it; collect.common.licences must hold it."""
+    use: Literal["train", "exam", "benchmark"]
     id: str | None
     """The field that holds the id; null: the row's number."""
     statement: str
@@ -64,7 +60,7 @@ def row(table: Table, number: int, record: dict[str, Any], where: str, contest: 
         return Problem(id=name, statement=statement, answer=answer, source=table.name, licence=table.licence, group=group)
     if table.on_bad_answer == "error":
         found = f"{bad}: {detail}" if detail else bad
-        raise UserError(f"{where} ({name}): {found}; mend the row, or set on_bad_answer: drop for {table.name}")
+        raise UserError(f"{where} ({name}): {found}; mend the row, or set {table.where}.on_bad_answer: drop")
     return Dropped(id=name, statement=shown(statement), reason=bad, detail=detail)
 
 

@@ -1,4 +1,4 @@
-"""What a source is: a kind of entry in `collect:`, found by its name as the file sources/<kind>.py, where its class `Source` stands.
+"""What a source is: an entry of `sources:`, read by the class `Source` of sources/<group>.py, or of sources/files/<kind>.py for files.
 
 Also the rules that hold for every source: which texts are usable, and how one stream of kept and dropped rows becomes two files.
 """
@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from pydantic import PrivateAttr
+
 from components.core import params as parameters
 from components.core import rows
 from components.core.errors import UserError
@@ -17,49 +19,80 @@ from components.core.params import Config
 from components.core.runner import Metrics
 from components.core.types import Dropped, Row
 from components.lib.answers import Contest
+from components.lib.sources import Sources, Use
 
 R = TypeVar("R", bound=Row)
 MAX_STATEMENT_CHARS = 20_000
+SOURCES = "components.collect.sources"
 
 
-class Collect(Config, section="collect", keyed=True):
-    """An entry of `collect:`; `kind` says which file's fields the others are."""
+class Collect(Config, section="sources", keyed=True, common="collect"):
+    """An entry of `sources:`, by its group and name (`files.gsm8k`); what it is says its group, among files its `kind`."""
 
-    kind: str
+    use: Use
+    licence: str
+    """Every row carries it; collect.licences must hold it."""
     licences: list[str]
-    """Which licences a row may carry (collect.common)."""
+    """Which licences a row may carry (collect.licences)."""
+    _key: str = PrivateAttr("")
+
+    @property
+    def name(self) -> str:
+        """The entry's own: the source of its rows, and the first part of their ids."""
+        return self._key.partition(".")[2]
+
+    @property
+    def where(self) -> str:
+        """The entry as an error names it."""
+        return f"params.yaml: {self.section}.{self._key}"
+
+    @classmethod
+    def keys(cls, params: Mapping[str, Any], path: Path) -> list[str]:
+        return [f"{group}.{name}" for group in Sources.model_fields for name in parameters.at(params, f"{cls.section}.{group}", path)]
 
     @classmethod
     def check(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> Self:
-        """The entry as the Source of its kind; a Source checks itself as any section does."""
+        """The entry as the Source of its group or kind; a Source checks itself as any section does."""
         if cls is not Collect:
             return super().check(params, path, key)
-        section = parameters.entry(params, cls.section, f"{path}: ")
-        kind, known = parameters.entry(section, key or "", f"{path}: {cls.section}.").get("kind"), kinds()
-        if kind not in known:
-            near = parameters.nearest(str(kind), known)
-            raise UserError(f"{path}: collect.{key}.kind: no kind of source {kind!r}{near}; there are: {', '.join(known)}")
-        source = importlib.import_module(f"components.collect.sources.{kind}").Source
-        return source.check(params, path, key)
+        Sources.check(params, path)
+        group, _, name = str(key).partition(".")
+        if group not in Sources.model_fields or not name:
+            groups = ", ".join(f"{group}.NAME" for group in Sources.model_fields)
+            raise UserError(f"{path}: {cls.section}: {key!r} names no entry; write one of {groups}")
+        fields = parameters.at(params, f"{cls.section}.{key}", path)
+        place = f"{SOURCES}.{group}"
+        if group == "files":
+            place += f".{_kind(fields.get('kind'), f'{path}: {cls.section}.{key}')}"
+        found = importlib.import_module(place).Source.check(params, path, key)
+        found._key = key
+        return found
 
     def write(self, contest: Contest, out: Path) -> Metrics:
         """Writes this source's rows into the folder `out`."""
         raise NotImplementedError
 
-    def allow(self, licence: str, what: str) -> None:
+    def allow(self) -> None:
         """Raises UserError for a licence that is not on the list: checked before a row is read."""
-        if licence not in self.licences:
+        if self.licence not in self.licences:
             raise UserError(
-                f"params.yaml: collect: {what}: the licence {licence!r} is not among collect.common.licences ({', '.join(self.licences)}); "
+                f"{self.where}: the licence {self.licence!r} is not among collect.licences ({', '.join(self.licences)}); "
                 "add it there if its rows may be used, or take the entry out"
             )
 
 
 def kinds() -> list[str]:
-    """The names of the files in sources/."""
-    from components.collect import sources
+    """What a file may hold: the names of the files in sources/files/."""
+    from components.collect.sources import files
 
-    return sorted(module.name for module in pkgutil.iter_modules(sources.__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(files.__path__))
+
+
+def _kind(kind: object, where: str) -> str:
+    known = kinds()
+    if kind not in known:
+        raise UserError(f"{where}.kind: no kind of file {kind!r}{parameters.nearest(str(kind), known)}; there are: {', '.join(known)}")
+    return str(kind)
 
 
 def unusable(text: object) -> str | None:

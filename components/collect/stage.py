@@ -1,4 +1,4 @@
-"""The stage: one entry of `collect:`, written to one folder. What a kind of source does stands in sources/<kind>.py."""
+"""The stage: one entry of `sources:`, written to one folder. What a kind of source does stands in sources/."""
 
 from components.collect.source import Collect
 from components.core.runner import Metrics, Out

@@ -46,9 +46,7 @@ class Models(Config, section="models"):
     @property
     def origins(self) -> dict[str, Origin]:
         """Of every model, by name."""
-        return {
-            name: Origin(f"{group}@{name}", entry.get("start")) for group, entries in self._groups() for name, entry in entries.items()
-        }
+        return {name: Origin(f"{group}@{name}", entry.get("start")) for group, entries in self._groups() for name, entry in entries.items()}
 
     def known(self, name: str, where: str) -> None:
         """Raises UserError where there is no such model; `where` names the file and the key."""

@@ -2,8 +2,8 @@
 
 A profile named `tiny` is the whole file; every other overlay is laid over it in the order given, each after those that it names itself
 in `over: [...]`. What stands under `with: {gpu: ...}` is laid only where the profile `gpu` is among them: a recipe's numbers for large
-models. `about: {...}` is a recipe's word on its original. Nothing is looked through at run time: what `aimo use` wrote is what DVC
-sees, git shows and dvc.lock records.
+models. `NAME: !remove` takes an entry away. `about: {...}` is a recipe's word on its original. Nothing is looked through at run time: what
+`aimo use` wrote is what DVC sees, git shows and dvc.lock records.
 Reads the folders of overlays and `components/*/stage.py`; writes params.yaml. Does not know what the numbers mean.
 """
 
@@ -146,24 +146,34 @@ def _lay(under: Any, over: Mapping[str, Any], path: Path) -> None:
     for name in sections:
         if name not in under:
             raise UserError(f"{path}: unknown section '{name}'{nearest(name, under)}; there are: {', '.join(under)}")
-    _merge(under, sections)
+    _merge(under, sections, f"{path}: ")
 
 
-def _merge(under: Any, over: Mapping[str, Any]) -> None:
-    """Mappings merge, all else replaces. A mapping tagged !replace, or of another `kind`, replaces the whole mapping.
+def _merge(under: Any, over: Mapping[str, Any], where: str) -> None:
+    """Mappings merge, all else replaces. A mapping tagged !replace, or of another `kind`, replaces the whole mapping; `NAME: !remove`, with
+    nothing behind it, takes away what stands under the name, and it must be there.
 
     Where a mapping holds one block per kind (`fetch: {kind: hub, hub: …, scratch: …}`), another kind only selects.
     """
     for name, value in over.items():
         old = under.get(name)
-        if isinstance(value, Mapping) and isinstance(old, Mapping) and not _replaces(old, value):
-            _merge(old, value)
+        if _tag(value) == "!remove":
+            if name not in under:
+                raise UserError(f"{where}{name}: nothing to remove{nearest(name, under)}; there are: {', '.join(map(str, under))}")
+            del under[name]
+        elif isinstance(value, Mapping) and isinstance(old, Mapping) and not _replaces(old, value):
+            _merge(old, value, f"{where}{name}.")
         else:
             under[name] = _untagged(value)
 
 
 def _replaces(old: Mapping[str, Any], new: Any) -> bool:
-    return not old or new.tag.value == "!replace" or ("kind" in new and new["kind"] != old.get("kind") and new["kind"] not in old)
+    return not old or _tag(new) == "!replace" or ("kind" in new and new["kind"] != old.get("kind") and new["kind"] not in old)
+
+
+def _tag(value: Any) -> str | None:
+    tag = getattr(value, "tag", None)
+    return None if tag is None else tag.value
 
 
 def _untagged(value: Any) -> Any:

@@ -38,7 +38,8 @@ class Config(Settings):
 
     def __init_subclass__(cls, section: str = "", keyed: bool = False, common: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.section, cls.keyed, cls.common = section, keyed, common or f"{section}.common"
+        if section:  # a class that names none has that of the class above it
+            cls.section, cls.keyed, cls.common = section, keyed, common or f"{section}.common"
 
     @classmethod
     def keys(cls, params: Mapping[str, Any], path: Path) -> list[str]:

@@ -32,7 +32,7 @@ class Pool:
 
     def __init__(self, folder: Path) -> None:
         self.ids: list[str] = []
-        self.sources = array("B")
+        self.sources = array("H")
         """Of each row, the number of the input that it came in by."""
         self._answers, self._numbers, self._begins = array("q"), array("Q"), array("Q", [0])
         self._forms_high, self._forms_low = array("Q"), array("Q")

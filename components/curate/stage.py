@@ -1,13 +1,15 @@
 """The stage: every source's rows become one pool, what must go goes with a reason, and what is left is split by group.
 
-Inputs are read more than once. The first reading compares each row with the benchmarks and keeps a few numbers of it (pool.py), on which
-all further comparing is done; later ones write the sets, in the order of the inputs, so that statements are never held all at once.
+`sources:` in params.yaml says which sources there are, in which order, and what each is for. They are read more than once. The first
+reading compares each row with the benchmarks and keeps a few numbers of it (pool.py), on which all further comparing is done; later ones
+write the sets, in the order of the inputs, so that statements are never held all at once.
 Does not know where the problems came from.
 """
 
 import asyncio
+import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,8 +29,9 @@ from components.curate.marks import Fate, Mark
 from components.curate.near import Rule, exact, near
 from components.curate.pool import NO_ANSWER, Pool
 from components.lib.engine.config import Engines, open_engine
+from components.lib.sources import EXTRACTED, Sources, Use
 
-EXAM = "exam"
+log = logging.getLogger(__name__)
 PROBLEMS = "problems.parquet"
 SIDES = {1: "train", 2: "practice", 3: "exam"}
 """The sets by number; 0 is what is left out."""
@@ -70,28 +73,31 @@ class Curate(Config, section="curate"):
         return Rule(jaccard, self.sentence_jaccard, self.num_perm, self.bands, self.seed)
 
 
-def curate(
-    config: Curate, engines: Engines, *, generated: In, files: In, hub: In, extracted: In, benchmarks: In, exam: In, out: Out, work: Work
-) -> Metrics:
+class Input(NamedTuple):
+    """A file of problems that come in."""
+
+    path: Path
+    exam: bool
+
+
+def curate(config: Curate, engines: Engines, sources: Sources, *, raw: In, extracted: In, out: Out, work: Work) -> Metrics:
     """Merges all sources, drops what repeats, contradicts or gives a benchmark away, and splits the rest."""
-    folders = {"generated": generated, "files": files, "hub": hub, "extracted": extracted, EXAM: exam}
-    inputs = {name: folder / PROBLEMS for name, folder in folders.items()}
-    asked = {"exam": inputs[EXAM], "benchmarks": benchmarks / PROBLEMS}
-    known = _known(config, asked)
-    index = Index(_marks(asked.values()), config.rule(config.contaminated_jaccard), Quote(config.quote_words, config.quoted_share))
+    inputs, benchmarks = _inputs(sources, raw, extracted), _raw(sources, raw, "benchmark")
+    asked = [*(given.path for given in inputs.values() if given.exam), *benchmarks.values()]
+    known = _known(config, inputs, benchmarks)
+    index = Index(_marks(asked), config.rule(config.contaminated_jaccard), Quote(config.quote_words, config.quoted_share))
     with Pool(out) as pool:
         read = _read(config, inputs, index, pool)
         funnel = _repeats(config, pool, read)
-        verdicts = _verdicts(config, engines, inputs, asked, read, funnel, work / "verdicts.jsonl")
+        paths = [given.path for given in inputs.values()]
+        verdicts = _verdicts(config, engines, paths, asked, read, funnel, work / "verdicts.jsonl")
         resembling = _leaks(config, read, funnel)
     side = _sides(funnel, read)
-    written = {
-        name: rows.write(out / f"{name}.parquet", _chosen(inputs.values(), side == number, read), Problem) for number, name in SIDES.items()
-    }
-    written["dropped"] = rows.write(out / "dropped.parquet", _left(inputs.values(), funnel.fates), Dropped)
-    written["suspects"] = rows.write(out / "suspects.parquet", _left(inputs.values(), resembling), Dropped)
+    written = {name: rows.write(out / f"{name}.parquet", _chosen(paths, side == number, read), Problem) for number, name in SIDES.items()}
+    written["dropped"] = rows.write(out / "dropped.parquet", _left(paths, funnel.fates), Dropped)
+    written["suspects"] = rows.write(out / "suspects.parquet", _left(paths, resembling), Dropped)
     rows.write(out / "verdicts.parquet", verdicts, Verdict)
-    rows.write(out / "benchmarks.parquet", _each(asked.values()), Problem)
+    rows.write(out / "benchmarks.parquet", _each(asked), Problem)
     said = {"asked": len(verdicts), "same": sum(verdict.same for verdict in verdicts)}
     return {**funnel.metrics(list(inputs)), "written": written, "benchmarks": known, "confirm": said, "tolerated": _tolerated(read, side)}
 
@@ -107,33 +113,49 @@ class Read(NamedTuple):
     """Of the rows that share anything with a benchmark."""
 
 
-def _known(config: Curate, asked: Mapping[str, Path]) -> dict[str, int]:
-    """Problems by benchmark. Raises UserError where a tolerated one is not there, or is the exam's."""
-    counts = {name: Counter(problem.source for problem in rows.read(path, Problem)) for name, path in asked.items()}
+def _inputs(sources: Sources, raw: Path, extracted: Path) -> dict[str, Input]:
+    """What comes in, by name: what may be trained on first, the exam last. Folders that no entry names are told of, and not read."""
+    named = {raw / use / name for use in ("train", "exam", "benchmark", "topics") for name in sources.named(use)}
+    for folder in sorted(set(raw.glob("*/*")) - named):
+        log.info("%s: not read, no entry of `sources` in params.yaml is laid there; remove it", folder)
+    trained = {**_raw(sources, raw, "train"), EXTRACTED: extracted / PROBLEMS}
+    asked = _raw(sources, raw, "exam")
+    if not asked:
+        raise UserError("params.yaml: sources: no entry with `use: exam`; name the problems that models are asked")
+    return {name: Input(path, path in asked.values()) for name, path in {**trained, **asked}.items()}
+
+
+def _raw(sources: Sources, raw: Path, use: Use) -> dict[str, Path]:
+    return {name: raw / use / name / PROBLEMS for name in sources.named(use)}
+
+
+def _known(config: Curate, inputs: Mapping[str, Input], benchmarks: Mapping[str, Path]) -> dict[str, int]:
+    """Problems by benchmark, the exam's among them. Raises UserError where a tolerated one is not there, or is the exam's."""
+    exam = {name: given.path for name, given in inputs.items() if given.exam}
     for name in config.tolerated:
-        if name in counts["exam"]:
+        if name in exam:
             raise UserError(f"params.yaml: curate.tolerated: '{name}' is the exam's; its problems may not be trained on")
-        if name not in counts["benchmarks"]:
+        if name not in benchmarks:
             raise UserError(
-                f"params.yaml: curate.tolerated: no benchmark '{name}'{nearest(name, counts['benchmarks'])}; "
-                f"there are: {', '.join(sorted(counts['benchmarks']))} (see collect.benchmarks)"
+                f"params.yaml: curate.tolerated: no benchmark '{name}'{nearest(name, list(benchmarks))}; "
+                f"there are: {', '.join(sorted(benchmarks))} (entries of `sources` with `use: benchmark`)"
             )
-    return dict(sorted((counts["exam"] + counts["benchmarks"]).items()))
+    return dict(sorted((name, sum(1 for _ in rows.read(path, Problem))) for name, path in {**exam, **benchmarks}.items()))
 
 
-def _read(config: Curate, inputs: Mapping[str, Path], index: Index, pool: Pool) -> Read:
+def _read(config: Curate, inputs: Mapping[str, Input], index: Index, pool: Pool) -> Read:
     """Fills the pool from all inputs. Raises UserError where two rows have one id."""
     practice, looks, num_pool = bytearray(), dict[int, Look](), 0
-    for source, (name, path) in enumerate(inputs.items()):
-        compare = Compare(None if name == EXAM else index, config.practice_share, config.seed)
-        num_pool = len(pool) if name == EXAM else num_pool
-        for found in shards.mapped(compare, path, Problem, None if name == EXAM else config.cluster):
+    for source, given in enumerate(inputs.values()):
+        compare = Compare(None if given.exam else index, config.practice_share, config.seed)
+        for found in shards.mapped(compare, given.path, Problem, None if given.exam else config.cluster):
             if found.look != NOTHING:
                 looks[len(pool)] = found.look
             practice.append(found.practice)
             pool.add(source, found.id, found.answer, found.form)
+        num_pool = num_pool if given.exam else len(pool)
     if clash := pool.repeated():
-        first, second = (list(inputs.values())[pool.sources[row]] for row in clash)
+        first, second = (list(inputs.values())[pool.sources[row]].path for row in clash)
         number = clash[1] - pool.sources.index(pool.sources[clash[1]]) + 1
         raise UserError(
             f"{second}, row {number}: id '{pool.ids[clash[1]]}' is taken by a row of {first}; give each source's ids a prefix of their own"
@@ -156,15 +178,15 @@ def _repeats(config: Curate, pool: Pool, read: Read) -> Funnel:
 
 
 def _verdicts(
-    config: Curate, engines: Engines, inputs: Mapping[str, Path], asked: Mapping[str, Path], read: Read, funnel: Funnel, kept: Path
+    config: Curate, engines: Engines, inputs: Sequence[Path], asked: Sequence[Path], read: Read, funnel: Funnel, kept: Path
 ) -> list[Verdict]:
     """Asks a model about rows that may be a benchmark's problem, where the params name one; those that it confirms are hits from now on."""
     if config.confirm.engine is None:
         return []
     gone = {row for row, _ in _contaminated(read.looks, frozenset(config.tolerated), funnel.alive)}
-    left = ((row, one) for row, one in enumerate(_each(inputs.values())) if row < read.num_pool and funnel.alive[row] and row not in gone)
+    left = ((row, one) for row, one in enumerate(_each(inputs)) if row < read.num_pool and funnel.alive[row] and row not in gone)
     engine = open_engine(config.confirm.engine, engines, Path(config.confirm.model))
-    asyncio.run(ask_all(config.confirm, config.seed, engine, pairs(config.confirm, left, read.looks, list(_each(asked.values()))), kept))
+    asyncio.run(ask_all(config.confirm, config.seed, engine, pairs(config.confirm, left, read.looks, list(_each(asked))), kept))
     verdicts = list(rows.read(kept, Verdict))
     for verdict in verdicts:
         if verdict.same:

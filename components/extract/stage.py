@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -35,22 +35,38 @@ class Extract(Config, section="extract"):
 
 
 def extract(config: Extract, engines: Engines, contest: Contest, *, topics: In, out: Out, work: Work) -> Metrics:
-    """Reads forum topics through a language model into problems with final answers; nothing is lost without a reason."""
-    source = topics / "topics.parquet"
-    if not source.is_file():
-        raise UserError(f"--topics {topics}: holds no topics.parquet; a forum is collected by `kind: forum`")
+    """Reads forum topics through a language model into problems with final answers; nothing is lost without a reason.
+
+    `topics` holds a folder per forum; they are read in the order of their names.
+    """
+    forums = sorted(topics.glob("*/topics.parquet"))
+    if not forums:
+        raise UserError(f"--topics {topics}: holds no folder with a topics.parquet; a forum is a source of `kind: forum`")
     kept = work / "asked.jsonl"
-    name = asyncio.run(read_all(config, open_engine(config.engine, engines, Path(config.model)), contest, source, kept))
+    name = asyncio.run(read_all(config, open_engine(config.engine, engines, Path(config.model)), contest, forums, kept))
     return {"engine": name, **_seal(kept, out)}
 
 
-async def read_all(config: Extract, engine: Engine, contest: Contest, source: Path, kept: Path) -> str:
+async def read_all(config: Extract, engine: Engine, contest: Contest, forums: Sequence[Path], kept: Path) -> str:
     """Appends one line per topic to `kept`, in the order of the topics, from where it stands; returns the engine's name."""
     sampling = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=config.max_tokens, stop=())
     reader = Reader(engine, sampling, config.seed, contest, config.convert_proofs)
     async with engine:
-        await resumed(engine, rows.read(source, Topic), lambda topic: read(topic, reader), Asked, kept, config.at_once)
+        await resumed(engine, _topics(forums), lambda topic: read(topic, reader), Asked, kept, config.at_once)
     return engine.name
+
+
+def _topics(forums: Sequence[Path]) -> Iterator[Topic]:
+    """The topics of all forums. Raises UserError where two have one id: their problems' ids begin with it."""
+    seen: dict[str, Path] = {}
+    for path in forums:
+        for topic in rows.read(path, Topic):
+            if topic.id in seen:
+                raise UserError(
+                    f"{path}: the topic '{topic.id}' is one of {seen[topic.id]}, too; give each forum's ids a prefix of their own"
+                )
+            seen[topic.id] = path
+            yield topic
 
 
 def _seal(kept: Path, out: Path) -> Metrics:

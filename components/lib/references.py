@@ -49,7 +49,9 @@ def of(model: Path) -> Reference | None:
     try:
         return Reference.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
-        raise UserError(f"{path}: not a reference to a model ({error.errors()[0]['msg']}); `dvc repro import@{model.name}` writes it") from None
+        raise UserError(
+            f"{path}: not a reference to a model ({error.errors()[0]['msg']}); `dvc repro import@{model.name}` writes it"
+        ) from None
 
 
 def resolve(model: Path) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-ORDER = ("collect", "extract", "curate", "compose")
+ORDER = ("generate", "collect", "download", "extract", "curate", "compose")
 NO_SETS = ("dropped", "suspects")
 """Files that curate writes beside its problem sets."""
 

@@ -2,8 +2,9 @@
 
 import csv
 import json
+from collections.abc import Container
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
@@ -13,9 +14,13 @@ from components.core.models import Exam, Models
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out
 from components.core.types import Problem
+from components.lib.sources import Sources, Use
 from components.report import measures, sitting
 from components.report.measures import Exams, Precision
 from components.report.page import html
+
+FROM_PARAMS = ("fetch", "import", "generate", "collect", "download", "train", "quantize", "exam", "judge", "verify", "vote")
+"""Stages whose keys are entries of params.yaml."""
 
 
 class Report(Config, section="report"):
@@ -31,36 +36,36 @@ class Report(Config, section="report"):
 
 
 def report(
-    config: Report, models: Models, sitters: Exam, *, runs: In, problems: In, validation: In, measured: In, losses: In, page: Out, plots: Out
-) -> Metrics:
+    config: Report, sources: Sources, models: Models, exam: Exam,
+    *, runs: In, problems: In, validation: In, measured: In, losses: In, page: Out, plots: Out,
+) -> Metrics:  # fmt: skip
     """Tables, plot data and one page from what the other stages stored."""
-    exam = list(rows.read(problems / "exam.parquet", Problem))
-    if not exam:
-        raise UserError(f"{problems / 'exam.parquet'}: holds no problem; see collect.exam")
-    exams: Exams = {name: sitting.read(runs / name, exam) for name in sitters.examinees}
+    asked = list(rows.read(problems / "exam.parquet", Problem))
+    if not asked:
+        raise UserError(f"{problems / 'exam.parquet'}: holds no problem; see `use: exam` under sources")
+    exams: Exams = {name: sitting.read(runs / name, asked) for name in exam.examinees}
     precision = Precision(config.confidence, config.resamples, config.seed)
     results = {
         "models": {name: measures.of_model(sat, config.ks, precision) for name, sat in exams.items()},
         "compared": {
             f"{b} - {a}": measures.compared(exams[a], exams[b], precision)
-            for a, b in sitters.compared(models)
+            for a, b in exam.compared(models)
             if "majority" in exams[a][0].votes and "majority" in exams[b][0].votes
         },
         "selections": {name: measures.selections(sat, precision) for name, sat in exams.items()},
     }
-    stages = {name: told for name, told in _small_files(measured).items() if _is_there(name, models, sitters)}
+    known = [*(name for use in get_args(Use) for name in sources.named(use)), *models.origins, *exam.examinees]
+    stages = {name: told for name, told in _small_files(measured).items() if _is_there(name, known)}
     shown = html(results, exams, config.problems_shown, stages, _small_files(validation), losses)
     page.write_text(shown, encoding="utf-8")
     _plots(plots, results)
     return results
 
 
-def _is_there(stage: str, models: Models, sitters: Exam) -> bool:
-    """Whether the stage that measured this is of today's models and examinees: files of those that were taken away may still lie there."""
+def _is_there(stage: str, known: Container[str]) -> bool:
+    """Whether the stage that measured this belongs to a source, model or examinee of today: files of what was taken away may still lie there."""
     family, _, key = stage.partition("@")
-    if family in ("fetch", "import", "train", "quantize"):
-        return key in models.origins
-    return family not in ("exam", "judge", "verify", "vote") or key in sitters.examinees
+    return key in known if family in FROM_PARAMS else True
 
 
 def _small_files(folder: Path) -> dict[str, Any]:

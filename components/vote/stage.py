@@ -46,10 +46,12 @@ def _golds(problems: Path) -> dict[str, int]:
     golds = {}
     for problem in rows.read(problems, Problem):
         if problem.answer is None:
-            raise UserError(f"{problems}: problem '{problem.id}' has no answer; an exam set needs one for each problem (see collect.exam)")
+            raise UserError(
+                f"{problems}: problem '{problem.id}' has no answer; an exam set needs one for each problem (see `use: exam` under sources)"
+            )
         golds[problem.id] = problem.answer
     if not golds:
-        raise UserError(f"{problems}: holds no problem; see collect.exam")
+        raise UserError(f"{problems}: holds no problem; see `use: exam` under sources")
     return golds
 
 

@@ -1,1 +1,1 @@
-"""One file is one kind of source; its class `Source` holds the fields of its entry in params.yaml and writes its rows."""
+"""One file is one group of `sources:`, one folder a group of kinds; a class `Source` holds the fields of an entry and writes its rows."""

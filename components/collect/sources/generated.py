@@ -20,18 +20,17 @@ PATIENCE = 100_000
 """Draws in a row without a new group after which there are no more."""
 
 
-class Source(Collect, section="collect", keyed=True):
+class Source(Collect):
     """`num_problems` problems, one of each group: another wording of the same numbers is not another problem."""
 
-    kind: Literal["generated"]
-    licence: str
+    use: Literal["train", "exam", "benchmark"]
     seed: int
     num_problems: Annotated[int, Field(ge=1)]
     classes: Annotated[list[Annotated[int, Field(ge=0, le=7)]], Field(min_length=1)]
     """Which of the eight split classes of groups are kept."""
 
     def write(self, contest: Contest, out: Path) -> Metrics:
-        self.allow(self.licence, "the generator")
+        self.allow()
         passed = Counter[str]({"other_class": 0, "repeats": 0})
         return {**seal(out, "problems", Problem, self._problems(contest, passed)), **passed}
 
@@ -51,7 +50,7 @@ class Source(Collect, section="collect", keyed=True):
                     id=f"generated-{draw_seed}",
                     statement=drawn.statement,
                     answer=gold(drawn.answer, contest),
-                    source="generated",
+                    source=self.name,
                     licence=self.licence,
                     group=drawn.group,
                     difficulty=float(drawn.size),
@@ -61,6 +60,6 @@ class Source(Collect, section="collect", keyed=True):
             if draw_seed - last_new >= PATIENCE:
                 break
         raise UserError(
-            f"params.yaml: collect: the generator has no more than about {len(seen)} different groups in the classes "
+            f"{self.where}: the generator has no more than about {len(seen)} different groups in the classes "
             f"{self.classes} ({self.num_problems} wanted); lower num_problems or add classes"
         )

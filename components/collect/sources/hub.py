@@ -10,10 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from components.collect.mapped import Ids, Table, row
-from components.collect.source import Collect, seal
+from components.collect.source import seal
 from components.collect.tables import Record, field
 from components.core.errors import UserError
 from components.core.runner import Metrics
@@ -23,7 +23,7 @@ from components.lib.answers import Contest
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class HubSet(Table):
+class Source(Table):
     """One split of one set at one commit, and its field map."""
 
     repo: str
@@ -36,47 +36,36 @@ class HubSet(Table):
     one_per_statement: bool
     """Whether a row that repeats an earlier statement to the letter is passed over (sets with one row per solution)."""
 
-
-class Source(Collect, section="collect", keyed=True):
-    """Any number of sets; none gives no rows."""
-
-    kind: Literal["hub"]
-    sets: list[HubSet]
-
     def write(self, contest: Contest, out: Path) -> Metrics:
-        for entry in self.sets:
-            self.allow(entry.licence, f"the set {entry.name}")
-            _pinned(entry)
+        self.allow()
+        self._pinned()
         counts = Counter[str](repeats=0)
         return {**seal(out, "problems", Problem, self._rows(contest, counts)), **counts}
 
     def _rows(self, contest: Contest, counts: Counter[str]) -> Iterator[Problem | Dropped]:
-        ids = Ids()
-        for entry in self.sets:
-            said: set[bytes] = set()
-            for number, record in _records(entry):
-                if entry.limit is not None and number > entry.limit:
-                    break
-                where = f"{entry.repo} ({entry.split}), row {number}"
-                digest = hashlib.blake2b(str(field(record, entry.statement, where)).encode("utf-8", "replace"), digest_size=8).digest()
-                if entry.one_per_statement and digest in said:
-                    counts["repeats"] += 1
-                    continue
-                said.add(digest)
-                found = row(entry, number, record, where, contest)
-                ids.add(found.id, where)
-                yield found
+        ids, said = Ids(), set[bytes]()
+        for number, record in _records(self):
+            if self.limit is not None and number > self.limit:
+                break
+            where = f"{self.repo} ({self.split}), row {number}"
+            digest = hashlib.blake2b(str(field(record, self.statement, where)).encode("utf-8", "replace"), digest_size=8).digest()
+            if self.one_per_statement and digest in said:
+                counts["repeats"] += 1
+                continue
+            said.add(digest)
+            found = row(self, number, record, where, contest)
+            ids.add(found.id, where)
+            yield found
+
+    def _pinned(self) -> None:
+        if not Path(self.repo).is_dir() and not COMMIT.fullmatch(self.revision or ""):
+            raise UserError(
+                f"{self.where}: revision {self.revision!r} does not pin {self.repo}; write the commit of its page on the hub "
+                f"(40 hex digits; `git ls-remote https://huggingface.co/datasets/{self.repo} HEAD` says it)"
+            )
 
 
-def _pinned(entry: HubSet) -> None:
-    if not Path(entry.repo).is_dir() and not COMMIT.fullmatch(entry.revision or ""):
-        raise UserError(
-            f"params.yaml: collect: the set {entry.name}: revision {entry.revision!r} does not pin {entry.repo}; write the commit of its "
-            f"page on the hub (40 hex digits; `git ls-remote https://huggingface.co/datasets/{entry.repo} HEAD` says it)"
-        )
-
-
-def _records(entry: HubSet) -> Iterator[Record]:
+def _records(entry: Source) -> Iterator[Record]:
     """The rows of a set, in its order. Raises UserError naming the set and what to do."""
     number = 0
     try:
@@ -94,11 +83,11 @@ def _records(entry: HubSet) -> Iterator[Record]:
         raise UserError(f"{entry.repo} ({entry.split}): holds no rows; remove its entry from params.yaml or fill it")
 
 
-def _stream(entry: HubSet) -> Iterator[dict[str, Any]]:
+def _stream(entry: Source) -> Iterator[dict[str, Any]]:
     from datasets import load_dataset
 
     revision = None if Path(entry.repo).is_dir() else entry.revision
     try:
         yield from load_dataset(entry.repo, entry.subset, split=entry.split, revision=revision, streaming=True)
     except ValueError as error:  # what `datasets` says of a split, a configuration or a file that is not what it should be
-        raise UserError(f"{entry.repo} ({entry.split}): {error}; mend the entry {entry.name} in params.yaml, or the set") from None
+        raise UserError(f"{entry.repo} ({entry.split}): {error}; mend {entry.where}, or the set") from None

@@ -18,7 +18,6 @@ from components.lib.engine.server import ServerEngine, ServerSettings
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
 
-
 ASKED_BY = {"server": ("server",), "template": ("teacher", "scripted", "replayed")}
 """Which engines can ask a model without weights here."""
 

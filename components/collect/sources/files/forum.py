@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from components.collect.source import Collect, seal, shown, unusable
-from components.collect.tables import field, records
+from components.collect.files import FileSource
+from components.collect.source import seal, shown, unusable
+from components.collect.tables import File, field, rows_of
 from components.core.errors import UserError
 from components.core.runner import Metrics
 from components.core.types import Dropped, Topic
@@ -25,26 +26,24 @@ CHARS_PER_TOKEN = 4
 _QUOTE = re.compile(r"\[quote(?:\s*=[^\]]*)?\]|(\[/quote\])", re.IGNORECASE)
 
 
-class Source(Collect, section="collect", keyed=True):
+class Source(FileSource):
     """A dump of topics."""
 
     kind: Literal["forum"]
-    path: str
-    """From the project's root, or absolute; .jsonl, .jsonl.gz or .parquet."""
-    licence: str
+    use: Literal["topics"]
     max_tokens: Annotated[int, Field(ge=1)]
     """Posts are kept up to so many tokens a topic, counted as characters / 4."""
 
     def write(self, contest: Contest, out: Path) -> Metrics:
-        self.allow(self.licence, "the forum's dump")
+        self.allow()
         counts = Counter[str]({"posts": 0, "posts_cut": 0})
-        return {**seal(out, "topics", Topic, self._topics(counts)), **counts}
+        with self.files() as (files, digest):
+            return {**seal(out, "topics", Topic, self._topics(files, counts)), **counts, "sha256": digest}
 
-    def _topics(self, counts: Counter[str]) -> Iterator[Topic | Dropped]:
+    def _topics(self, files: list[File], counts: Counter[str]) -> Iterator[Topic | Dropped]:
         seen: set[str] = set()
-        for number, record in records(Path(self.path)):
-            where = f"{self.path}, row {number}"
-            name = str(record.get("id", f"topic-{number}"))
+        for number, (where, record) in enumerate(rows_of(files), 1):
+            name = str(record.get("id", f"{self.name}-{number}"))
             if name in seen:
                 raise UserError(f"{where}: the id '{name}' is there twice; give each topic its own")
             seen.add(name)
@@ -59,7 +58,7 @@ class Source(Collect, section="collect", keyed=True):
         if not kept:
             return Dropped(id=name, statement=shown(clean[0]), reason="first post too long", detail=f"{len(clean[0])} characters")
         counts.update(posts=len(kept), posts_cut=len(clean) - len(kept))
-        return Topic(id=name, posts=tuple(kept), source="forum", licence=self.licence)
+        return Topic(id=name, posts=tuple(kept), source=self.name, licence=self.licence)
 
 
 def unquoted(post: str) -> str:
