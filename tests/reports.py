@@ -121,7 +121,8 @@ def reported(root: Path, **over: object) -> dict[str, Any]:
     )
     who = Exam(examinees={name: Examinee(model=name, solve="exam-tir", judge=name) for name in names})
     return report(
-        config, sources, models, who, runs=root / "runs/exam", problems=root / "problems", validation=root / "validation", measured=root / "metrics",
+        config, sources, models, who,
+        runs=root / "runs/exam", problems=root / "problems", validation=root / "validation", measured=root / "metrics",
         losses=root / "losses", page=root / "index.html", plots=root / "plots",
     )  # fmt: skip
 

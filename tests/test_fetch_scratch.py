@@ -99,7 +99,7 @@ def test_words_of_the_templates_are_single_tokens(words) -> None:  # type: ignor
 
 
 def test_a_vocabulary_without_room_for_words_is_refused() -> None:
-    with pytest.raises(UserError, match=r"kind scratch: vocab 400 leaves no room"):
+    with pytest.raises(UserError, match=r"scratch: vocab 400 leaves no room"):
         tokenizer.make(400, 10, 256, seed=1)
 
 

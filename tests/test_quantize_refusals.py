@@ -47,7 +47,7 @@ def test_a_wrong_entry_is_refused_by_its_key(key: str, changed: dict[str, Any], 
 
 def test_an_unknown_method_is_told_the_known_ones() -> None:
     with pytest.raises(
-        UserError, match=r"models\.quantize\.awq\.method: no method of quantization 'awk', did you mean 'awq'\?; there are: awq, fp8"
+        UserError, match=r"quantize\.awq\.method: no method of quantization 'awk', did you mean 'awq'\?; there are: awq, fp8"
     ):
         config("awq", method="awk")
 

@@ -90,7 +90,7 @@ def _trained(size: int, texts: Iterator[str]) -> Any:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     if size < fixed + len(alphabet) + 64:
         raise UserError(
-            f"models.fetch, kind scratch: vocab {size} leaves no room for words; bytes, numbers and tags take {fixed + len(alphabet)}"
+            f"models.fetch, scratch: vocab {size} leaves no room for words; bytes, numbers, tags take {fixed + len(alphabet)}"
         )
     bare = Tokenizer(models.BPE())
     bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

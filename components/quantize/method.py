@@ -27,7 +27,7 @@ class Measure(Settings):
 
 
 class Quantize(Config, section="models.quantize", keyed=True, common="quantize"):
-    """One method, its environment, and how it is measured: what all share stands in `quantize`, what is its own in `models.quantize.<name>`."""
+    """One method and how it is measured: what all share stands in `quantize`, what is its own in `models.quantize.<name>`."""
 
     method: str
     """A file of methods/."""

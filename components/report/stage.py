@@ -63,7 +63,7 @@ def report(
 
 
 def _is_there(stage: str, known: Container[str]) -> bool:
-    """Whether the stage that measured this belongs to a source, model or examinee of today: files of what was taken away may still lie there."""
+    """Whether the stage that measured this is of a source, model or examinee of today: files of what was taken away may lie there."""
     family, _, key = stage.partition("@")
     return key in known if family in FROM_PARAMS else True
 

@@ -1,4 +1,4 @@
-"""A GGUF file (llama.cpp's), turned into safetensors once: every tensor dequantized by transformers, the tokenizer and chat template taken along.
+"""A GGUF file (llama.cpp's), turned into safetensors once: every tensor dequantized, tokenizer and chat template taken along.
 
 Where the file holds output and embedding apart although its architecture ties them (two quantizations of one matrix), they are tied again.
 """
@@ -48,7 +48,7 @@ def _opened(file: Path, dtype: str) -> tuple[Any, Any]:
         return model, AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
     except (ValueError, OSError, KeyError, IndexError) as error:
         raise UserError(
-            f"{file}: transformers cannot read it as a GGUF model ({error}); take another file or convert it elsewhere"
+            f"{file}: transformers reads no GGUF model in it ({error}); take another file"
         ) from None
 
 
