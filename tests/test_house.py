@@ -52,17 +52,6 @@ def ours(path: Path) -> set[Path]:
     return found
 
 
-def closure(stage: str) -> set[Path]:
-    """Every file of ours that a stage's code reaches."""
-    reached: set[Path] = set()
-    waiting = set((ROOT / "components" / stage).rglob("*.py"))
-    while waiting:
-        file = waiting.pop()
-        reached.add(file)
-        waiting |= ours(file) - reached
-    return reached
-
-
 @cache
 def contracts() -> dict[str, Contract]:
     return {name: contract(getattr(importlib.import_module(f"components.{name}.stage"), name)) for name in STAGES}
@@ -143,18 +132,6 @@ def test_a_command_says_what_the_signature_says(stage: str) -> None:
         wanted |= {f"{kind.section}.{key}"} if kind.keyed else {kind.section}
         wanted |= {f"{kind.section}.common"} if kind.keyed and "common" in read(ROOT / "params.yaml")[kind.section] else set()
     assert params == wanted
-
-
-@pytest.mark.parametrize("stage", sorted(resolved()))
-def test_a_stage_depends_on_all_code_that_it_reaches_and_no_other(stage: str) -> None:
-    cmd, deps, _, _ = resolved()[stage]
-    component, _, _ = command(cmd)
-    code = {file.relative_to(ROOT).as_posix() for file in closure(component)} - {"components/__init__.py", "components/lib/__init__.py"}
-    watched = {dep for dep in deps if dep.startswith("components/") and not dep.endswith(".md")}
-    missing = {file for file in code if not any(file == dep or file.startswith(dep + "/") for dep in watched)}
-    assert not missing, f"{stage}: not among its deps: {missing}"
-    idle = {dep for dep in watched if not any(file == dep or file.startswith(dep + "/") for file in code)}
-    assert not idle, f"{stage}: depends on code that it never reaches: {idle}"
 
 
 def test_every_section_of_the_params_belongs_to_someone() -> None:

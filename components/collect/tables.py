@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import UserError
+from components.core.watch import watched
 
 Record = tuple[int, dict[str, Any]]
 """The number of the row, from 1, and its fields."""
@@ -20,7 +21,7 @@ BATCH = 1024
 
 def records(path: Path) -> Iterator[Record]:
     """All records of a file; raises UserError where there is not one."""
-    if not path.is_file():
+    if not watched(path).is_file():
         raise UserError(f"{path}: no such file; put it there or name another in params.yaml")
     readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix

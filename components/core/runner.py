@@ -2,8 +2,9 @@
 
 A stage is one function. Its positional parameters are sections of params.yaml (Config types); its keyword-only parameters are
 paths: `In` (must exist), `Out` (written aside and moved into place on success), `Work` (a folder outside DVC's sight, named by a hash of
-configuration and inputs: what a killed run left there, the next run goes on from). It returns its metrics, which `--metrics` names
-a file for. The runner knows nothing of any stage.
+configuration, inputs and code: what a killed run left there, the next run goes on from). It returns its metrics, which `--metrics`
+names a file for. What a stage depends on must be at its end what it was at its start, or nothing is recorded: DVC looks at
+dependencies only when a stage has ended. The runner knows nothing of any stage.
 """
 
 import errno
@@ -22,8 +23,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+from components.core import fingerprint, watch
 from components.core.errors import UserError
-from components.core.params import Config
+from components.core.fingerprint import Code, Fingerprint
+from components.core.params import PARAMS, Config
 
 In = Annotated[Path, "in"]
 Out = Annotated[Path, "out"]
@@ -110,13 +113,14 @@ def _command(stage: Callable[..., Metrics]) -> Callable[..., None]:
 
 
 def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metrics: Path, paths: dict[str, Path]) -> None:
-    started = time.time()
-    sections = {name: kind.load(key=key if kind.keyed else None) for name, kind in shape.sections.items()}
+    started, sections = time.time(), _sections(shape, key)
     for name, role in shape.paths.items():
         if role == "in" and not paths[name].exists():
             raise UserError(
                 f"--{name} {paths[name]}: no such file or folder; `dvc repro` makes what a stage reads, `dvc status` says what is missing"
             )
+    watch.begin(paths[name] for name, role in shape.paths.items() if role == "in")
+    code = _code(stage.__name__)
     given, finals = dict(paths), {}
     for name, role in shape.paths.items():
         if role == "out":
@@ -124,10 +128,14 @@ def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metric
             given[name] = _aside(paths[name])
         if role == "work":
             inputs = {n: paths[n] for n, r in shape.paths.items() if r == "in"}
-            given[name] = HOME / "work" / f"{stage.__module__.split('.')[-2]}-{_digest(sections, inputs)}"
+            given[name] = HOME / "work" / f"{stage.__module__.split('.')[-2]}-{_digest(code.value, sections, inputs)}"
             given[name].mkdir(parents=True, exist_ok=True)
     with _nothing_half(given[name] for name in finals):
         measured = stage(*sections.values(), **given)
+        watch.check()
+        if _sections(shape, key) != sections:
+            raise watch.edited(PARAMS)
+        _check_code(stage.__name__, code)
         for name, final in finals.items():
             _move(given[name], final)
         write_json(metrics, measured)
@@ -135,6 +143,25 @@ def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metric
             if role == "work":
                 shutil.rmtree(given[name])
         _record(os.environ.get("DVC_STAGE") or metrics.stem, time.time() - started)
+
+
+def _sections(shape: Contract, key: str | None) -> dict[str, Config]:
+    return {name: kind.load(key=key if kind.keyed else None) for name, kind in shape.sections.items()}
+
+
+def _code(component: str) -> Fingerprint:
+    """The code that runs. Under DVC the dependency is what the stage `code` wrote down: it must be the same."""
+    found = Code().fingerprint(component)
+    if os.environ.get("DVC_STAGE") and fingerprint.recorded(component) not in (None, found.value):
+        raise UserError(f"components/{component}: its code was edited after `code` wrote {fingerprint.path(component)}; run again")
+    return found
+
+
+def _check_code(component: str, before: Fingerprint) -> None:
+    """Raises UserError naming a file whose code is not as it was: what a stage imports late would be another version's."""
+    now = Code().fingerprint(component)
+    for file in sorted(dict(before.files.items() ^ now.files.items())):
+        raise watch.edited(Path(file))
 
 
 @contextmanager
@@ -190,12 +217,12 @@ def _rounded(data: Any) -> Any:
     return [_rounded(value) for value in data] if isinstance(data, list | tuple) else data
 
 
-def _digest(sections: dict[str, Config], inputs: dict[str, Path]) -> str:
-    """A hash of all sections and the bytes of all inputs."""
-    digest = hashlib.sha256(json.dumps({n: s.model_dump(mode="json") for n, s in sections.items()}, sort_keys=True).encode())
+def _digest(code: str, sections: dict[str, Config], inputs: dict[str, Path]) -> str:
+    """A hash of the code, all sections and the bytes of all inputs."""
+    settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    digest = hashlib.sha256(json.dumps([code, settings], sort_keys=True).encode())
     for name, path in sorted(inputs.items()):
-        files = sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts) if path.is_dir() else [path]
-        for file in files:
+        for file in watch.files(path):
             with file.open("rb") as data:
                 digest.update(f"{name}/{file.relative_to(path)}".encode() + hashlib.file_digest(data, "sha256").digest())
     return digest.hexdigest()[:16]

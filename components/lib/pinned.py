@@ -8,6 +8,7 @@ from pydantic import Field
 
 from components.core.errors import UserError
 from components.core.params import Settings
+from components.core.watch import watched
 
 
 class Pinned(Settings):
@@ -18,7 +19,7 @@ class Pinned(Settings):
 
     def checked(self) -> Path:
         """The file; raises UserError where it is missing or another one."""
-        path = Path(self.path)
+        path = watched(Path(self.path))
         if not path.is_file():
             raise UserError(f"{path}: no such file, but params.yaml names it with the SHA-256 {self.sha256[:12]}...; put it there")
         found = digest(path)

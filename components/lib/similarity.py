@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from components.core.errors import UserError
 from components.core.params import Settings
+from components.core.watch import watched
 
 Vectors = Callable[[Sequence[str]], Any]
 """From texts to their unit vectors [texts, dimensions], as an array or a sparse matrix."""
@@ -68,7 +69,7 @@ def _opened(folder: str) -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
 
     if folder not in _MODELS:
-        if not Path(folder).is_dir():
+        if not watched(Path(folder)).is_dir():
             raise UserError(f"params.yaml: by: embedding, model: {folder}: no such folder; put the model there, or write {{by: tfidf}}")
         _MODELS[folder] = (AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval())
     return _MODELS[folder]

@@ -18,6 +18,7 @@ from typing import Any
 
 from components.core.errors import UserError
 from components.core.runner import KERNELS
+from components.core.watch import watched
 
 log = logging.getLogger(__name__)
 PASSED = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", *KERNELS)
@@ -32,6 +33,7 @@ def python(env: str | None) -> str:
     path = Path(env) / "bin" / "python"
     if not path.exists():
         raise UserError(f"{env}: no such environment; build it with `infra/envs/build {Path(env).name}`")
+    watched(Path("infra/envs", f"{Path(env).name}.txt"))  # what it was built from
     return str(path.absolute())
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from components.core.errors import UserError
 from components.core.runner import Metrics, write_json
+from components.core.watch import watched
 from components.train.tuning import Job, Train, tune
 
 METRICS = "metrics.json"
@@ -56,7 +57,7 @@ def _processes(launch: Path) -> int:
     from ruamel.yaml import YAML
 
     try:
-        found = YAML(typ="safe").load(launch)["num_processes"]
+        found = YAML(typ="safe").load(watched(launch))["num_processes"]
     except FileNotFoundError:
         raise UserError(f"params.yaml: train.*.launch: {launch}: no such file; infra/launch has some") from None
     except (TypeError, KeyError):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.core.errors import UserError
 from components.core.params import Config, nearest
+from components.core.watch import watched
 from components.lib.checkpoint import format_of
 from components.lib.engine.protocol import Engine
 from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
@@ -34,6 +35,8 @@ def kind_for(model: Path, usual: str, by_format: Mapping[str, str]) -> str:
 
 def open_engine(kind: str, engines: Engines, model: Path) -> Engine:
     """The engine of this kind for `model` (a folder, or recorded replies), not yet entered."""
+    if kind != "teacher":
+        watched(model)
     match kind:
         case "scripted":
             return ScriptedEngine(engines.scripted, model)

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from components.core.errors import UserError
+from components.core.watch import watched
 
 FOLDER = Path(__file__).parent
 FIELD = re.compile(r"(?<![\\\w}^])\{([a-z_]+)\}")
@@ -24,7 +25,7 @@ def path(name: str) -> Path:
     file = FOLDER / f"{name}.md"
     if not file.is_file():
         raise UserError(f"{FOLDER.name}/{name}.md: no such prompt; there are: {', '.join(names())}")
-    return file
+    return watched(file)
 
 
 def fields(name: str) -> set[str]:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Candidate, Problem
+from components.core.watch import watched
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,7 @@ class Length(NamedTuple):
 
     @classmethod
     def load(cls, path: Path) -> "Length":
-        if not path.is_file():
+        if not watched(path).is_file():
             raise UserError(f"{path}: no length model; train one: python -m components.lib.rules.length_model --help")
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))

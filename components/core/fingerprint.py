@@ -1,0 +1,152 @@
+"""What a component's code does, as one hash: all files of ours that it reaches, without comments, docstrings and formatting.
+
+Reached is the whole of its own folder, what is imported at whatever depth, and what is run or read by path: a string that names a file
+beside the module, or under components/, or a module of ours (the sandbox's zygote, a page template). Of a Python file the syntax tree
+counts, without strings that stand alone; annotations stay, since settings and contracts live in them. Of any other file the bytes.
+Prompts are left out: dvc.yaml names them where they are read. Covered by no rule here: a file whose name is put together outside its
+reader's own folder; tests/test_fingerprint.py and tests/test_demo.py look for such.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from components.core.errors import UserError
+from components.core.watch import watched
+
+HERE = Path(__file__).parents[1]
+PROMPTS = "components/lib/prompts/"
+BODIES = ("body", "orelse", "finalbody")
+
+
+class Fingerprint(NamedTuple):
+    """A component's code: one hash, and the digests that it is made of, by file."""
+
+    value: str
+    files: dict[str, str]
+
+
+class _File(NamedTuple):
+    digest: str
+    imports: frozenset[str]
+    """Modules, by their full names."""
+    strings: frozenset[str]
+    """Constants that may name a file or a module."""
+    openings: frozenset[str]
+    """Of names that are put together: `components.quantize.methods.`."""
+
+
+class Code:
+    """All code under a folder `components`, each file read once."""
+
+    def __init__(self, components: Path = HERE) -> None:
+        self._root = components.absolute().parent
+        found = (file.relative_to(self._root) for file in components.absolute().rglob("*") if file.is_file())
+        self.files = frozenset(
+            file.as_posix()
+            for file in found
+            if not any(part.startswith(".") or part == "__pycache__" for part in file.parts)
+            and not (file.as_posix().startswith(PROMPTS) and file.suffix == ".md")
+        )
+        self._read: dict[str, _File] = {}
+
+    @property
+    def components(self) -> list[str]:
+        """The folders that can be run: `python -m components.<name>`."""
+        mains = (file.split("/") for file in self.files if file.endswith("/__main__.py"))
+        return sorted(parts[1] for parts in mains if len(parts) == 3)
+
+    def fingerprint(self, component: str) -> Fingerprint:
+        """Of one component. Raises UserError where there is none, or a file it reaches is not Python."""
+        waiting = {(file, False) for file in self.files if file.startswith(f"components/{component}/")}
+        if not waiting:
+            raise UserError(f"components/{component}: no such component; there are: {', '.join(self.components)}")
+        reached: set[tuple[str, bool]] = set()
+        while waiting:
+            file, is_script = one = waiting.pop()
+            reached.add(one)
+            waiting |= set(self._reached(file, is_script)) - reached
+        files = {file: self._file(file).digest for file in sorted({file for file, _ in reached})}
+        return Fingerprint(hashlib.sha256(json.dumps(files).encode()).hexdigest(), files)
+
+    def _reached(self, path: str, is_script: bool) -> Iterator[tuple[str, bool]]:
+        """The files that one leads to. What is run by path is a script: Python looks for its imports beside it."""
+        file, folder = self._file(path), path.rpartition("/")[0]
+        for name in file.imports:
+            yield from ((found, False) for found in self._modules(name))
+            if is_script:
+                yield from ((found, True) for found in [f"{folder}/{name.split('.')[0]}.py"] if found in self.files)
+        for text in file.strings:
+            yield from ((found, False) for found in self._modules(text))
+            yield from ((found, True) for found in (f"{folder}/{text}", f"components/{text}", text) if found in self.files)
+        for opening in file.openings:
+            package = opening.rpartition(".")[0].replace(".", "/") + "/"
+            yield from ((found, False) for found in self.files if found.startswith(package) and found.endswith(".py"))
+
+    def _modules(self, name: str) -> Iterator[str]:
+        """The files that an import of `components.a.b` runs: those of its packages, and its own."""
+        parts = name.split(".")
+        if parts[0] != "components":
+            return
+        for end in range(1, len(parts) + 1):
+            base = "/".join(parts[:end])
+            yield from (file for file in (f"{base}/__init__.py", f"{base}.py") if file in self.files)
+
+    def _file(self, path: str) -> _File:
+        if path not in self._read:
+            content = (self._root / path).read_bytes()
+            self._read[path] = _python(path, content) if path.endswith(".py") else _other(content)
+        return self._read[path]
+
+
+def path(component: str) -> Path:
+    """Where the stage `code` writes a component's fingerprint down."""
+    return Path("code", f"{component}.json")
+
+
+def recorded(component: str) -> str | None:
+    """What the stage `code` wrote down when it last ran here; None where it never did."""
+    file = watched(path(component))
+    return str(json.loads(file.read_text(encoding="utf-8"))["fingerprint"]) if file.exists() else None
+
+
+def _other(content: bytes) -> _File:
+    return _File(hashlib.sha256(content).hexdigest(), frozenset(), frozenset(), frozenset())
+
+
+def _python(path: str, content: bytes) -> _File:
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{path}: not Python ({error}); mend it, and run again") from None
+    imports, strings, openings = set[str](), set[str](), set[str]()
+    for node in ast.walk(tree):
+        _strip(node)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                imports |= {name.name for name in node.names}
+            case ast.ImportFrom():
+                base = ".".join([*path.split("/")[: -node.level], node.module or ""]).strip(".") if node.level else str(node.module)
+                imports |= {base, *(f"{base}.{name.name}" for name in node.names)}
+            case ast.JoinedStr(values=[ast.Constant(value=str(text)), _, *_]) if text.startswith("components."):
+                openings.add(text)
+            case ast.Constant(value=str(text)) if "." in text and "\n" not in text:
+                strings.add(text)
+    return _File(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(imports), frozenset(strings), frozenset(openings))
+
+
+def _strip(node: ast.AST) -> None:
+    """Takes out strings that stand alone: docstrings, and what documents a field."""
+    for name in BODIES:
+        body = getattr(node, name, None)
+        if isinstance(body, list) and any(map(_stands_alone, body)):
+            kept = [statement for statement in body if not _stands_alone(statement)]
+            setattr(node, name, kept or [ast.Pass()])
+
+
+def _stands_alone(statement: ast.AST) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
