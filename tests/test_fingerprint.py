@@ -3,14 +3,20 @@
 import ast
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from components.code.stage import code
+from components.core import rows
 from components.core.errors import UserError
 from components.core.fingerprint import Code
+from components.core.types import Problem
+from components.lib.arithmetic import problem
+from components.lib.sandbox.forkserver import bubblewrap
+from tests import commands, making, opened
 from tests.test_house import command, resolved
 
 ROOT = Path(__file__).parents[1]
@@ -123,6 +129,21 @@ def test_no_file_of_ours_is_forgotten() -> None:
     read = Code()
     reached = {file for name in read.components for file in read.fingerprint(name).files}
     assert wanted - reached == BESIDE
+
+
+def test_a_stage_opens_no_file_of_ours_beyond_its_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sitting, whose sandbox starts programs by path; test_demo.py asks the same of all stages."""
+    home = commands.filled(tmp_path, monkeypatch)
+    drawn = [(seed, problem(seed)) for seed in (1, 2)]
+    asked = [making.problem(f"generated-{seed}", one.answer, one.statement) for seed, one in drawn]
+    rows.write(home / "problems.parquet", asked, Problem)
+    words = "teacher --problems problems.parquet --model problems.parquet --out out.parquet --questions q.parquet --metrics metrics.json"
+    env = commands.environment() | opened.surroundings(tmp_path / "notes", ROOT) | {"DVC_STAGE": "solve@teacher"}
+    subprocess.run([sys.executable, "-m", "components.solve", *words.split()], env=env, check=True)
+    (files,) = opened.by_stage(tmp_path / "notes").values()
+    assert {"components/solve/attempt.py", "components/lib/sandbox/zygote.py", "components/lib/prompts/tir.md"} <= files
+    assert bubblewrap() or "components/lib/sandbox/cells.py" in files, "opened by the zygote alone"
+    assert opened.forgotten(tmp_path / "notes", ROOT / "components") == {}
 
 
 def test_no_component_reaches_another_s_stage_by_a_name_put_together() -> None:
