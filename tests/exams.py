@@ -95,17 +95,17 @@ def _stages(root: Path, skills: dict[str, float]) -> dict[str, Any]:
         stages[f"solve@exam-{name}"] = (["components/lib/prompts/tir.md", exam, model], [f"{run}/candidates.parquet"])
     stages["vote@awq"][1].append("reports/metrics/vote@awq.json")
     for name in skills.keys() & {"awq", "fp8"}:
-        stages[f"quantize@{name}"] = (["components/quantize", "models/genselect", "data/sft/cot"], [f"models/{name}"])
+        stages[f"quantize@{name}"] = (["code/quantize.json", "models/genselect", "data/sft/cot"], [f"models/{name}"])
     stages["train@genselect"] = (["models/cot", "data/sft/cot"], ["models/genselect"])
     stages["train@cot"] = (
-        ["components/train", "data/sft/cot", "models/base"],
+        ["code/train.json", "data/sft/cot", "models/base"],
         ["models/cot", "reports/metrics/train@cot.json", "reports/losses/cot.csv"],
     )
     stages["compose@cot"] = (["components/lib/prompts/cot.md", "data/problems"], ["data/sft/cot"])
     stages["curate"] = (["data/raw/generated", "data/raw/exam"], ["data/problems"])
-    stages["collect@generated"] = (["components/collect"], ["data/raw/generated"])
-    stages["collect@exam"] = (["components/collect"], ["data/raw/exam"])
-    stages["fetch"] = (["components/fetch"], ["models/base"])
+    stages["collect@generated"] = (["code/collect.json"], ["data/raw/generated"])
+    stages["collect@exam"] = (["code/collect.json"], ["data/raw/exam"])
+    stages["fetch"] = (["code/fetch.json"], ["models/base"])
     return {stage: _entry(root, stage, paths[0], paths[1], skills) for stage, paths in stages.items()}
 
 
