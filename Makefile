@@ -29,4 +29,4 @@ up: ## a Prefect server with the weekly retraining deployed on it (infra/prefect
 	aimo up
 
 clean: ## what can be made again; DVC's cache and the environments stay
-	rm -rf .aimo models data runs reports/plots reports/index.html
+	rm -rf .aimo code models data runs reports/plots reports/index.html

@@ -94,6 +94,18 @@ def recipes() -> None:
     print(*listed.lines(ROOT), sep="\n")
 
 
+@app.command()
+def accept(stages: Annotated[list[str], typer.Argument(help="stages of dvc.yaml, or patterns: 'judge@*'")]) -> None:
+    """Keeps outputs that a change of code does not alter: dvc.lock takes the new code, and lineage says so."""
+    from flows import acceptance
+    from flows.home import alone
+    from flows.walk import end_leftovers
+
+    with alone(ROOT):
+        end_leftovers(ROOT)
+        print(*acceptance.accept(ROOT, stages), sep="\n")
+
+
 @lineage_app.command("sync")
 def lineage_sync() -> None:
     """Mirrors what dvc.lock records into MLflow."""

@@ -1,13 +1,13 @@
 """DVC's graph: stages, their order, who needs whom, what changed, and what dvc.lock recorded. DVC's only importer.
 
 Reads dvc.yaml, dvc.lock and params.yaml through `Repo.index`, which DVC does not document as stable: all use of it is here.
-Runs nothing, and does not know what a stage computes.
+Runs nothing, and does not know what a stage computes. Writes dvc.lock where it is told to: `settle`, `commit`.
 """
 
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,15 @@ class Step(NamedTuple):
     needs: tuple[str, ...]
     outs: tuple[str, ...]
     meta: dict[str, Any]
+
+
+class Difference(NamedTuple):
+    """Where a stage is not as dvc.lock recorded it: paths of dependencies and outputs, keys of params.yaml, the command."""
+
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    params: tuple[str, ...]
+    command: bool
 
 
 class Graph(NamedTuple):
@@ -52,6 +61,22 @@ class Graph(NamedTuple):
         """Stages whose inputs, command or outputs differ from dvc.lock, judged with today's files; empty: nothing to do."""
         with _repo(self.root) as repo:
             return {name.rpartition(":")[2] for name in repo.status()}
+
+    def difference(self, stage: str) -> Difference:
+        """What of one stage differs from dvc.lock, with today's files."""
+        with _repo(self.root) as repo:
+            found = next(one for one in repo.index.stages if getattr(one, "name", None) == stage)
+            params = [key for dep in found.deps if hasattr(dep, "params") for changed in dep.status().values() for key in changed]
+            deps = [str(dep.def_path) for dep in found.deps if not hasattr(dep, "params") and dep.status()]
+            outs = [str(out.def_path) for out in found.outs if out.workspace_status()]
+            return Difference(tuple(deps), tuple(outs), tuple(map(str, params)), bool(found.cmd_changed))
+
+    def commit(self, stages: Iterable[str]) -> None:
+        """Records stages with the dependencies and outputs that are there now, and runs nothing."""
+        with chdir(self.root), _repo(Path()) as repo:  # DVC looks the stages of a commit up from the current folder
+            for stage in stages:
+                repo.commit(stage, force=True, relink=False)
+        self.settle()
 
     def matching(self, patterns: Iterable[str]) -> set[str]:
         """Stages whose names match one of the shell-style patterns (`train@*`); a pattern without a stage is a UserError."""

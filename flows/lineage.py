@@ -1,9 +1,9 @@
 """The mirror: what dvc.lock recorded, shown in MLflow, and the way back from a model to its first data. MLflow's only importer.
 
-Reads dvc.lock, reports/metrics/*.json, reports/losses/*.csv, .aimo/live/*.csv. Writes the tracking store: MLFLOW_TRACKING_URI, or
-.aimo/mlflow.db. One run per lock entry, found again by its tag `dvc.entry`; a run that is not FINISHED is the rest of an interrupted
-mirror and is written anew. Copies no data and no weights: those are DVC's, by md5. A store that does not answer delays the mirror,
-nothing else. Does not know how stages are run, nor which model is good.
+Reads dvc.lock, reports/accepted.json, reports/metrics/*.json, reports/losses/*.csv, .aimo/live/*.csv. Writes the tracking store:
+MLFLOW_TRACKING_URI, or .aimo/mlflow.db. One run per lock entry, found again by its tag `dvc.entry`; a run that is not FINISHED is the rest
+of an interrupted mirror and is written anew. Copies no data and no weights: those are DVC's, by md5. A store that does not answer delays
+the mirror, nothing else. Does not know how stages are run, nor which model is good.
 """
 
 import contextlib
@@ -141,6 +141,7 @@ def _tags(entry: Entry) -> dict[str, str]:
         "dvc.outs": json.dumps(entry.outs),
         "dvc.needs": json.dumps(entry.needs),
         "git.commit": entry.commit,
+        **({"dvc.accepted_from": entry.accepted_from} if entry.accepted_from else {}),
     }
 
 
@@ -274,14 +275,16 @@ def _wanted(store: Store, root: Path, name: str) -> Piece:
 def _recall(run: Any) -> Entry:
     tags = run.data.tags
     deps, outs = (tuple(Piece(*piece) for piece in json.loads(tags[f"dvc.{kind}"])) for kind in ("deps", "outs"))
-    return Entry(tags["dvc.stage"], tags["dvc.entry"], deps, outs, {}, tuple(json.loads(tags["dvc.needs"])), tags["git.commit"])
+    needs, accepted_from = tuple(json.loads(tags["dvc.needs"])), tags.get("dvc.accepted_from", "")
+    return Entry(tags["dvc.stage"], tags["dvc.entry"], deps, outs, {}, needs, tags["git.commit"], accepted_from)
 
 
 def show(entries: Sequence[Entry]) -> str:
     """The way back as text: each stage with what it made, the models, rows and code it read, and the commit that holds its record."""
     lines = []
     for entry in entries:
-        lines.append(f"{entry.stage}  (git {entry.commit or 'unknown'})")
+        kept = f"; made as {entry.accepted_from}, accepted when its code had changed" if entry.accepted_from else ""
+        lines.append(f"{entry.stage}  (git {entry.commit or 'unknown'}{kept})")
         kinds = (("made", entry.outs), ("model", entry.models), ("rows", entry.datasets), ("code", entry.code))
         lines += [f"  {kind:6}{piece.md5:37}{piece.path}" for kind, pieces in kinds for piece in pieces]
     return "\n".join(lines)

@@ -1,7 +1,8 @@
 """What dvc.lock records, as typed entries that know which entry made what they read.
 
-Reads dvc.lock (through graph.entries), DVC's folder manifests under .dvc/cache, and git. Writes nothing; knows neither MLflow nor Prefect.
-An entry's key is its stage and a hash of all that was recorded: equal keys mean equal command, code, parameters, inputs and outputs.
+Reads dvc.lock (through graph.entries), reports/accepted.json, DVC's folder manifests under .dvc/cache, and git. Writes nothing; knows
+neither MLflow nor Prefect. An entry's key is its stage and a hash of all that was recorded: equal keys mean equal command, code,
+parameters, inputs and outputs.
 """
 
 import hashlib
@@ -13,6 +14,9 @@ from typing import Any, NamedTuple
 
 from flows import graph
 
+ACCEPTED = Path("reports/accepted.json")
+"""Which entries no run made: their outputs are another entry's, kept by `aimo accept` when the code had changed."""
+
 
 class Piece(NamedTuple):
     """A path with the md5 that DVC knows it by (`….dir` for a folder) and its bytes."""
@@ -23,7 +27,10 @@ class Piece(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One recorded stage. `needs` are the keys of the entries that made its inputs; `commit` is git's, where known."""
+    """One recorded stage. `needs` are the keys of the entries that made its inputs; `commit` is git's, where known.
+
+    `accepted_from` is the key of the entry that really made its outputs, where it took them over with other code.
+    """
 
     stage: str
     key: str
@@ -32,6 +39,7 @@ class Entry(NamedTuple):
     params: dict[str, Any]
     needs: tuple[str, ...] = ()
     commit: str = ""
+    accepted_from: str = ""
 
     @property
     def models(self) -> tuple[Piece, ...]:
@@ -45,7 +53,7 @@ class Entry(NamedTuple):
 
     @property
     def code(self) -> tuple[Piece, ...]:
-        """The code, prompts and pinned environments it ran with."""
+        """The code (as its fingerprint), prompts and pinned environments it ran with."""
         return tuple(dep for dep in self.deps if dep not in self.models and dep not in self.datasets)
 
 
@@ -53,9 +61,22 @@ def is_model(path: str) -> bool:
     return path.startswith("models/")
 
 
+def is_code(path: str) -> bool:
+    """Whether it is what the stage `code` wrote of a component."""
+    return path.startswith("code/")
+
+
+def accepted(root: Path) -> dict[str, dict[str, Any]]:
+    """By the key of an entry that was accepted: `from`, the key of the one that made its outputs, and the code of both."""
+    path = root / ACCEPTED
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
 def read(root: Path) -> dict[str, Entry]:
     """The entries of dvc.lock by stage, makers before readers."""
+    origins = {key: str(one["from"]) for key, one in accepted(root).items()}
     recorded = {stage: _entry(stage, data) for stage, data in graph.entries(root).items()}
+    recorded = {stage: entry._replace(accepted_from=origins.get(entry.key, "")) for stage, entry in recorded.items()}
     makers = {
         stage: [other for other in recorded.values() if other.stage != stage and any(_made(root, other, dep) for dep in entry.deps)]
         for stage, entry in recorded.items()

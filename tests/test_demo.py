@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from flows.graph import Graph
+from tests import opened
 
 ROOT = Path(__file__).parents[1]
+NOTES = ".aimo/opened"
 pytestmark = pytest.mark.timeout(1500)
 
 
@@ -22,6 +24,7 @@ def run(folder: Path, *words: str) -> str:
     """A command in the copy; returns what it printed."""
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
     surroundings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{surroundings['PATH']}"
+    surroundings |= opened.surroundings(folder / NOTES, folder)
     done = subprocess.run(words, cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     return done.stdout
@@ -52,6 +55,27 @@ def test_every_stage_ran_and_the_summary_says_so(chain: Path) -> None:
     assert set(told["models"]) == {"base", "cot", "tir", "genselect", "awq", "fp8"}
     for model in told["models"].values():
         assert model["problems"] == 12 and 0 <= model["pass@1"]["mean"] <= 1 and set(model["voted"]) >= {"majority", "genselect"}
+
+
+def test_no_stage_opened_a_file_of_ours_that_its_fingerprint_does_not_know(chain: Path) -> None:
+    assert set(opened.by_stage(chain / NOTES)) == set(Graph.read(chain).order)
+    assert opened.forgotten(chain / NOTES, chain / "components") == {}
+
+
+def test_a_comment_makes_nothing_run_but_the_fingerprints(chain: Path) -> None:
+    file, stages = chain / "components/core/errors.py", set(Graph.read(chain).order)
+    text = file.read_text(encoding="utf-8")
+    try:
+        file.write_text(f"{text}# A comment.\n", encoding="utf-8")
+        assert Graph.read(chain).changed() == {"code"}
+        run(chain, sys.executable, "-m", "dvc", "repro", "-q", "code")
+        assert Graph.read(chain).changed() == set()
+        file.write_text(f"{text}MORE = 1\n", encoding="utf-8")
+        run(chain, sys.executable, "-m", "dvc", "repro", "-q", "code")
+        assert Graph.read(chain).changed() == stages - {"code"}
+    finally:
+        file.write_text(text, encoding="utf-8")
+        run(chain, sys.executable, "-m", "dvc", "repro", "-q", "code")
 
 
 def test_quantized_models_are_smaller(chain: Path) -> None:
@@ -97,6 +121,6 @@ def test_a_prompt_changes_exactly_the_stages_that_read_it(chain: Path) -> None:
         prompt.write_text(text.replace("Pick", "Choose"), encoding="utf-8")
         judges = {f"judge@{name}" for name in ("base", "cot", "tir", "genselect", "awq", "fp8")}
         comparers = {"remark@teacher", "remark@practice"}
-        assert Graph.read(chain).changed() == {"compose@genselect", *comparers, *judges}
+        assert Graph.read(chain).changed() == {"code", "compose@genselect", *comparers, *judges}
     finally:
         prompt.write_text(text, encoding="utf-8")

@@ -91,7 +91,7 @@ def test_a_trace_goes_back_to_the_first_rows_prompts_and_code(mirrored: Path) ->
     text = lineage.show(steps)
     raw = next(out for out in recorded.read(mirrored)["generate@generated"].outs)
     assert f"{raw.md5} data/raw/train/generated" in text
-    assert "components/lib/prompts/cot.md" in text
+    assert "components/lib/prompts/cot.md" in text and "code/quantize.json" in text
     assert exams.git(mirrored, "rev-parse", "HEAD").strip() in text
 
 

@@ -59,6 +59,11 @@ class Code:
         mains = (file.split("/") for file in self.files if file.endswith("/__main__.py"))
         return sorted(parts[1] for parts in mains if len(parts) == 3)
 
+    def stamps(self) -> frozenset[tuple[str, int, int]]:
+        """Files with time and size: milliseconds that tell whether it is worth reading them again."""
+        stats = ((file, (self._root / file).stat()) for file in self.files)
+        return frozenset((file, stat.st_mtime_ns, stat.st_size) for file, stat in stats)
+
     def fingerprint(self, component: str) -> Fingerprint:
         """Of one component. Raises UserError where there is none, or a file it reaches is not Python."""
         waiting = {(file, False) for file in self.files if file.startswith(f"components/{component}/")}

@@ -1,7 +1,7 @@
 """What a stage reads by path, looked at when it is first read and once more at the end.
 
-DVC takes the hashes of dependencies when a stage has ended: of a file that was edited meanwhile, the lock would say that the output was made
-from what it was not. The runner watches inputs, parameters and code; whoever reads anything else by path (a prompt, a launch file, a
+DVC takes the hashes of dependencies when a stage has ended: of a file that was edited meanwhile, the lock would say that the output was
+made from what it was not. The runner watches inputs, parameters and code; whoever reads anything else by path (a prompt, a launch file, a
 model that params.yaml names) says so with `watched(path)`. Knows one process: what another one reads, its starter watches.
 """
 
