@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from components.core.errors import UserError
+from flows.fork_server import ForkServer
 from flows.graph import Graph
 from flows.home import alone
 from flows.walk import Outcome, StageFailed, end_leftovers, own_words, run_stage, walk
@@ -27,8 +28,9 @@ SLEEP = "sleep 60 & sleep 61; cp a.txt b.txt"
 
 def walked(root: Path, parallel: int = 2) -> dict[str, str]:
     graph = Graph.read(root)
-    run = lambda stage: run_stage(stage, root, lambda *_: None)  # noqa: E731
-    return {outcome.stage: outcome.how for outcome in walk(graph, set(graph.order), run, parallel)}
+    with ForkServer() as server:
+        outcomes = walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, lambda *_: None), parallel)
+    return {outcome.stage: outcome.how for outcome in outcomes}
 
 
 def test_the_walk_leaves_the_lock_of_dvc_repro_and_does_nothing_twice(tmp_path: Path) -> None:
@@ -56,7 +58,8 @@ def test_independent_stages_run_side_by_side(tmp_path: Path) -> None:
 def test_a_failure_says_the_stage_s_own_words_and_stops_the_walk(tmp_path: Path) -> None:
     root = workspace(tmp_path, "echo 'error: no teacher; give one' >&2; exit 3")
     graph = Graph.read(root)
-    outcomes = walk(graph, set(graph.order), lambda stage: run_stage(stage, root, lambda *_: None), 2)
+    with ForkServer() as server:
+        outcomes = walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, lambda *_: None), 2)
     assert {o.stage: o.how for o in outcomes} == {"first": "run", "left": "failed", "right": "run"}
     assert outcomes[1].error == "error: no teacher; give one"
 
@@ -87,8 +90,8 @@ def test_an_interrupted_walk_ends_all_stages_with_their_children(tmp_path: Path)
             os.kill(os.getpid(), signal.SIGINT)
 
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        walk(graph, set(graph.order), lambda stage: run_stage(stage, root, interrupted_when_both_run), 2)
+    with pytest.raises(KeyboardInterrupt), ForkServer() as server:
+        walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, interrupted_when_both_run), 2)
     assert time.monotonic() - started < 40
     assert not sleepers(root)
     assert not list((root / ".aimo/running").glob("*"))
@@ -190,8 +193,8 @@ def test_a_folder_without_a_workspace_is_the_user_s_error(tmp_path: Path) -> Non
 def test_a_failing_stage_raises(tmp_path: Path) -> None:
     root = workspace(tmp_path)
     (root / "in.txt").unlink()
-    with pytest.raises(StageFailed, match=r"in\.txt"):
-        run_stage("first", root, lambda *_: None)
+    with pytest.raises(StageFailed, match=r"in\.txt"), ForkServer() as server:
+        run_stage(server, "first", root, lambda *_: None)
 
 
 def sleepers(root: Path) -> list[int]:
