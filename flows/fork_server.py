@@ -11,7 +11,6 @@ import gc
 import importlib
 import json
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -22,15 +21,46 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from flows.graph import parse_once
 from flows.home import end, stage_environment
 
-
-PRELOAD = (
-    *("dvc.dirs", "dvc.cachemgr", "dvc.data_cloud", "dvc.fs", "dvc.lock", "dvc.rwlock", "dvc.scm", "dvc._debug"),
-    *("dvc.parsing.interpolate", "dvc.repo.artifacts", "dvc.repo.commit", "dvc.repo.datasets", "dvc.repo.metrics", "dvc.repo.open_repo"),
-    *("dvc.repo.params", "dvc.repo.plots", "dvc.repo.reproduce", "dvc.repo.scm_context", "dvc.repo.stage", "dvc.stage.cache"),
-    *("dvc.stage.run", "dvc.utils.strictyaml", "dvc_data.hashfile.db.local", "dvc_data.hashfile.status", "dvc_render", "configobj", "dulwich.worktree"),
-    *("flatten_dict", "fsspec.implementations.local", "fsspec.implementations.memory", "psutil", "pyparsing", "ruamel.yaml", "scmrepo.git"),
+PRELOAD = tuple(
+    [
+        "configobj",
+        "dulwich.worktree",
+        "dvc._debug",
+        "dvc.cachemgr",
+        "dvc.data_cloud",
+        "dvc.dirs",
+        "dvc.fs",
+        "dvc.lock",
+        "dvc.parsing.interpolate",
+        "dvc.repo.artifacts",
+        "dvc.repo.commit",
+        "dvc.repo.datasets",
+        "dvc.repo.metrics",
+        "dvc.repo.open_repo",
+        "dvc.repo.params",
+        "dvc.repo.plots",
+        "dvc.repo.reproduce",
+        "dvc.repo.scm_context",
+        "dvc.repo.stage",
+        "dvc.rwlock",
+        "dvc.scm",
+        "dvc.stage.cache",
+        "dvc.stage.run",
+        "dvc.utils.strictyaml",
+        "dvc_data.hashfile.db.local",
+        "dvc_data.hashfile.status",
+        "dvc_render",
+        "flatten_dict",
+        "fsspec.implementations.local",
+        "fsspec.implementations.memory",
+        "psutil",
+        "pyparsing",
+        "ruamel.yaml",
+        "scmrepo.git",
+    ]
 )
 """What `dvc repro` imports, mostly late. Importing it opens no repository; what is missing here is imported by each stage anew."""
 
@@ -155,29 +185,9 @@ def _stage(link: socket.socket, into: int) -> int:
     os.chdir(order.root)
     from dvc.cli import main as dvc
 
-    _parse_once()
+    parse_once()
     code: int = dvc(order.words)
     return code
-
-
-def _parse_once() -> None:
-    """Has DVC parse the same text once, and dvc.lock, which has no comments to keep, by libyaml.
-
-    One stage has params.yaml parsed ten times, and 5,000 lines of dvc.lock once in pure Python: 0.9 of 1.2 seconds.
-    """
-    from dvc.utils.serialize import _yaml
-
-    parse = _yaml.parse_yaml
-    parsed: dict[Any, bytes] = {}
-
-    def once(text: Any, path: Any, typ: str = "safe") -> Any:
-        if typ != "safe" and Path(path).name != "dvc.lock":
-            return parse(text, path, typ)
-        if text not in parsed:
-            parsed[text] = pickle.dumps(parse(text, path))
-        return pickle.loads(parsed[text])  # each reader changes what it gets
-
-    _yaml.parse_yaml = once
 
 
 if __name__ == "__main__":

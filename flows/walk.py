@@ -1,7 +1,7 @@
 """The walk over DVC's graph: stages in order, independent ones side by side, stopped at the first failure. Knows no Prefect.
 
-`run_stage` runs one stage as `dvc repro --single-item` in a fork of the fork server, its own process group; `walk` takes any runner of that shape.
-Reads dvc.yaml through Graph, writes what the stages write, and leaves the dvc.lock that `dvc repro` would.
+`run_stage` runs one stage as `dvc repro --single-item` in a process group of its own, a fork of the fork server; `walk` takes any runner of
+that shape. Reads dvc.yaml through Graph, writes what the stages write, and leaves the dvc.lock that `dvc repro` would.
 To resume is to walk again: what is finished is not run twice.
 """
 
