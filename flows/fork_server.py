@@ -24,43 +24,13 @@ from typing import Any, NamedTuple
 from flows.graph import parse_once
 from flows.home import end, stage_environment
 
-PRELOAD = tuple(
-    [
-        "configobj",
-        "dulwich.worktree",
-        "dvc._debug",
-        "dvc.cachemgr",
-        "dvc.data_cloud",
-        "dvc.dirs",
-        "dvc.fs",
-        "dvc.lock",
-        "dvc.parsing.interpolate",
-        "dvc.repo.artifacts",
-        "dvc.repo.commit",
-        "dvc.repo.datasets",
-        "dvc.repo.metrics",
-        "dvc.repo.open_repo",
-        "dvc.repo.params",
-        "dvc.repo.plots",
-        "dvc.repo.reproduce",
-        "dvc.repo.scm_context",
-        "dvc.repo.stage",
-        "dvc.rwlock",
-        "dvc.scm",
-        "dvc.stage.cache",
-        "dvc.stage.run",
-        "dvc.utils.strictyaml",
-        "dvc_data.hashfile.db.local",
-        "dvc_data.hashfile.status",
-        "dvc_render",
-        "flatten_dict",
-        "fsspec.implementations.local",
-        "fsspec.implementations.memory",
-        "psutil",
-        "pyparsing",
-        "ruamel.yaml",
-        "scmrepo.git",
-    ]
+PRELOAD = (
+    *("configobj", "dulwich.worktree", "dvc._debug", "dvc.cachemgr", "dvc.data_cloud", "dvc.dirs", "dvc.fs", "dvc.lock"),
+    *("dvc.parsing.interpolate", "dvc.repo.artifacts", "dvc.repo.commit", "dvc.repo.datasets", "dvc.repo.metrics"),
+    *("dvc.repo.open_repo", "dvc.repo.params", "dvc.repo.plots", "dvc.repo.reproduce", "dvc.repo.scm_context", "dvc.repo.stage"),
+    *("dvc.rwlock", "dvc.scm", "dvc.stage.cache", "dvc.stage.run", "dvc.utils.strictyaml", "dvc_data.hashfile.db.local"),
+    *("dvc_data.hashfile.status", "dvc_render", "flatten_dict", "fsspec.implementations.local", "fsspec.implementations.memory"),
+    *("psutil", "pyparsing", "ruamel.yaml", "scmrepo.git"),
 )
 """What `dvc repro` imports, mostly late. Importing it opens no repository; what is missing here is imported by each stage anew."""
 
