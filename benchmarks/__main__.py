@@ -9,11 +9,10 @@ line that says why; what fails is one too, and the exit code.
 import argparse
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.table import ROOT, Row, Skipped, lines
+from benchmarks.table import ROOT, Row, lines, run
 from components.core.runner import write_json
 
 REPORT = ROOT / "reports/benchmarks"
@@ -37,22 +36,6 @@ def main() -> None:
         write(rows, notes)
     print(f"all of it: {REPORT.with_suffix('.md').relative_to(ROOT)}")
     sys.exit(any(note.startswith("failed") for note in notes.values()))
-
-
-def run(name: str) -> tuple[list[Row], str]:
-    """The rows that a benchmark came to, and why it came no further."""
-    module = import_module(f"benchmarks.{name}")
-    parser = argparse.ArgumentParser()
-    getattr(module, "arguments", lambda _: None)(parser)
-    rows = []
-    try:
-        for row in module.measure(parser.parse_args([])):
-            rows.append(row)
-    except Skipped as skipped:
-        return rows, f"skipped: {skipped}"
-    except (Exception, SystemExit) as error:  # the others are still worth their time
-        return rows, f"failed: {type(error).__name__}: {error}"
-    return rows, ""
 
 
 def write(rows: list[Row], notes: dict[str, str]) -> None:

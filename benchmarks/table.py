@@ -7,7 +7,8 @@ rows (`python -m benchmarks.NAME`); `python -m benchmarks` runs them all and wri
 import argparse
 import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,12 +43,16 @@ def peer(env: str) -> Path:
     return python
 
 
-def lines(rows: Iterable[Row]) -> list[str]:
-    """The table in Markdown."""
-    head = ["| benchmark | figure | unit | rounds | low | median | high |", "|---|---|---|---:|---:|---:|---:|"]
-    return head + [
-        f"| {one.name} | {one.figure} | {one.unit} | {one.rounds} | {one.low:,.4g} | {one.median:,.4g} | {one.high:,.4g} |" for one in rows
-    ]
+def lines(rows: Iterable[Row]) -> Iterator[str]:
+    """The table in Markdown, line by line as the rows come."""
+    yield from ("| benchmark | figure | unit | rounds | low | median | high |", "|---|---|---|---:|---:|---:|---:|")
+    for one in rows:
+        cells = [one.name, one.figure, one.unit, str(one.rounds), *map(_figure, (one.low, one.median, one.high))]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def alone(doc: str | None, measure: Callable[[argparse.Namespace], Iterable[Row]], arguments: Callable[..., None] = lambda _: None) -> None:
@@ -55,6 +60,23 @@ def alone(doc: str | None, measure: Callable[[argparse.Namespace], Iterable[Row]
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments(parser)
     try:
-        print(*lines(measure(parser.parse_args())), sep="\n")
+        for line in lines(measure(parser.parse_args())):
+            print(line, flush=True)
     except Skipped as skipped:
         sys.exit(f"skipped: {skipped}")
+
+
+def run(name: str) -> tuple[list[Row], str]:
+    """The rows that a benchmark came to with its default sizes, and why it came no further."""
+    module = import_module(f"benchmarks.{name}")
+    parser = argparse.ArgumentParser()
+    getattr(module, "arguments", lambda _: None)(parser)
+    rows = []
+    try:
+        for row in module.measure(parser.parse_args([])):
+            rows.append(row)
+    except Skipped as skipped:
+        return rows, f"skipped: {skipped}"
+    except (Exception, SystemExit) as error:  # the others are still worth their time
+        return rows, f"failed: {type(error).__name__}: {error}"
+    return rows, ""
