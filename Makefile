@@ -19,8 +19,9 @@ lint:
 	ruff format --check
 	mypy
 
-bench: ## speeds, as paired ratios
-	for file in benchmarks/[a-z]*.py; do python -m benchmarks.$$(basename $$file .py); done
+bench: ## speeds, as paired ratios: one table, reports/benchmarks.md
+	@infra/envs/build base vllm peers
+	OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0 python -m benchmarks
 
 dag: ## the graph
 	dvc dag

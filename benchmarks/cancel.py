@@ -5,23 +5,24 @@
 All places of the engine are taken by long requests and one more waits; some are cancelled, and the time is taken until the waiting one has
 its first token. Beside it, in the same round, the first token of a request that finds a place free: what remains is the cancelling. On a
 vLLM server (CPU build, .envs/vllm) in milliseconds, in the transformers engine in decode steps, its own first token not counted. The
-model is the tests' random one. Writes nothing; prints one table.
+model is the tests' random one. Writes nothing.
 """
 
 import argparse
 import asyncio
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.table import Row, alone, peer, row
 from components.lib.engine.protocol import Completion, Engine, Sampling
 from components.lib.engine.server import ServerEngine, ServerSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
 from tests import micro_model
 
 SLOTS = 8
+CANCELLED = (1, SLOTS // 2, SLOTS)
 LONG = Sampling(0.0, 1.0, 0, 0.0, 400, ())
 FIRST = LONG._replace(max_tokens=1)
 PROMPT = "abc"  # the random model answers it greedily with more than 400 tokens
@@ -79,34 +80,41 @@ async def with_a_free_place(engine: Engine, clock: Callable[[], float]) -> float
     return took
 
 
-async def main(rounds: int, env: str) -> None:
-    print(f"{SLOTS} places, {rounds} rounds: from cancelling to the first token of the one that waits")
-    print(f"{'engine':22}{'cancelled':>10}{'least':>9}{'median':>9}{'most':>9}{'a free place: median':>22}")
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--env", default=".envs/vllm")
+
+
+def measure(given: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         model = micro_model.make(Path(folder) / "micro")
-        async with transformers(model) as in_process:
-            for cancelled in (1, SLOTS // 2, SLOTS):
-                show(
-                    "transformers, steps", cancelled, [await after_cancel(in_process, in_process.now, cancelled) - 1 for _ in range(rounds)]
-                )
-        async with vllm(model, env) as server:
-            await with_a_free_place(server, time.perf_counter)  # the first request of all compiles
-            for cancelled in (1, SLOTS // 2, SLOTS):
-                pairs = [
-                    (await after_cancel(server, time.perf_counter, cancelled), await with_a_free_place(server, time.perf_counter))
-                    for _ in range(rounds)
-                ]
-                show("vLLM server, ms", cancelled, [1e3 * ours for ours, _ in pairs], [1e3 * free for _, free in pairs])
+        yield from asyncio.run(in_process(model, given.rounds))
+        peer("vllm")
+        yield from asyncio.run(on_a_server(model, given.rounds, given.env))
 
 
-def show(engine: str, cancelled: int, took: list[float], free: list[float] | None = None) -> None:
-    beside = f"{statistics.median(free):22.0f}" if free else ""
-    print(f"{engine:22}{cancelled:10}{min(took):9.0f}{statistics.median(took):9.0f}{max(took):9.0f}{beside}", flush=True)
+async def in_process(model: Path, rounds: int) -> list[Row]:
+    rows = []
+    async with transformers(model) as engine:
+        for num in CANCELLED:
+            steps = [await after_cancel(engine, engine.now, num) - 1 for _ in range(rounds)]
+            rows.append(row("cancel", f"transformers, {num} cancelled", "steps", steps))
+    return rows
+
+
+async def on_a_server(model: Path, rounds: int, env: str) -> list[Row]:
+    rows = []
+    async with vllm(model, env) as server:
+        await with_a_free_place(server, time.perf_counter)  # the first request of all compiles
+        for num in CANCELLED:
+            pairs = [
+                (await after_cancel(server, time.perf_counter, num), await with_a_free_place(server, time.perf_counter))
+                for _ in range(rounds)
+            ]
+            rows.append(row("cancel", f"vLLM server, {num} cancelled", "ms", [1e3 * ours for ours, _ in pairs]))
+            rows.append(row("cancel", f"vLLM server, {num} cancelled: a free place beside it", "ms", [1e3 * free for _, free in pairs]))
+    return rows
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=Path(__file__).stem)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--env", default=".envs/vllm")
-    arguments = parser.parse_args()
-    asyncio.run(main(arguments.rounds, arguments.env))
+    alone(__doc__, measure, arguments)

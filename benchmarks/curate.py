@@ -4,20 +4,21 @@
 
 Statements are those of statements.py. For one row in fifty a rewording is planted and a copy with one number changed, and so it is for
 the problems of a benchmark. Each size runs in a process of its own, whose peak memory is read from the kernel. The duplicate rule beside
-datatrove's is in deduplication.py. Prints one line per run.
+datatrove's is in deduplication.py. Writes nothing that stays.
 """
 
 import argparse
 import random
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.peers.spent import spent
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts
+from benchmarks.table import Row, alone, row
 from components.collect.source import Collect
 from components.collect.stage import collect
 from components.core import rows
@@ -82,18 +83,18 @@ def collected(folder: Path) -> None:
     collect(Collect.check(params, PARAMS, "files.made"), Contest.load(), out=folder / "collected")
 
 
-def once(way: str, num_rows: int, folder: Path, cluster: str | None) -> None:
+def once(way: str, num_rows: int, folder: Path, cluster: str | None) -> list[Row]:
     """One way at one size, in this process; the rows were written by another."""
     gone: set[str] = set()
     cost = spent(lambda: gone.update(ours(folder, cluster)) if way == "curate" else collected(folder))
-    said = f"{way:8} {num_rows:>9,} rows {cost.wall_s:8.1f} s {cost.cpu_s:8.1f} CPU-s {num_rows / cost.cpu_s:9,.0f} rows/CPU-s"
-    said += f" {cost.peak_mb / 2**10:6.2f} GB"
+    name = f"{way}, {num_rows:,} rows"
+    figures = {(name, "s"): cost.wall_s, (name, "CPU s"): cost.cpu_s, (name, "MB at most"): cost.peak_mb}
     if way == "curate":
         planted = _planted(num_rows)
-        caught, wrong = len(gone & planted.go) / len(planted.go), len(gone & planted.stay) / len(planted.stay)
-        others = len(gone - planted.go - planted.stay) / num_rows
-        said += f"   rewordings found {caught:.4f}   one number changed, flagged {wrong:.4f}   other rows flagged {others:.4f}"
-    print(said, flush=True)
+        figures[f"{name}: rewordings found", "share"] = len(gone & planted.go) / len(planted.go)
+        figures[f"{name}: one number changed, flagged", "share"] = len(gone & planted.stay) / len(planted.stay)
+        figures[f"{name}: other rows flagged", "share"] = len(gone - planted.go - planted.stay) / num_rows
+    return [row("curate", figure, unit, [value]) for (figure, unit), value in figures.items()]
 
 
 def _planted(num_rows: int) -> Planted:
@@ -103,27 +104,21 @@ def _planted(num_rows: int) -> Planted:
     return Planted(names["go"], names["stay"])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for way, text in (("curate", "the whole stage"), ("collect", "the stage that reads files")):
-        parser.add_argument(f"--{way}", type=int, nargs="*", default=[], metavar="ROWS", help=f"sizes: {text}")
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--curate", type=int, nargs="*", default=[10_000], metavar="ROWS", help="sizes: the whole stage")
+    parser.add_argument("--collect", type=int, nargs="*", default=[10_000], metavar="ROWS", help="sizes: the stage that reads files")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cluster", help="as curate.cluster")
-    parser.add_argument("--folder", type=Path, help="one run in this process over rows that lie there")
-    given = parser.parse_args()
-    sizes = {way: getattr(given, way) for way in ("curate", "collect")}
-    if given.folder:
-        way = next(way for way in sizes if sizes[way])
-        once(way, sizes[way][0], given.folder, given.cluster)
-        return
+
+
+def measure(given: argparse.Namespace) -> Iterator[Row]:
+    sizes = {"curate": given.curate, "collect": given.collect}
     for num_rows in sorted({size for some in sizes.values() for size in some}):
         with tempfile.TemporaryDirectory() as name:
             _write(Path(name), num_rows, given.seed)
             for way in (way for way in sizes if num_rows in sizes[way]):
-                cluster = ["--cluster", given.cluster] if given.cluster else []
-                subprocess.run(
-                    [sys.executable, "-m", "benchmarks.curate", f"--{way}", str(num_rows), "--folder", name, *cluster], check=True
-                )
+                with ProcessPoolExecutor(1, get_context("spawn")) as alone_in_memory:
+                    yield from alone_in_memory.submit(once, way, num_rows, Path(name), given.cluster).result()
 
 
 def _write(folder: Path, num_rows: int, seed: int) -> None:
@@ -136,4 +131,4 @@ def _write(folder: Path, num_rows: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    alone(__doc__, measure, arguments)

@@ -3,11 +3,11 @@
     python -m benchmarks.deduplication --rows 20000 --rounds 3
 
 Statements are those of statements.py. All have the same answer here, so that the answers, which curate compares too, help nobody; that
-few have all their numbers in common helps curate's speed, and is so in generated families. The rule is that of components/curate with
-the numbers of params.yaml. datatrove, in an environment that uv makes for it, runs with its defaults, and once more with numbers left
-in (peers/datatrove.py). Each way reads one file of rows and writes the ids that it keeps, in a process of its own, one task at a time.
-Ways take turns within a round, and the ratio is taken within the round, so that a busy machine slows all. A variant is flagged where
-it or the statement that it comes from is not kept: which of the two stays is each way's own affair. Writes nothing; prints one table.
+few have all their numbers in common helps curate's speed, and is so in generated families. The rule is that of components/curate with the
+numbers of params.yaml. datatrove, in an environment of its own (infra/envs/peers.txt), runs with its defaults, and once more with numbers
+left in (peers/datatrove.py). Each way reads one file of rows and writes the ids that it keeps, in a process of its own, one task at a
+time. Ways take turns within a round, and the ratio is taken within the round, so that a busy machine slows all. A variant is flagged
+where it or the statement that it comes from is not kept: which of the two stays is each way's own affair. Writes nothing.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks.peers.spent import Spent, spent
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts, planted
+from benchmarks.table import Row, alone, peer, row
 from components.curate.canonical import canonical
 from components.curate.marks import Mark
 from components.curate.near import exact, near
@@ -33,10 +34,6 @@ from components.curate.stage import Curate
 
 ROWS, KEPT = "rows.jsonl", "kept.txt"
 CURATE = [sys.executable, "-m", "benchmarks.deduplication", "--folder"]
-PINS = "datatrove==0.10.1,spacy==3.8.18,orjson==3.13.0,regex==2026.11.19,xxhash==3.8.2"  # xxhash 4 no longer hashes a str
-UV = ["uv", "run", "--quiet", "--no-project", "--python", sys.executable, "--with", PINS]
-DATATROVE = [*UV, "python", "-m", "benchmarks.peers.datatrove"]
-WAYS = {"curate": CURATE, "datatrove": DATATROVE, "datatrove, numbers in": [*DATATROVE, "--numbers"]}
 
 
 class Told(NamedTuple):
@@ -46,28 +43,31 @@ class Told(NamedTuple):
     spent: Spent
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--planted", type=int, default=300, help="of each variant; a twentieth of the rows at most")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--folder", type=Path, help="one run of curate's rule in this process, over rows that lie there")
-    given = parser.parse_args()
-    if given.folder:
-        print(json.dumps(spent(lambda: ours(given.folder))._asdict()))
-        return
+
+
+def measure(given: argparse.Namespace) -> Iterator[Row]:
+    datatrove = [str(peer("peers")), "-m", "benchmarks.peers.datatrove"]
+    ways = {"curate": CURATE, "datatrove": datatrove, "datatrove, numbers in": [*datatrove, "--numbers"]}
     count = min(given.planted, given.rows // 20)
     base = drafts(given.rows, given.seed)
     with tempfile.TemporaryDirectory() as name:
         write(Path(name), base, planted(base, count, given.seed))
-        rounds = [{way: told(command, Path(name)) for way, command in WAYS.items()} for _ in range(given.rounds)]
-    print(f"{given.rows} statements and {count} variants of each kind; share flagged, then medians of {given.rounds} rounds")
-    print(f"{'':24}" + "".join(f"{way:>24}" for way in WAYS))
-    found = [flagged(told.kept, given.rows, count) for told in rounds[0].values()]
-    for kind in found[0]:
-        line(kind, (share[kind] for share in found), 3)
-    ratios(rounds)
+        rounds = [{way: told(command, Path(name)) for way, command in ways.items()} for _ in range(given.rounds)]
+    for way, one in rounds[0].items():
+        for kind, share in flagged(one.kept, given.rows, count).items():
+            yield row("deduplication", f"{way}: {kind}", "share flagged", [share])
+    for way in ways:
+        for field, unit in (("wall_s", "s"), ("cpu_s", "CPU s"), ("peak_mb", "MB at most")):
+            yield row("deduplication", f"{way}: {given.rows:,} rows", unit, [getattr(one[way].spent, field) for one in rounds])
+        if way != "curate":
+            for field in ("wall_s", "cpu_s"):
+                times = [getattr(one[way].spent, field) / getattr(one["curate"].spent, field) for one in rounds]
+                yield row("deduplication", f"{way}: {field}, times curate's", "ratio", times)
 
 
 def write(folder: Path, base: Sequence[Draft], variants: Mapping[str, Sequence[str]]) -> None:
@@ -112,17 +112,8 @@ def flagged(kept: frozenset[str], num_rows: int, count: int) -> dict[str, float]
     return {**found, "rewordings, first six": statistics.fmean(found[kind] for kind in REWORDINGS), "statements without one": others}
 
 
-def ratios(rounds: Sequence[Mapping[str, Told]]) -> None:
-    for field in Spent._fields:
-        line(field, (statistics.median(getattr(one[way].spent, field) for one in rounds) for way in WAYS), 1)
-    for field in ("wall_s", "cpu_s"):
-        beside = ([getattr(one[way].spent, field) / getattr(one["curate"].spent, field) for one in rounds] for way in WAYS)
-        line(f"{field}, times curate's", map(statistics.median, beside), 1)
-
-
-def line(name: str, cells: Iterable[float], digits: int) -> None:
-    print(f"{name:24}" + "".join(f"{cell:24.{digits}f}" for cell in cells))
-
-
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--folder"]:  # one run of curate's rule in this process, over rows that lie there
+        print(json.dumps(spent(lambda: ours(Path(sys.argv[2])))._asdict()))
+    else:
+        alone(__doc__, measure, arguments)

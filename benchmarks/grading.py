@@ -1,19 +1,19 @@
 """What reading an answer costs beside Math-Verify, and who reads more strings as they are meant.
 
-    python -m venv /tmp/mv && /tmp/mv/bin/pip install 'math-verify[antlr4_13_2]==0.9.0'
-    python -m benchmarks.grading --peer /tmp/mv/bin/python --rounds 5
+    python -m benchmarks.grading --rounds 5
 
 Both read the labelled texts of tests/test_answers.py, in CPU seconds, one right after the other; the peer in an interpreter of its own,
-warm, and without `10^{10^{10}}`, whose value it never finishes. Right is: the integer in 0..999 that is meant, or none. Writes nothing.
+warm, and without `10^{10^{10}}`, whose value it never finishes (environment infra/envs/peers.txt). Right is: the integer in 0..999 that
+is meant, or none. Writes nothing.
 """
 
 import argparse
 import json
-import statistics
 import subprocess
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
+from benchmarks.table import Row, alone, peer, row
 from components.lib.answers import read
 from tests.test_answers import STRICT, TEXTS
 
@@ -37,14 +37,18 @@ REPEATS = 50
 """Our reading of all texts takes a few milliseconds: too short for one tick of the clock."""
 
 
-def main(peer: Path, rounds: int) -> None:
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=5)
+
+
+def measure(given: argparse.Namespace) -> Iterator[Row]:
     texts = [(text, wanted) for text, wanted in TEXTS if ENDLESS not in text]
-    ratios, ours_s, theirs_s = [], [], []
-    with subprocess.Popen([peer, "-c", PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    ours_s, theirs_s = [], []
+    with subprocess.Popen([peer("peers"), "-c", PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
         process.stdin.write(json.dumps([text for text, _ in texts]) + "\n")
-        for _ in range(rounds):
+        for _ in range(given.rounds):
             started = time.process_time()
             for _ in range(REPEATS):
                 ours = [read(text, STRICT).answer for text, _ in texts]
@@ -53,19 +57,15 @@ def main(peer: Path, rounds: int) -> None:
             process.stdin.flush()
             took, theirs = json.loads(process.stdout.readline())
             theirs_s.append(took)
-            ratios.append(took / ours_s[-1])
         process.stdin.close()
     wanted = [want for _, want in texts]
-    print(f"{len(texts)} texts, {rounds} rounds; answers per CPU second and strings read as meant")
     for name, seconds, answers in (("components.lib.answers", ours_s, ours), ("Math-Verify", theirs_s, theirs)):
         right = sum(one == want for one, want in zip(answers, wanted, strict=True))
-        print(f"{name:24}{len(texts) / statistics.median(seconds):10,.0f}{right:6} of {len(texts)}")
-    print(f"times faster, median of the rounds: {statistics.median(ratios):.0f} (least {min(ratios):.0f})")
+        yield row("grading", f"{name}: answers read", "per CPU second", [len(texts) / took for took in seconds])
+        yield row("grading", f"{name}: read as meant, of {len(texts)}", "texts", [right])
+    ratios = [their / my for my, their in zip(ours_s, theirs_s, strict=True)]
+    yield row("grading", "times faster than Math-Verify", "ratio", ratios)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer", type=Path, required=True, help="a Python in which Math-Verify is installed")
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    main(given.peer, given.rounds)
+    alone(__doc__, measure, arguments)

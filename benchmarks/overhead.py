@@ -5,20 +5,20 @@
 One vLLM server (CPU build, .envs/vllm) answers the same prompts with the same sampling and seeds three ways in turn, round by round: plain
 requests that are not streamed, from a client that does nothing else; the engine of this project, streamed; and a whole sitting (plan, desk,
 clock, rules, rows on disk), whose attempts call no code. The ratio is taken within the round, so that a busy machine slows all three.
-Writes nothing that stays; prints one table.
+Writes nothing that stays.
 """
 
 import argparse
 import asyncio
-import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 
+from benchmarks.table import Row, Skipped, alone, peer, row
 from components.core import rows
 from components.core.types import Problem
 from components.lib import arithmetic
@@ -106,7 +106,25 @@ def settings() -> tuple[Solve, ServerSettings, Contest, SandboxConfig]:
     return config, server, Contest.load(), SandboxConfig.load()
 
 
-async def main(model: Path, rounds: int, num_problems: int) -> None:
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=Path, default=Path("models/tir"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--problems", type=int, default=24)
+
+
+def measure(given: argparse.Namespace) -> Iterator[Row]:
+    peer("vllm")
+    if not given.model.exists():
+        raise Skipped(f"no {given.model}: `aimo run finetune` makes it")
+    rounds = asyncio.run(paired(given.model, given.rounds, given.problems))
+    for at, name in enumerate(("plain requests", "streamed", "a whole sitting")):
+        yield row("overhead", name, "tokens/s", [speeds[at] for speeds in rounds])
+    for name, way, beside in (("streamed of plain", 1, 0), ("a sitting of streamed", 2, 1), ("a sitting of plain", 2, 0)):
+        yield row("overhead", name, "ratio", [speeds[way] / speeds[beside] for speeds in rounds])
+
+
+async def paired(model: Path, rounds: int, num_problems: int) -> list[list[float]]:
+    """Tokens per second of plain, streamed and sitting, round by round."""
     config, server, contest, sandbox = settings()
     drawn = [arithmetic.problem(seed) for seed in range(num_problems)]
     problems = [
@@ -117,30 +135,18 @@ async def main(model: Path, rounds: int, num_problems: int) -> None:
         bench = Bench(engine, box, config, contest, problems)
         await bench.sitting()
         bench.asked = list(engine.asked)
-        print(f"{engine.name}; {len(bench.asked)} requests, {rounds} rounds, tokens per second")
-        print(f"{'round':6}{'plain':>9}{'streamed':>10}{'sitting':>9}{'streamed/plain':>16}{'sitting/streamed':>18}{'sitting/plain':>15}")
-        ratios = [await one_round(bench, number) for number in range(rounds)]
-        streamed, loop, whole = (statistics.median(column) for column in zip(*ratios, strict=True))
-        print(f"{'median':34}{streamed:16.3f}{loop:18.3f}{whole:15.3f}")
+        return [await one_round(bench, number) for number in range(rounds)]
 
 
-async def one_round(bench: Bench, number: int) -> tuple[float, float, float]:
+async def one_round(bench: Bench, number: int) -> list[float]:
     """All three, each time another one first."""
     ways = [bench.plain, bench.streamed, bench.sitting]
     found = {}
     for way in ways[number % 3 :] + ways[: number % 3]:
         found[way.__name__] = await speed(way)
     assert len({tokens for tokens, _ in found.values()}) == 1, f"not the same work: {found}"
-    plain, streamed, sitting = (found[way.__name__][1] for way in ways)
-    ratios = streamed / plain, sitting / streamed, sitting / plain
-    print(f"{number:<6}{plain:9.0f}{streamed:10.0f}{sitting:9.0f}{ratios[0]:16.3f}{ratios[1]:18.3f}{ratios[2]:15.3f}", flush=True)
-    return ratios
+    return [found[way.__name__][1] for way in ways]
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=Path(__file__).stem)
-    parser.add_argument("--model", type=Path, default=Path("models/tir"))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--problems", type=int, default=24)
-    arguments = parser.parse_args()
-    asyncio.run(main(arguments.model, arguments.rounds, arguments.problems))
+    alone(__doc__, measure, arguments)

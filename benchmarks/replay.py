@@ -5,19 +5,18 @@
 The attempts are made up: skewed answers, a fifth abstains, times of all lengths. The plain loop keeps a dictionary of counts and looks
 at it after each event until its rule holds; it is what one would write first. It runs on the first `--slice` draws of every problem, and
 the ratio is taken within a round, so that a busy machine slows both; both must find the same answers, tokens and seconds. Writes
-nothing; prints a few lines.
+nothing.
 """
 
 import argparse
-import resource
-import statistics
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.table import Row, alone, row
 from components.core.types import Problem
 from components.replay import draws
 from components.replay.pool import Attempts, Votes
@@ -122,33 +121,34 @@ def agree(ours: dict[str, Outcome], theirs: dict[str, list[tuple[bool, float, fl
             assert np.allclose(field[:, :wanted], values[:, :, column]), (name, column)
 
 
-def main(num_draws: int, wanted: int, num_problems: int, rounds: int) -> None:
-    rng = np.random.default_rng(SEED)
-    problems = [made_up(number, rng) for number in range(num_problems)]
-    whole = {"plan": {"any": PLANNED}, "max_tokens": None, "clock": None, "vote": "majority"}
-    recipes = {name: Recipe.model_validate({**whole, "stop": [{"kind": name, **settings}]}) for name, (settings, _) in RULES.items()}
-    ratios, seconds = [], []
-    for _ in range(rounds):
-        started, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_utime
-        ours = replayed(problems, recipes, num_draws, SEED)
-        seconds.append((time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_utime - used))
-        started = time.perf_counter()
-        theirs = plain(problems, wanted, num_draws)
-        per_draw = (time.perf_counter() - started) / wanted
-        agree(ours, theirs, wanted)
-        ratios.append(per_draw / (seconds[-1][0] / num_draws))
-    size = f"{len(RULES)} rules, {num_draws} draws, {num_problems} problems, {PLANNED} attempts"
-    print(f"{size}: {min(s for s, _ in seconds):.2f} s at best, {statistics.median(s for s, _ in seconds):.2f} s in the middle of {rounds}")
-    print(f"processor time: {min(cpu for _, cpu in seconds):.2f} s at best (one core)")
-    print(f"the plain loop takes {statistics.median(ratios):.0f} times as long (per draw; rounds: {', '.join(f'{r:.0f}' for r in ratios)})")
-    print(f"same answers, tokens and seconds on {wanted} draws of every problem and rule")
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--slice", type=int, default=20, help="draws per problem that the plain loop goes through")
     parser.add_argument("--problems", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    main(given.draws, given.slice, given.problems, given.rounds)
+
+
+def measure(given: argparse.Namespace) -> Iterator[Row]:
+    rng = np.random.default_rng(SEED)
+    problems = [made_up(number, rng) for number in range(given.problems)]
+    whole = {"plan": {"any": PLANNED}, "max_tokens": None, "clock": None, "vote": "majority"}
+    recipes = {name: Recipe.model_validate({**whole, "stop": [{"kind": name, **settings}]}) for name, (settings, _) in RULES.items()}
+    ratios, wall_s, cpu_s = [], [], []
+    for _ in range(given.rounds):
+        started, used = time.perf_counter(), time.process_time()
+        ours = replayed(problems, recipes, given.draws, SEED)
+        wall_s.append(time.perf_counter() - started)
+        cpu_s.append(time.process_time() - used)
+        started = time.perf_counter()
+        theirs = plain(problems, given.slice, given.draws)
+        per_draw = (time.perf_counter() - started) / given.slice
+        agree(ours, theirs, given.slice)
+        ratios.append(per_draw / (wall_s[-1] / given.draws))
+    size = f"{len(RULES)} rules, {given.draws} draws, {given.problems} problems"
+    yield row("replay", size, "s", wall_s)
+    yield row("replay", size, "CPU s", cpu_s)
+    yield row("replay", "times faster than a plain loop, per draw", "ratio", ratios)
+
+
+if __name__ == "__main__":
+    alone(__doc__, measure, arguments)

@@ -2,28 +2,28 @@
 
     python -m benchmarks.sandbox --rounds 20
 
-Each round runs the same cell both ways, one right after the other, and the ratio is taken within the round, so that a busy machine
-slows both. A whole session is opened, runs one cell and is closed; "first cell" is that cell by itself; "next cell" is a further cell of an
+Each round runs the same cell both ways, one right after the other, and the ratio is taken within the round, so that a busy machine slows
+both. A whole session is opened, runs one cell and is closed; "first cell" is that cell by itself; "next cell" is a further cell of an
 open session, which `python file`, keeping no variables, must pay in full. The sympy cell meets that peer twice: with compiled files of
-its libraries at hand, and with none found and none kept, as in container images that ship without them. The kernel, in an environment
-that uv makes for it, runs `print(1)` only. The last lines tell sessions per second with several at once, and how much memory sessions
-add that nobody shares. Writes nothing; prints one table.
+its libraries at hand, and with none found and none kept, as in container images that ship without them. The kernel, in an environment of
+its own (infra/envs/peers.txt), runs `print(1)` only. The last lines tell sessions per second with several at once, and how much memory
+sessions add that nobody shares. Writes nothing.
 """
 
 import argparse
 import asyncio
 import os
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
+from benchmarks.table import ROOT, Row, alone, peer, row
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox, Session
 
@@ -33,7 +33,6 @@ CELLS = {
     "sympy": ("from sympy import *\nx = symbols('x')\nprint(solve(x**2 - 5*x + 6, x))", "[2, 3]\n"),
 }
 
-KERNEL = ["uv", "run", "--quiet", "--no-project", "--python", sys.executable, "--with", "ipykernel==7.4.0,jupyter-client==8.10.0"]
 Order = Callable[[str], Awaitable[float]]
 """Has a Jupyter kernel do one thing (peers/kernel.py); returns the milliseconds that it took."""
 
@@ -51,7 +50,7 @@ class Round(NamedTuple):
 @asynccontextmanager
 async def jupyter() -> AsyncIterator[Order]:
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*KERNEL, "python", "benchmarks/peers/kernel.py", stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(peer("peers"), ROOT / "benchmarks/peers/kernel.py", stdin=pipe, stdout=pipe)
     assert process.stdin and process.stdout
     into, out = process.stdin, process.stdout
 
@@ -66,7 +65,7 @@ async def jupyter() -> AsyncIterator[Order]:
         await process.wait()
 
 
-async def peer(code: str, compiled: bool) -> str:
+async def python_file(code: str, compiled: bool) -> str:
     """A process of its own, without walls; `compiled`: it finds its libraries' bytecode."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "cell.py")
@@ -97,24 +96,42 @@ async def timed(work: Awaitable[str], wanted: str) -> float:
     return 1e3 * took
 
 
-async def main(rounds: int, at_once: int) -> None:
-    config = SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, sessions=at_once, allow_weak=False)
-    started = time.perf_counter()
-    async with open_sandbox(config) as box, jupyter() as order:
-        print(f"isolation {box.isolation}; opened and tried in {time.perf_counter() - started:.1f} s; {rounds} rounds, milliseconds")
-        print(f"{'cell':8}{'':15}{'least':>8}{'median':>8}{'peer least':>12}{'median':>8}{'times faster (median of rounds)':>34}")
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--at-once", type=int, default=8)
+
+
+def measure(given: argparse.Namespace) -> Iterator[Row]:
+    yield from asyncio.run(beside_files(given.rounds, given.at_once))
+    peer("peers")
+    yield from asyncio.run(beside_a_kernel(given.rounds, given.at_once))
+
+
+async def beside_files(rounds: int, at_once: int) -> list[Row]:
+    found = []
+    async with open_sandbox(config(at_once)) as box:
         for name, (code, wanted) in CELLS.items():
-            show(name, await beside_file(box, code, wanted, rounds, compiled=True))
-        print("beside `python file` without compiled files:")
-        show("sympy", await beside_file(box, *CELLS["sympy"], rounds, compiled=False))
-        print("beside a Jupyter kernel:")
-        rows = await beside_kernel(box, order, rounds)
-        line("print", "whole session", [(row.whole, row.peer) for row in rows])
-        line("print", "next cell", [(row.next, row.peer_next) for row in rows])
+            found += beside(f"{name}, python file", await beside_file(box, code, wanted, rounds, compiled=True))
+        found += beside("sympy, python file without compiled files", await beside_file(box, *CELLS["sympy"], rounds, compiled=False))
         started = time.perf_counter()
         await asyncio.gather(*(whole(box, CELLS["print"][0]) for _ in range(10 * rounds)))
-        print(f"{10 * rounds / (time.perf_counter() - started):.0f} whole sessions per second, {at_once} at once")
-        print(f"{await memory(box, at_once):.1f} MB that nobody shares for each of {at_once} sessions after the sympy cell")
+        per_second = 10 * rounds / (time.perf_counter() - started)
+        found.append(row("sandbox", f"whole sessions, {at_once} at once", "per second", [per_second]))
+        found.append(row("sandbox", "memory that nobody shares, a session after sympy", "MB", [await memory(box, at_once)]))
+    return found
+
+
+async def beside_a_kernel(rounds: int, at_once: int) -> list[Row]:
+    async with open_sandbox(config(at_once)) as box, jupyter() as order:
+        rows = await beside_kernel(box, order, rounds)
+    return [
+        *ratio("print, Jupyter kernel: whole session", [(one.whole, one.peer) for one in rows]),
+        *ratio("print, Jupyter kernel: next cell", [(one.next, one.peer_next) for one in rows]),
+    ]
+
+
+def config(at_once: int) -> SandboxConfig:
+    return SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, sessions=at_once, allow_weak=False)
 
 
 async def beside_file(box: Sandbox, code: str, wanted: str, rounds: int, *, compiled: bool) -> list[Round]:
@@ -122,7 +139,7 @@ async def beside_file(box: Sandbox, code: str, wanted: str, rounds: int, *, comp
     async with opened(box, code) as session:
         for _ in range(rounds):
             mine = await ours(box, session, code, wanted)
-            theirs = await timed(peer(code, compiled), wanted)
+            theirs = await timed(python_file(code, compiled), wanted)
             rows.append(Round(*mine, theirs, theirs))
     return rows
 
@@ -173,23 +190,19 @@ def unshared() -> int:
     return sum(process.memory_full_info().uss for process in (us, *us.children(recursive=True)))
 
 
-def show(name: str, rows: list[Round]) -> None:
+def beside(name: str, rounds: list[Round]) -> list[Row]:
     """Beside a peer that has nothing but whole sessions."""
-    line(name, "whole session", [(row.whole, row.peer) for row in rows])
-    line(name, "first cell", [(row.first, row.peer) for row in rows])
-    line(name, "next cell", [(row.next, row.peer_next) for row in rows])
+    return [
+        *ratio(f"{name}: whole session", [(one.whole, one.peer) for one in rounds]),
+        *ratio(f"{name}: first cell", [(one.first, one.peer) for one in rounds]),
+        *ratio(f"{name}: next cell", [(one.next, one.peer_next) for one in rounds]),
+    ]
 
 
-def line(name: str, what: str, pairs: list[tuple[float, float]]) -> None:
-    mine, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    ratio = statistics.median(their / my for my, their in pairs)
-    figures = f"{min(mine):8.2f}{statistics.median(mine):8.2f}{min(theirs):12.1f}{statistics.median(theirs):8.1f}"
-    print(f"{name:8}{what:15}{figures}{ratio:34.0f}", flush=True)
+def ratio(name: str, pairs: list[tuple[float, float]]) -> Iterator[Row]:
+    yield row("sandbox", name, "ms", [ours for ours, _ in pairs])
+    yield row("sandbox", f"{name}, times faster", "ratio", [theirs / ours for ours, theirs in pairs])
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=Path(__file__).stem)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--at-once", type=int, default=8)
-    arguments = parser.parse_args()
-    asyncio.run(main(arguments.rounds, arguments.at_once))
+    alone(__doc__, measure, arguments)

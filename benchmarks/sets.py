@@ -4,7 +4,7 @@
 
 Eight tool solutions a problem, six in ten of them right; every stage runs as its own process, as DVC runs it, with the settings of
 params.yaml and no limit on the rows. Linear means that seconds grow with the attempts, flat that megabytes do not. Writes into a temporary
-folder; prints one table.
+folder.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from benchmarks.table import Row, alone, row
 from components.core import rows
 from components.core.types import Candidate, Problem, Remark
 from tests.making import candidate, problem, run
@@ -58,7 +59,7 @@ def prepare(home: Path, num: int) -> None:
     rows.write(home / "exam.parquet", [problem("exam", 1, "What will the exam ask?")], Problem)
 
 
-def measure(home: Path, stage: str, key: str, *flags: str) -> tuple[float, float]:
+def spent(home: Path, stage: str, key: str, *flags: str) -> tuple[float, float]:
     """Seconds of the processor and megabytes of one stage."""
     command = [sys.executable, "-m", f"components.{stage}", key, *flags, "--metrics", "metrics.json"]
     process = subprocess.Popen(command, cwd=home, stderr=subprocess.DEVNULL)
@@ -67,24 +68,26 @@ def measure(home: Path, stage: str, key: str, *flags: str) -> tuple[float, float
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
+def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--attempts", type=int, nargs="+", default=[10_000, 30_000])
     parser.add_argument("--sets", nargs="+", default=["tir", "genselect", "dpo"])
-    chosen = parser.parse_args()
-    print("| attempts | stage | rows | processor s | rows/s | MB |\n|---:|---|---:|---:|---:|---:|")
-    for num in chosen.attempts:
+
+
+def measure(given: argparse.Namespace) -> Iterator[Row]:
+    for num in given.attempts:
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
             prepare(home, num // PER_PROBLEM)
-            for key in chosen.sets:
+            for key in given.sets:
                 files = [part for name in FILES for part in (f"--{name}", f"{name}.parquet")]
-                made = measure(home, "compose", key, *files, "--curated", "curate.json", "--out", key, "--card", f"card-{key}")
+                made = spent(home, "compose", key, *files, "--curated", "curate.json", "--out", key, "--card", f"card-{key}")
                 count = json.loads((home / "metrics.json").read_text(encoding="utf-8"))["rows"]
-                checked = measure(home, "validate", key, "--data", key, "--exam", "exam.parquet", "--out", "checked.json")
+                checked = spent(home, "validate", key, "--data", key, "--exam", "exam.parquet", "--out", "checked.json")
                 for name, (seconds, megabytes) in (("compose", made), ("validate", checked)):
-                    print(f"| {num} | {name}@{key} | {count} | {seconds:.1f} | {count / seconds:.0f} | {megabytes:.0f} |", flush=True)
+                    figure = f"{name}@{key}, {num} attempts, {count} rows"
+                    yield row("sets", figure, "CPU s", [seconds])
+                    yield row("sets", figure, "MB at most", [megabytes])
 
 
 if __name__ == "__main__":
-    main()
+    alone(__doc__, measure, arguments)

@@ -41,9 +41,9 @@ def run(flow: Annotated[str, typer.Argument(help="build-data, finetune, quantize
 
     with alone(ROOT):
         end_leftovers(ROOT)
-        graph = Graph.read(ROOT)
+        graph, changed = Graph.compared(ROOT)
         stages = parts.stages(graph, flow)
-        if not graph.changed() & stages:
+        if not changed & stages:
             _nothing_changed(flow, [name for name in graph.order if name in stages])
             return
     prefect_environment(ROOT)
@@ -125,16 +125,20 @@ def trace(name: Annotated[str, typer.Argument(help="a model (awq, models/awq) or
 @app.command()
 def promote() -> None:
     """Registers the models and lets the gate choose the champion."""
+    from flows import parts
     from flows import promote as gate
 
+    parts.forget(ROOT)
     print(gate.show(gate.promote(ROOT)))
 
 
 @app.command()
 def rollback() -> None:
     """Makes the champion before this one champion again."""
+    from flows import parts
     from flows import promote as gate
 
+    parts.forget(ROOT)
     print(f"champion is version {gate.rollback(ROOT).number} again")
 
 

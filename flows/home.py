@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from components.core.errors import UserError
 
 HOME = Path(".aimo")
+GRACE_S = 10.0
 
 
 @contextlib.contextmanager
@@ -84,6 +86,31 @@ def leftovers(root: Path) -> list[tuple[str, int]]:
         else:
             note.unlink(missing_ok=True)
     return found
+
+
+def end(pid: int) -> None:
+    """Ends a process group and all descendants, also those in sessions of their own: SIGTERM, after GRACE_S seconds SIGKILL."""
+    import psutil
+
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    _signal(pid, signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=GRACE_S)
+    for process in alive:
+        _signal(pid, signal.SIGKILL)
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        return
 
 
 def _born(pid: int) -> float | None:

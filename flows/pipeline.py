@@ -21,6 +21,7 @@ from prefect.exceptions import ObjectNotFound
 
 from components.core.params import PARAMS
 from flows import parts, summary
+from flows.fork_server import ForkServer
 from flows.graph import Graph, Step
 from flows.home import alone
 from flows.walk import Flow, Outcome, Runner, StageFailed, end_leftovers, run_stage, walk
@@ -63,11 +64,11 @@ FLOWS = {one.name: one for one in (build_data, finetune, quantize, evaluate, ret
 
 def _follow(name: str, root: Path, lineage: bool = False, promote: bool = False) -> None:
     root = root.resolve()
-    with alone(root):
+    with alone(root), ForkServer() as server:
         for stage in end_leftovers(root):
             _tell("", f"{stage}: a killed run had left it running; ended")
         graph = Graph.read(root)
-        outcomes = walk(graph, parts.stages(graph, name), _runner(graph), Flow.load(root / PARAMS).parallel, _tell)
+        outcomes = walk(graph, parts.stages(graph, name), _runner(graph, server), Flow.load(root / PARAMS).parallel, _tell)
         summary.write(root, name, outcomes)
         create_table_artifact([line._asdict() for line in summary.lines(root, outcomes)], key="stages")
         create_markdown_artifact(summary.markdown(root), key="results")
@@ -85,14 +86,14 @@ def _finish(root: Path, promote: bool) -> list[str]:
     return parts.finish(root, promote)
 
 
-def _runner(graph: Graph) -> Runner:
+def _runner(graph: Graph, server: ForkServer) -> Runner:
     """Runs a stage as a task whose edges to the tasks before it Prefect can draw."""
     has_gpu, ended = _has_gpu(), dict[str, Any]()
 
     def run(stage: str) -> Outcome:
         step = graph.steps[stage]
         needs = [ended[need] for need in step.needs if need in ended]
-        one = _task(step, has_gpu and bool(step.meta.get("gpu")))
+        one = _task(server, step, has_gpu and bool(step.meta.get("gpu")))
         ended[stage] = state = one(graph.root, wait_for=needs, return_state=True)
         outcome: Outcome = state.result()
         return outcome
@@ -100,7 +101,7 @@ def _runner(graph: Graph) -> Runner:
     return run
 
 
-def _task(step: Step, on_gpu: bool) -> Any:
+def _task(server: ForkServer, step: Step, on_gpu: bool) -> Any:
     return task(
         name=step.name,
         task_run_name=step.name,
@@ -109,10 +110,10 @@ def _task(step: Step, on_gpu: bool) -> Any:
         retry_delay_seconds=10,
         retry_condition_fn=_may_help,
         cache_policy=NO_CACHE,
-    )(lambda root: _run(step.name, root, on_gpu))
+    )(lambda root: _run(server, step.name, root, on_gpu))
 
 
-def _run(stage: str, root: Path, on_gpu: bool) -> Outcome:
+def _run(server: ForkServer, stage: str, root: Path, on_gpu: bool) -> Outcome:
     log = get_run_logger()
 
     def hear(_: str, line: str) -> None:
@@ -120,7 +121,7 @@ def _run(stage: str, root: Path, on_gpu: bool) -> Outcome:
         print(f"{stage:>20} | {line}", flush=True)
 
     with concurrency(GPU, occupy=1, strict=True) if on_gpu else contextlib.nullcontext(), _loss_curve(stage, root):
-        return run_stage(stage, root, hear)
+        return run_stage(server, stage, root, hear)
 
 
 def _may_help(_task: Any, _run: Any, state: Any) -> bool:

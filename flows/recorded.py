@@ -85,13 +85,18 @@ def read(root: Path) -> dict[str, Entry]:
     return {stage: recorded[stage]._replace(needs=tuple(sorted(other.key for other in makers[stage]))) for stage in order}
 
 
+def head(root: Path) -> str:
+    """The commit that is checked out; "" outside git."""
+    return _git(root, "rev-parse", "HEAD").strip()
+
+
 def commit(root: Path) -> tuple[str, set[str]]:
     """HEAD, and the keys of the entries that its dvc.lock holds; ("", {}) outside git."""
     from ruamel.yaml import YAML
 
-    head = _git(root, "rev-parse", "HEAD").strip()
-    lock = YAML(typ="safe").load(_git(root, "show", "HEAD:./dvc.lock")) if head else None
-    return head, {_entry(stage, data).key for stage, data in (lock or {}).get("stages", {}).items()}
+    now = head(root)
+    lock = YAML(typ="safe").load(_git(root, "show", "HEAD:./dvc.lock")) if now else None
+    return now, {_entry(stage, data).key for stage, data in (lock or {}).get("stages", {}).items()}
 
 
 def judged(entry: Entry, entries: dict[str, Entry]) -> tuple[Piece, Piece] | None:

@@ -1,15 +1,11 @@
 """The walk over DVC's graph: stages in order, independent ones side by side, stopped at the first failure. Knows no Prefect.
 
-`run_stage` runs one stage as `dvc repro --single-item` in its own process group; `walk` takes any runner of that shape.
-Reads dvc.yaml through Graph, writes what the stages write, and leaves the dvc.lock that `dvc repro` would.
+`run_stage` runs one stage as `dvc repro --single-item` in a process group of its own, a fork of the fork server; `walk` takes any runner of
+that shape. Reads dvc.yaml through Graph, writes what the stages write, and leaves the dvc.lock that `dvc repro` would.
 To resume is to walk again: what is finished is not run twice.
 """
 
 import contextvars
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,10 +15,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from components.core.params import Config
+from flows.fork_server import Forked, ForkServer
 from flows.graph import Graph
-from flows.home import leftovers, remember, stage_environment
+from flows.home import end, leftovers, remember
 
-GRACE_S = 10.0
 TAIL = 400
 CHATTER = (  # DVC's, each time
     "Generating lock file",
@@ -96,19 +92,18 @@ def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines
     return [done[name] for name in graph.order if name in done]
 
 
-def run_stage(stage: str, root: Path, on_line: Lines) -> Outcome:
+def run_stage(server: ForkServer, stage: str, root: Path, on_line: Lines) -> Outcome:
     """Brings one stage up to date, its lines going to `on_line`; whatever interrupts this ends the stage's whole process group."""
     started, tail, how = time.monotonic(), deque[str](maxlen=TAIL), "cached"
-    with _process(stage, root) as process:
-        assert process.stdout
-        for line in process.stdout:
+    with _forked(server, stage, root) as forked:
+        for line in forked.lines:
             text = line.rstrip()
             if text.startswith("Running stage "):
                 how = "run"
             if text and not text.startswith(CHATTER):
                 tail.append(text)
                 on_line(stage, text)
-        code = process.wait()
+        code = forked.wait()
     seconds = time.monotonic() - started
     if code:
         raise StageFailed(Outcome(stage, "failed", seconds, own_words(list(tail)) or f"dvc exited with {code}"))
@@ -129,35 +124,23 @@ def end_leftovers(root: Path) -> list[str]:
     """Ends what a killed walk left running here, so that it does not write beside us; returns the stages' names."""
     names = []
     for stage, pid in leftovers(root):
-        _end(pid)
+        end(pid)
         names.append(stage)
     return names
 
 
 @contextmanager
-def _process(stage: str, root: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
-    process = subprocess.Popen(
-        command,
-        cwd=root,
-        env=stage_environment(),
-        text=True,
-        errors="replace",
-        bufsize=1,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # SIGTERM to dvc alone would leave the stage's command running
-    )
-    note = remember(root, stage, process.pid)
-    try:
-        yield process
-    except BaseException:  # Prefect's TerminationSignal and KeyboardInterrupt are no Exceptions
-        _end(process.pid)
-        raise
-    finally:
-        process.wait()
-        note.unlink(missing_ok=True)
+def _forked(server: ForkServer, stage: str, root: Path) -> Iterator[Forked]:
+    with server.fork() as forked:
+        note = remember(root, stage, forked.pid)
+        try:
+            forked.order(root, stage)
+            yield forked
+        except BaseException:  # Prefect's TerminationSignal and KeyboardInterrupt are no Exceptions
+            end(forked.pid)
+            raise
+        finally:
+            note.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -169,31 +152,6 @@ def _ended_with_us(root: Path, running: dict[Future[Outcome], str]) -> Iterator[
         while wait(running, timeout=0.5).not_done:
             end_leftovers(root)
         raise
-
-
-def _end(pid: int) -> None:
-    """Ends a process group and all descendants, also those in sessions of their own: SIGTERM, after GRACE_S seconds SIGKILL."""
-    import psutil
-
-    try:
-        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    _signal(pid, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=GRACE_S)
-    for process in alive:
-        _signal(pid, signal.SIGKILL)
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:
-        return
 
 
 def _outcome(future: Future[Outcome]) -> Outcome:

@@ -21,7 +21,7 @@ FILES = sorted(path for folder in ("components", "flows") for path in (ROOT / fo
 HOMES = {
     "prefect": ["flows/pipeline.py"],
     "mlflow": ["flows/lineage.py", "flows/registry.py"],
-    "dvc": ["flows/graph.py"],
+    "dvc": ["flows/graph.py", "flows/fork_server.py"],  # the graph's data; the command line, in a process of its own
     "great_expectations": ["components/validate"],
     "trl": ["components/train"],
     "llmcompressor": ["components/quantize/fp8_worker.py"],

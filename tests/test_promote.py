@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.core.errors import UserError
-from flows import lineage, promote, registry
+from flows import lineage, parts, promote, registry
 from tests import exams
 
 
@@ -144,3 +144,32 @@ def test_rows_that_dvc_lock_does_not_record_are_no_evidence(root: Path) -> None:
     (root / "runs/exam/awq/candidates.parquet").write_bytes(b"better ones")
     with pytest.raises(UserError, match="dvc checkout"):
         promote.promote(root)
+
+
+def test_what_is_mirrored_and_judged_is_not_asked_again_until_something_moves(root: Path) -> None:
+    first = parts.finish(root, promote=True)
+    assert first[-1] == "awq is champion (version 3)"
+    told = parts.finish(root, promote=True)
+    assert told[0].startswith("MLflow: nothing new since ")
+    assert told[1:] == first[1:]
+    again(root, fp8=0.3)  # by hand: the store is another one now
+    assert parts.finish(root, promote=True)[-1] == "awq is champion already (version 3)"
+    (root / "params.yaml").write_text(json.dumps({"promote": exams.GATE | {"candidates": ["awq"]}}))
+    assert [line.split()[0] for line in parts.finish(root, promote=True)] == ["MLflow:", "awq", "awq"]
+    exams.commit(root)
+    assert parts.finish(root, promote=True)[0] == "MLflow: 0 new runs"
+    parts.forget(root)
+    assert parts.finish(root, promote=True)[0] == "MLflow: 0 new runs"
+
+
+def test_a_mirror_that_failed_is_not_taken_for_done(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts.finish(root, promote=True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    for _ in range(2):
+        assert parts.finish(root, promote=True)[-1].startswith("no promotion: http://127.0.0.1:9: MLflow does not answer")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (root / "runs/exam-awq/candidates.parquet").write_bytes(b"better ones")
+    parts.forget(root)
+    for _ in range(2):
+        with pytest.raises(UserError, match="dvc checkout"):
+            parts.finish(root, promote=True)

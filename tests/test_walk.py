@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from components.core.errors import UserError
+from flows.fork_server import ForkServer
 from flows.graph import Graph
 from flows.home import alone
 from flows.walk import Outcome, StageFailed, end_leftovers, own_words, run_stage, walk
@@ -27,8 +29,9 @@ SLEEP = "sleep 60 & sleep 61; cp a.txt b.txt"
 
 def walked(root: Path, parallel: int = 2) -> dict[str, str]:
     graph = Graph.read(root)
-    run = lambda stage: run_stage(stage, root, lambda *_: None)  # noqa: E731
-    return {outcome.stage: outcome.how for outcome in walk(graph, set(graph.order), run, parallel)}
+    with ForkServer() as server:
+        outcomes = walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, lambda *_: None), parallel)
+    return {outcome.stage: outcome.how for outcome in outcomes}
 
 
 def test_the_walk_leaves_the_lock_of_dvc_repro_and_does_nothing_twice(tmp_path: Path) -> None:
@@ -56,7 +59,8 @@ def test_independent_stages_run_side_by_side(tmp_path: Path) -> None:
 def test_a_failure_says_the_stage_s_own_words_and_stops_the_walk(tmp_path: Path) -> None:
     root = workspace(tmp_path, "echo 'error: no teacher; give one' >&2; exit 3")
     graph = Graph.read(root)
-    outcomes = walk(graph, set(graph.order), lambda stage: run_stage(stage, root, lambda *_: None), 2)
+    with ForkServer() as server:
+        outcomes = walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, lambda *_: None), 2)
     assert {o.stage: o.how for o in outcomes} == {"first": "run", "left": "failed", "right": "run"}
     assert outcomes[1].error == "error: no teacher; give one"
 
@@ -87,26 +91,64 @@ def test_an_interrupted_walk_ends_all_stages_with_their_children(tmp_path: Path)
             os.kill(os.getpid(), signal.SIGINT)
 
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        walk(graph, set(graph.order), lambda stage: run_stage(stage, root, interrupted_when_both_run), 2)
+    with pytest.raises(KeyboardInterrupt), ForkServer() as server:
+        walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, interrupted_when_both_run), 2)
     assert time.monotonic() - started < 40
     assert not sleepers(root)
     assert not list((root / ".aimo/running").glob("*"))
 
 
-def test_a_killed_walk_is_cleaned_up_and_resumed_by_the_next(tmp_path: Path) -> None:
+def test_a_killed_walk_takes_its_fork_server_and_its_stages_along_and_is_resumed_by_the_next(tmp_path: Path) -> None:
     root = workspace(tmp_path, "test -e again || sleep 60; cp a.txt b.txt")
-    code = f"from pathlib import Path; from tests.test_walk import walked; walked(Path({str(root)!r}))"
-    victim = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    until(lambda: len(sleepers(root)) > 0)
-    victim.kill()
-    victim.wait()
-    assert sleepers(root), "the stage lives on: nobody could end it"
-    assert "left" in end_leftovers(root)
+    with killed_while_it_sleeps(root) as (victim, server):
+        victim.kill()
+        until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
     assert not sleepers(root)
+    assert end_leftovers(root) == []
     (root / "again").touch()
     then = walked(root)
     assert (then["first"], then["left"], then["join"]) == ("cached", "run", "run")
+
+
+def test_what_outlives_a_killed_fork_server_is_ended_by_the_next_walk(tmp_path: Path) -> None:
+    root = workspace(tmp_path, "sleep 60; cp a.txt b.txt")
+    with killed_while_it_sleeps(root) as (victim, server):
+        victim.suspend()
+        server.kill()
+        victim.kill()
+    assert sleepers(root), "the stage lives on: nobody could end it"
+    assert "left" in end_leftovers(root)
+    assert not sleepers(root)
+
+
+def test_one_fork_server_walks_two_workspaces_that_know_nothing_of_each_other(tmp_path: Path) -> None:
+    roots = [workspace(tmp_path / name, left=f"echo {name} > b.txt") for name in ("one", "other")]
+    with ForkServer() as server, ThreadPoolExecutor(2) as pool:
+
+        def walk_it(root: Path) -> list[str]:
+            graph = Graph.read(root)
+            return [done.how for done in walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, lambda *_: None), 2)]
+
+        assert [*pool.map(walk_it, roots)] == [["run"] * 4] * 2
+    for name, root in zip(("one", "other"), roots, strict=True):
+        plain = workspace(tmp_path / f"plain-{name}", left=f"echo {name} > b.txt")
+        dvc(plain, "repro", "-q")
+        assert (root / "dvc.lock").read_bytes() == (plain / "dvc.lock").read_bytes()
+
+
+def test_a_stage_has_the_environment_of_the_moment_and_a_session_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, said = workspace(tmp_path), list[str]()
+    told = 'echo "told $TOLD in $(ps -o sid= -p $$)"; cp'
+    (root / "dvc.yaml").write_text((root / "dvc.yaml").read_text().replace("cmd: cp", f"cmd: {told}"))
+    monkeypatch.setenv("TOLD", "before")
+    with ForkServer() as server:
+        for word in ("once", "twice"):
+            monkeypatch.setenv("TOLD", word)
+            (root / "in.txt").write_text(word)
+            run_stage(server, "first", root, lambda _, line: said.append(line))
+        sessions = {line.split()[-1] for line in said if line.startswith("told ")}
+        assert [line.split()[1] for line in said if line.startswith("told ")] == ["once", "twice"]
+        assert len(sessions) == 2 and str(os.getsid(0)) not in sessions
 
 
 def test_a_leftover_s_number_that_another_process_has_now_is_left_alone(tmp_path: Path) -> None:
@@ -190,8 +232,19 @@ def test_a_folder_without_a_workspace_is_the_user_s_error(tmp_path: Path) -> Non
 def test_a_failing_stage_raises(tmp_path: Path) -> None:
     root = workspace(tmp_path)
     (root / "in.txt").unlink()
-    with pytest.raises(StageFailed, match=r"in\.txt"):
-        run_stage("first", root, lambda *_: None)
+    with pytest.raises(StageFailed, match=r"in\.txt"), ForkServer() as server:
+        run_stage(server, "first", root, lambda *_: None)
+
+
+@contextlib.contextmanager
+def killed_while_it_sleeps(root: Path) -> Iterator[tuple[psutil.Process, psutil.Process]]:
+    """A walk of its own that has come to a stage's `sleep`, and its fork server; the caller kills."""
+    code = f"from pathlib import Path; from tests.test_walk import walked; walked(Path({str(root)!r}))"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT) as process:
+        until(lambda: sleepers(root))
+        victim = psutil.Process(process.pid)
+        (server,) = [child for child in victim.children() if "flows.fork_server" in child.cmdline()]
+        yield victim, server
 
 
 def sleepers(root: Path) -> list[int]:

@@ -18,10 +18,6 @@ from components.lib.engine.server import ServerEngine, ServerSettings
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
 
-ASKED_BY = {"server": ("server",), "template": ("teacher", "scripted", "replayed")}
-"""Which engines can ask a model without weights here."""
-
-
 class Engines(Config, section="engines"):
     """One group of settings per kind of engine."""
 
@@ -33,7 +29,9 @@ class Engines(Config, section="engines"):
 
 
 def kind_for(model: Path, usual: str, by_format: Mapping[str, str]) -> str:
-    """The kind of engine for a model: the usual one, or another where the model is quantized and its format is named."""
+    """The kind of engine for a model: the usual one, another where the model is quantized and its format is named, a server's own server."""
+    if (reference := references.of(model)) and reference.kind == "server":
+        return "server"
     return by_format.get(format_of(references.resolve(model)) or "", usual) if by_format else usual
 
 
@@ -43,8 +41,8 @@ def open_engine(kind: str, engines: Engines, model: Path) -> Engine:
     Raises UserError where the kind is not known, or cannot ask such a model.
     """
     reference = references.of(model)
-    if reference and reference.kind != "folder" and kind not in (allowed := ASKED_BY[reference.kind]):
-        raise UserError(f"params.yaml: engine: '{kind}' cannot ask {model}, which is a {reference.kind}'s; write {' or '.join(allowed)}")
+    if reference and reference.kind == "template" and kind != "teacher":
+        raise UserError(f"params.yaml: engine: '{kind}' cannot ask {model}, which has no weights; `engine: teacher` can, or name another model")
     model = references.resolve(model)
     if kind != "teacher":
         watched(model)
