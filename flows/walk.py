@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from components.core.params import Config
+from components.core.machine import MachineConfig
 from flows.graph import Graph
 from flows.home import leftovers, remember, stage_environment
 
@@ -38,8 +38,8 @@ Lines = Callable[[str, str], None]
 """Takes a stage's name and one line of what it said."""
 
 
-class Flow(Config, section="flow"):
-    """How the graph is walked; no stage depends on it."""
+class Flow(MachineConfig, section="flow"):
+    """How the graph is walked."""
 
     parallel: int
     """Stages at once."""

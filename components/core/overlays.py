@@ -2,9 +2,11 @@
 
 A profile named `tiny` is the whole file; every other overlay is laid over it in the order given, each after those that it names itself
 in `over: [...]`. What stands under `with: {gpu: ...}` is laid only where the profile `gpu` is among them: a recipe's numbers for large
-models. `about: {...}` is a recipe's word on its original. Nothing is looked through at run time: what `aimo use` wrote is what DVC
-sees, git shows and dvc.lock records.
-Reads the folders of overlays and `components/*/stage.py`; writes params.yaml. Does not know what the numbers mean.
+models. `about: {...}` is a recipe's word on its original. `machine: {...}` is laid over infra/machine.yaml, in a file of its own that
+`aimo use` writes anew each time, below the one that a person keeps. Nothing is looked through at run time: what `aimo use` wrote is
+what DVC sees, git shows and dvc.lock records.
+Reads the folders of overlays and `components/*/stage.py`; writes params.yaml and .aimo/machine.profile.yaml. Does not know what the
+numbers mean.
 """
 
 import functools
@@ -16,11 +18,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from components.core import machine
 from components.core.errors import UserError
-from components.core.params import PARAMS, Config, Settings, entry, nearest
+from components.core.machine import MachineConfig
+from components.core.params import PARAMS, Config, Section, Settings, entry, nearest
 
 BASE = "tiny"
-OVER, WITH, ABOUT = "over", "with", "about"
+OVER, WITH, ABOUT, MACHINE = "over", "with", "about", "machine"
 RECIPES = Path("infra/recipes")
 FOLDERS = (Path("infra/profiles"), RECIPES)
 
@@ -39,22 +43,28 @@ class About(Settings):
     """What of the original is not the same here, and why."""
 
 
-def use(names: Sequence[str], root: Path, more: Iterable[type[Config]] = ()) -> list[Path]:
-    """Writes the base profile with the named overlays laid over it into params.yaml, and returns the files it took.
+def use(names: Sequence[str], root: Path, more: Iterable[type[Section]] = ()) -> list[Path]:
+    """Writes the base profile with the named overlays laid over it, params and machine, and returns the files it took.
 
     `more`: sections of others than the components. Raises UserError naming the overlay, the key and the nearest name; then
-    params.yaml is as it was.
+    nothing is written.
     """
     taken, kinds = stack(names, root), [*sections(root), *more]
-    for path, whole in _laid(taken):
-        check(whole, path, kinds)
+    defaults = machine.layers(root)[0][1]
+    for path, whole, where in _laid(taken):
+        check(whole, path, (kind for kind in kinds if issubclass(kind, Config)))
+        under = machine.laid(defaults, machine.known(where, defaults, path))
+        for kind in kinds:
+            if issubclass(kind, MachineConfig):
+                kind.check(under, path)
     _write(root / PARAMS, whole)
+    _write_machine(root, where, names)
     return taken
 
 
 def laid(names: Sequence[str], root: Path) -> dict[str, Any]:
     """What `use` would write, as plain data and unchecked."""
-    *_, (_, whole) = _laid(stack(names, root))
+    *_, (_, whole, _) = _laid(stack(names, root))
     return dict(_plain(whole))
 
 
@@ -82,15 +92,16 @@ def about(path: Path) -> str:
     return first.lstrip("# ").strip() if first.startswith("#") else ""
 
 
-def sections(root: Path) -> list[type[Config]]:
-    """Every section that a component reads: the Config parameters of the function named like its folder."""
+def sections(root: Path) -> list[type[Section]]:
+    """Every section that a component reads, of params and of the machine: the parameters of the function named like its folder."""
     from components.core.runner import contract
 
-    found: dict[type[Config], None] = {}
+    found: dict[type[Section], None] = {}
     for path in sorted((root / "components").glob("*/stage.py")):
         name = path.parent.name
         stage = getattr(importlib.import_module(f"components.{name}.stage"), name)
-        found |= dict.fromkeys(contract(stage).sections.values())
+        shape = contract(stage)
+        found |= dict.fromkeys([*shape.sections.values(), *shape.machine.values()])
     return list(found)
 
 
@@ -128,26 +139,22 @@ def _path(known: Mapping[str, Path], name: str) -> Path:
     return known[name]
 
 
-def _laid(taken: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
-    """The whole file after each overlay."""
-    whole, below = _load(taken[0]), {path.stem for path in taken}
-    yield taken[0], whole
+def _laid(taken: Sequence[Path]) -> Iterator[tuple[Path, Any, dict[str, Any]]]:
+    """The whole file after each overlay, and what they say of the machine."""
+    whole, where, below = _load(taken[0]), dict[str, Any](), {path.stem for path in taken}
+    yield taken[0], whole, where
     for path in taken[1:]:
         over = _load(path)
-        _lay(whole, over, path)
-        for name, more in over.get(WITH, {}).items():
-            if name in below:
-                _lay(whole, more, path)
-        yield path, whole
+        for more in [over, *(more for name, more in over.get(WITH, {}).items() if name in below)]:
+            _lay(whole, more, path)
+            where = machine.laid(where, _plain(more.get(MACHINE, {})))
+        yield path, whole, where
 
 
 def _lay(under: Any, over: Mapping[str, Any], path: Path) -> None:
     """Lays an overlay's sections over the whole file; a section that the file has not is a typing error."""
-    sections = {name: section for name, section in over.items() if name not in (OVER, WITH, ABOUT)}
-    for name in sections:
-        if name not in under:
-            raise UserError(f"{path}: unknown section '{name}'{nearest(name, under)}; there are: {', '.join(under)}")
-    _merge(under, sections)
+    sections = {name: section for name, section in over.items() if name not in (OVER, WITH, ABOUT, MACHINE)}
+    _merge(under, machine.known(sections, under, path))
 
 
 def _merge(under: Any, over: Mapping[str, Any]) -> None:
@@ -205,9 +212,19 @@ def _yaml() -> Any:
     return yaml
 
 
-def _write(path: Path, whole: Any) -> None:
-    text = io.StringIO()
+def _write(path: Path, whole: Any, head: str = "") -> None:
+    text = io.StringIO(head)
+    text.seek(0, io.SEEK_END)
     _yaml().dump(whole, text)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text.getvalue(), encoding="utf-8")
     partial.replace(path)
+
+
+def _write_machine(root: Path, where: dict[str, Any], names: Sequence[str]) -> None:
+    """The profiles' word on the machine, beside a person's own, which is left alone; nothing said, no file."""
+    path = root / machine.PROFILE
+    path.unlink(missing_ok=True)
+    if where:
+        path.parent.mkdir(exist_ok=True)
+        _write(path, where, f"# Written by `aimo use {' '.join(names)}`; your own settings go into {machine.OWN}, which lies over this.\n")

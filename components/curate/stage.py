@@ -15,6 +15,7 @@ from pydantic import Field
 
 from components.core import rows, shards
 from components.core.errors import UserError
+from components.core.machine import MachineConfig
 from components.core.params import Config, nearest
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Dropped, Problem
@@ -26,7 +27,8 @@ from components.curate.leaks import Hit, Index, Look, Quote
 from components.curate.marks import Fate, Mark
 from components.curate.near import Rule, exact, near
 from components.curate.pool import NO_ANSWER, Pool
-from components.lib.engine.config import Engines, open_engine
+from components.lib.engine.config import EngineHosts, Engines, open_engine
+from components.lib.engine.protocol import Engine
 
 EXAM = "exam"
 PROBLEMS = "problems.parquet"
@@ -59,8 +61,6 @@ class Curate(Config, section="curate"):
     """Of the groups, held out from training."""
     confirm: Confirm
     """A model's word on suspects and nearest problems: those that it calls the same are contaminated."""
-    cluster: str | None
-    """Where rows are compared with the benchmarks: null, in this process; `local`, Ray on all cores here; or a Ray cluster's address."""
 
     def rule(self, jaccard: float) -> Rule:
         if self.num_perm % self.bands:
@@ -70,9 +70,17 @@ class Curate(Config, section="curate"):
         return Rule(jaccard, self.sentence_jaccard, self.num_perm, self.bands, self.seed)
 
 
+class CurateCluster(MachineConfig, section="curate"):
+    """Where rows are compared with the benchmarks."""
+
+    cluster: str | None
+    """null: in this process; `local`: Ray on all cores here; or a Ray cluster's address."""
+
+
 def curate(
-    config: Curate, engines: Engines, *, generated: In, files: In, hub: In, extracted: In, benchmarks: In, exam: In, out: Out, work: Work
-) -> Metrics:
+    config: Curate, engines: Engines, hosts: EngineHosts, where: CurateCluster,
+    *, generated: In, files: In, hub: In, extracted: In, benchmarks: In, exam: In, out: Out, work: Work,
+) -> Metrics:  # fmt: skip
     """Merges all sources, drops what repeats, contradicts or gives a benchmark away, and splits the rest."""
     folders = {"generated": generated, "files": files, "hub": hub, "extracted": extracted, EXAM: exam}
     inputs = {name: folder / PROBLEMS for name, folder in folders.items()}
@@ -80,9 +88,10 @@ def curate(
     known = _known(config, asked)
     index = Index(_marks(asked.values()), config.rule(config.contaminated_jaccard), Quote(config.quote_words, config.quoted_share))
     with Pool(out) as pool:
-        read = _read(config, inputs, index, pool)
+        read = _read(config, where.cluster, inputs, index, pool)
         funnel = _repeats(config, pool, read)
-        verdicts = _verdicts(config, engines, inputs, asked, read, funnel, work / "verdicts.jsonl")
+        engine = config.confirm.engine and open_engine(config.confirm.engine, engines, hosts, Path(config.confirm.model))
+        verdicts = _verdicts(config, engine, inputs, asked, read, funnel, work / "verdicts.jsonl") if engine else []
         resembling = _leaks(config, read, funnel)
     side = _sides(funnel, read)
     written = {
@@ -121,13 +130,13 @@ def _known(config: Curate, asked: Mapping[str, Path]) -> dict[str, int]:
     return dict(sorted((counts["exam"] + counts["benchmarks"]).items()))
 
 
-def _read(config: Curate, inputs: Mapping[str, Path], index: Index, pool: Pool) -> Read:
+def _read(config: Curate, cluster: str | None, inputs: Mapping[str, Path], index: Index, pool: Pool) -> Read:
     """Fills the pool from all inputs. Raises UserError where two rows have one id."""
     practice, looks, num_pool = bytearray(), dict[int, Look](), 0
     for source, (name, path) in enumerate(inputs.items()):
         compare = Compare(None if name == EXAM else index, config.practice_share, config.seed)
         num_pool = len(pool) if name == EXAM else num_pool
-        for found in shards.mapped(compare, path, Problem, None if name == EXAM else config.cluster):
+        for found in shards.mapped(compare, path, Problem, None if name == EXAM else cluster):
             if found.look != NOTHING:
                 looks[len(pool)] = found.look
             practice.append(found.practice)
@@ -156,14 +165,11 @@ def _repeats(config: Curate, pool: Pool, read: Read) -> Funnel:
 
 
 def _verdicts(
-    config: Curate, engines: Engines, inputs: Mapping[str, Path], asked: Mapping[str, Path], read: Read, funnel: Funnel, kept: Path
+    config: Curate, engine: Engine, inputs: Mapping[str, Path], asked: Mapping[str, Path], read: Read, funnel: Funnel, kept: Path
 ) -> list[Verdict]:
-    """Asks a model about rows that may be a benchmark's problem, where the params name one; those that it confirms are hits from now on."""
-    if config.confirm.engine is None:
-        return []
+    """Asks a model about rows that may be a benchmark's problem; those that it confirms are hits from now on."""
     gone = {row for row, _ in _contaminated(read.looks, frozenset(config.tolerated), funnel.alive)}
     left = ((row, one) for row, one in enumerate(_each(inputs.values())) if row < read.num_pool and funnel.alive[row] and row not in gone)
-    engine = open_engine(config.confirm.engine, engines, Path(config.confirm.model))
     asyncio.run(ask_all(config.confirm, config.seed, engine, pairs(config.confirm, left, read.looks, list(_each(asked.values()))), kept))
     verdicts = list(rows.read(kept, Verdict))
     for verdict in verdicts:
