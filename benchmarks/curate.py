@@ -22,9 +22,9 @@ from components.collect.source import Collect
 from components.collect.stage import collect
 from components.core import rows
 from components.core.types import Dropped, Problem
-from components.curate.stage import Curate, curate
+from components.curate.stage import Curate, CurateCluster, curate
 from components.lib.answers import Contest
-from components.lib.engine.config import Engines
+from components.lib.engine.config import EngineHosts, Engines
 
 NUM_BENCHMARK = 1000
 ONE_IN = 50
@@ -67,8 +67,9 @@ def _problem(name: str, statement: str) -> Problem:
 def ours(folder: Path, cluster: str | None) -> set[str]:
     """Ids that the stage drops."""
     names = ("generated", "files", "hub", "extracted", "benchmarks", "exam")
-    config = Curate.load().model_copy(update={"cluster": cluster})
-    curate(config, Engines.load(), **{name: folder / name for name in names}, out=folder / "out", work=folder / "work")
+    given = {name: folder / name for name in names}
+    where = CurateCluster(cluster=cluster)
+    curate(Curate.load(), Engines.load(), EngineHosts.load(), where, **given, out=folder / "out", work=folder / "work")
     return {row.id for row in rows.read(folder / "out/dropped.parquet", Dropped)}
 
 

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import psutil
 
-from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox, Session
 
 CELLS = {
@@ -98,9 +98,9 @@ async def timed(work: Awaitable[str], wanted: str) -> float:
 
 
 async def main(rounds: int, at_once: int) -> None:
-    config = SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, sessions=at_once, allow_weak=False)
+    config = SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, allow_weak=False)
     started = time.perf_counter()
-    async with open_sandbox(config) as box, jupyter() as order:
+    async with open_sandbox(config, SandboxCapacity(sessions=at_once)) as box, jupyter() as order:
         print(f"isolation {box.isolation}; opened and tried in {time.perf_counter() - started:.1f} s; {rounds} rounds, milliseconds")
         print(f"{'cell':8}{'':15}{'least':>8}{'median':>8}{'peer least':>12}{'median':>8}{'times faster (median of rounds)':>34}")
         for name, (code, wanted) in CELLS.items():

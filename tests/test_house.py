@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from components.core.machine import DEFAULTS
 from components.core.params import read
 from components.core.runner import Contract, contract
 
@@ -159,10 +160,19 @@ def test_a_stage_depends_on_all_code_that_it_reaches_and_no_other(stage: str) ->
 
 def test_every_section_of_the_params_belongs_to_someone() -> None:
     from flows.promote import Promote
+
+    known = {kind.section for shape in contracts().values() for kind in shape.sections.values()} | {Promote.section}
+    assert set(read(ROOT / "params.yaml")) == known
+
+
+def test_every_section_of_the_machine_belongs_to_someone_and_has_its_defaults() -> None:
     from flows.walk import Flow
 
-    known = {kind.section for shape in contracts().values() for kind in shape.sections.values()} | {Promote.section, Flow.section}
-    assert set(read(ROOT / "params.yaml")) == known
+    known = {kind.section: kind for kind in [*(kind for shape in contracts().values() for kind in shape.machine.values()), Flow]}
+    whole = read(ROOT / DEFAULTS)
+    assert set(whole) == set(known)
+    for kind in known.values():
+        kind.check(whole, DEFAULTS)
 
 
 def test_the_default_profile_is_what_params_yaml_says() -> None:

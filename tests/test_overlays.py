@@ -103,7 +103,7 @@ def test_what_stands_with_a_profile_is_laid_only_where_that_is_below(tmp_path: P
     for names in (["big", "recipe"], ["recipe", "big"]):
         used(root, *names)
         assert read(root / "params.yaml")["train"]["common"] == {"lr": 1.0e-4, "epochs": 7}
-        assert read(root / "params.yaml") == overlays.laid(names, root)
+        assert read(root / "params.yaml") == overlays.laid(names, root).params
     with pytest.raises(UserError, match="no profile or recipe 'bgi', did you mean 'big'"):
         used(root, "wrong")
 

@@ -14,10 +14,10 @@ from components.core import overlays, rows
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem, Topic
 from components.curate.canonical import canonical
-from components.curate.stage import Curate, curate
+from components.curate.stage import Curate, CurateCluster, curate
 from components.extract.stage import Extract, extract
 from components.lib.answers import Contest
-from components.lib.engine.config import Engines
+from components.lib.engine.config import EngineHosts, Engines
 from components.validate.stage import Validate, validate
 
 ROOT = Path(__file__).parents[1]
@@ -57,9 +57,13 @@ def _stages() -> dict[str, dict[str, Any]]:
     work.mkdir()
     raw, extracted, problems = data / "raw", data / "extracted", data / "problems"
     metrics = {name: collect(Collect.load(key=name), contest, out=raw / name) for name in SOURCES}
-    metrics["extract"] = extract(Extract.load(), Engines.load(), contest, topics=raw / "forum", out=extracted, work=work)
+    metrics["extract"] = extract(
+        Extract.load(), Engines.load(), contest, EngineHosts.load(), topics=raw / "forum", out=extracted, work=work
+    )
     inputs = {name: raw / name for name in ("generated", "files", "hub", "benchmarks", "exam")}
-    metrics["curate"] = curate(Curate.load(), Engines.load(), **inputs, extracted=extracted, out=problems, work=work)
+    metrics["curate"] = curate(
+        Curate.load(), Engines.load(), EngineHosts.load(), CurateCluster.load(), **inputs, extracted=extracted, out=problems, work=work
+    )
     asked = problems / "exam.parquet"
     metrics["validate"] = validate(Validate.load(key="problems"), contest, data=problems, exam=asked, out=data / "validation.json")
     return metrics

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from components.core import machine
 from components.core.errors import UserError
 from components.gateway.paper import Question, paper
 from components.gateway.sitting import Gateway, sit
@@ -26,12 +27,12 @@ from tests import by_hand
 ROOT = Path(__file__).parents[1]
 MODEL = Path("components/lib/arithmetic")  # the template teacher's: it knows problems by their id
 CONTEST = Contest(low=0, high=999, modulus=1000)
-GATEWAY: dict[str, Any] = {"mode": "kaggle", "host": "localhost", "port": 0, "shuffle": True, "seed": 1, "sittings": 1, "questions": 50}
+GATEWAY: dict[str, Any] = {"mode": "kaggle", "shuffle": True, "seed": 1, "sittings": 1, "questions": 50}
 GATEWAY |= {"response_s": 60.0, "startup_s": 60.0, "total_s": 600.0}
 
 
 def params(folder: Path, **solve: Any) -> Path:
-    """The project's params.yaml, the teacher without errors, a free port."""
+    """The project's params.yaml and infra/machine.yaml, the teacher without errors, a free port."""
     whole = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     whole["gateway"] = GATEWAY
     whole["engines"]["teacher"]["wrong"] = 0.0
@@ -39,6 +40,9 @@ def params(folder: Path, **solve: Any) -> Path:
     file = folder / "params.yaml"
     with file.open("w", encoding="utf-8") as written:
         YAML(typ="safe", pure=True).dump(whole, written)
+    here = folder / machine.DEFAULTS
+    here.parent.mkdir(exist_ok=True)
+    here.write_text((ROOT / machine.DEFAULTS).read_text(encoding="utf-8").replace("port: 50051", "port: 0"), encoding="utf-8")
     return file
 
 

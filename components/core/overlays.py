@@ -14,7 +14,7 @@ import importlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -43,6 +43,14 @@ class About(Settings):
     """What of the original is not the same here, and why."""
 
 
+class Laid(NamedTuple):
+    """What `aimo use` writes."""
+
+    params: Any
+    machine: dict[str, Any]
+    """What the overlays say of the machine."""
+
+
 def use(names: Sequence[str], root: Path, more: Iterable[type[Section]] = ()) -> list[Path]:
     """Writes the base profile with the named overlays laid over it, params and machine, and returns the files it took.
 
@@ -51,21 +59,21 @@ def use(names: Sequence[str], root: Path, more: Iterable[type[Section]] = ()) ->
     """
     taken, kinds = stack(names, root), [*sections(root), *more]
     defaults = machine.layers(root)[0][1]
-    for path, whole, where in _laid(taken):
-        check(whole, path, (kind for kind in kinds if issubclass(kind, Config)))
-        under = machine.laid(defaults, machine.known(where, defaults, path))
+    for path, whole in _laid(taken):
+        check(whole.params, path, kinds)
+        here = machine.laid(defaults, machine.known(whole.machine, defaults, path))
         for kind in kinds:
             if issubclass(kind, MachineConfig):
-                kind.check(under, path)
-    _write(root / PARAMS, whole)
-    _write_machine(root, where, names)
+                kind.check(here, path)
+    _write(root / PARAMS, whole.params)
+    _write_machine(root, whole.machine, names)
     return taken
 
 
-def laid(names: Sequence[str], root: Path) -> dict[str, Any]:
+def laid(names: Sequence[str], root: Path) -> Laid:
     """What `use` would write, as plain data and unchecked."""
-    *_, (_, whole, _) = _laid(stack(names, root))
-    return dict(_plain(whole))
+    *_, (_, whole) = _laid(stack(names, root))
+    return Laid(_plain(whole.params), whole.machine)
 
 
 def stack(names: Sequence[str], root: Path) -> list[Path]:
@@ -105,9 +113,9 @@ def sections(root: Path) -> list[type[Section]]:
     return list(found)
 
 
-def check(params: Mapping[str, Any], path: Path, kinds: Iterable[type[Config]]) -> None:
-    """Every section that is there, and every key of a keyed one, as the component that reads it will see it."""
-    for kind in kinds:
+def check(params: Mapping[str, Any], path: Path, kinds: Iterable[type[Section]]) -> None:
+    """Every section of params that is there, and every key of a keyed one, as the component that reads it will see it."""
+    for kind in (kind for kind in kinds if issubclass(kind, Config)):
         keys = [key for key in entry(params, kind.section, f"{path}: ") if key != "common"] if kind.keyed else [None]
         for key in keys:
             kind.check(_plain(params), path, key)
@@ -139,16 +147,16 @@ def _path(known: Mapping[str, Path], name: str) -> Path:
     return known[name]
 
 
-def _laid(taken: Sequence[Path]) -> Iterator[tuple[Path, Any, dict[str, Any]]]:
+def _laid(taken: Sequence[Path]) -> Iterator[tuple[Path, Laid]]:
     """The whole file after each overlay, and what they say of the machine."""
     whole, where, below = _load(taken[0]), dict[str, Any](), {path.stem for path in taken}
-    yield taken[0], whole, where
+    yield taken[0], Laid(whole, where)
     for path in taken[1:]:
         over = _load(path)
         for more in [over, *(more for name, more in over.get(WITH, {}).items() if name in below)]:
             _lay(whole, more, path)
             where = machine.laid(where, _plain(more.get(MACHINE, {})))
-        yield path, whole, where
+        yield path, Laid(whole, where)
 
 
 def _lay(under: Any, over: Mapping[str, Any], path: Path) -> None:

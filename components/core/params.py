@@ -58,12 +58,12 @@ class Config(Section):
         return cls.check(read(path), path, key)
 
 
-def read(path: Path, cure: str = "run inside the project, or write one with `aimo use tiny`") -> dict[str, Any]:
-    """A file of settings as plain data; `cure` says what to do where there is none."""
+def read(path: Path, cure: str = "write one with `aimo use tiny`") -> dict[str, Any]:
+    """A file of settings as plain data; `cure` says what to do where there is none, or no sections in it."""
     from ruamel.yaml import YAML, YAMLError
 
     if not path.exists():
-        raise UserError(f"{path}: no such file; {cure}")
+        raise UserError(f"{path}: no such file; run inside the project, or {cure}")
     try:
         whole = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
     except (YAMLError, UnicodeDecodeError) as error:

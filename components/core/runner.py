@@ -1,9 +1,10 @@
 """From a function's signature to the command that DVC runs; thin, over typer.
 
 A stage is one function. Its positional parameters are sections of params.yaml (Config types), which say what it computes, and of
-infra/machine.yaml (MachineConfig types), which say where: those are recorded, and no result depends on them. Its keyword-only ones are paths: `In` (must exist), `Out` (written aside and moved into place on success), `Work` (a folder outside DVC's sight, named by a hash of
-configuration and inputs: what a killed run left there, the next run goes on from). It returns its metrics, which `--metrics` names
-a file for. The runner knows nothing of any stage.
+infra/machine.yaml (MachineConfig types), which say where: those are recorded, and no result depends on them. Its keyword-only ones
+are paths: `In` (must exist), `Out` (written aside and moved into place on success), `Work` (a folder outside DVC's sight, named by a
+hash of configuration and inputs: what a killed run left there, the next run goes on from). It returns its metrics, which `--metrics`
+names a file for. The runner knows nothing of any stage.
 """
 
 import errno

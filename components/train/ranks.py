@@ -1,7 +1,8 @@
 """One training in this process, or in several: accelerate starts them, each runs the same function, the first one writes.
 
 A launch file is in accelerate's own format (`accelerate config --config_file FILE` asks and writes one); of it only `num_processes` is
-read here, which has to be params.yaml's: more of them make longer steps. `python -m components.train.ranks JOB` is what each process runs, JOB naming the stage's configuration and paths.
+read here, which has to be that of params.yaml: more processes make longer steps. `python -m components.train.ranks JOB` is what each
+process runs, JOB naming the stage's configuration and paths.
 """
 
 import json

@@ -101,11 +101,12 @@ class ServerEngine:
     async def __aenter__(self) -> Self:
         self._tokenizer = chat.tokenizer(self._folder)
         async with AsyncExitStack() as undo:
-            ours = [] if self._host.urls else [await self._start(undo, number) for number in range(self._host.replicas)]
-            for process in ours:
+            self._ours = [] if self._host.urls else [await self._start(undo, number) for number in range(self._host.replicas)]
+            for process in self._ours:
                 await process.ready(self._host.start_s)
-            for url, process in [*((url, None) for url in self._host.urls), *((process.url, process) for process in ours)]:
-                self._alive.append(await self._reach(url, process, undo))
+                self._alive.append(await self._reach(process.url, process, undo))
+            for url in self._host.urls:
+                self._alive.append(await self._reach(url, None, undo))
             await self._introduce()
             self._undo = undo.pop_all()
         return self
