@@ -1,9 +1,9 @@
 """The mirror: what dvc.lock recorded, shown in MLflow, and the way back from a model to its first data. MLflow's only importer.
 
-Reads dvc.lock, reports/metrics/*.json, reports/losses/*.csv, .aimo/ran/*.json, .aimo/live/*.csv. Writes the tracking store: MLFLOW_TRACKING_URI, or
-.aimo/mlflow.db. One run per lock entry, found again by its tag `dvc.entry`; a run that is not FINISHED is the rest of an interrupted
-mirror and is written anew. Copies no data and no weights: those are DVC's, by md5. A store that does not answer delays the mirror,
-nothing else. Does not know how stages are run, nor which model is good.
+Reads dvc.lock, reports/metrics/*.json, reports/losses/*.csv, .aimo/ran/*.json, .aimo/live/*.csv. Writes the tracking store:
+MLFLOW_TRACKING_URI, or .aimo/mlflow.db. One run per lock entry, found again by its tag `dvc.entry`; a run that is not FINISHED is the
+rest of an interrupted mirror and is written anew. Copies no data and no weights: those are DVC's, by md5. A store that does not answer
+delays the mirror, nothing else. Does not know how stages are run, nor which model is good.
 """
 
 import contextlib
