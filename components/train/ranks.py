@@ -34,7 +34,8 @@ def run(config: Train, launch: str, job: Job) -> Metrics:
     answer.unlink(missing_ok=True)
     paths = {name: str(path) for name, path in job._asdict().items()}
     write_json(told, {"config": config.model_dump(mode="json"), "launch": launch, "job": paths})
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", launch, "-m", __name__, str(told)]
+    precision = ["--mixed_precision", "bf16" if config.dtype == "bfloat16" else "no"]  # over the launch file's: it changes results
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", launch, *precision, "-m", __name__, str(told)]
     code = subprocess.run(launcher, check=False).returncode
     if code or not answer.exists():
         raise UserError(
