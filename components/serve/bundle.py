@@ -1,4 +1,4 @@
-"""A folder that a notebook runs without the network: code, recipe, entry, a word on the model, and a manifest.
+"""A folder that a notebook runs without the network: code, recipe, machine, entry, a word on the model, and a manifest.
 
 Taken along is every folder of components/ that components/serve reaches by its imports, whole, since prompts and the sandbox's programs
 are files beside the code. Reads and writes files only; `check` is what the entry calls first.

@@ -78,7 +78,7 @@ class ServerProcess:
                 except httpx.TransportError:
                     pass  # not listening yet
                 await asyncio.sleep(0.5)
-        raise EngineError(f"{self.name}: not ready after engines.server.start_s = {limit_s:g} s; {self.says()}")
+        raise EngineError(f"{self.name}: not ready after {limit_s:g} s ({OWN}: engines.server.start_s); {self.says()}")
 
     def says(self, num_lines: int = 15) -> str:
         """How it stands, and the end of its log."""

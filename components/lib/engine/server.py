@@ -202,7 +202,9 @@ class ServerEngine:
             served = {model["id"]: model for model in answer}
             named = [name for name in (str(self._folder), self._folder.name) if name in served]
             if not named and len(served) != 1:
-                raise UserError(f"engines.server.urls: {address.url} serves {', '.join(served)}, none of them named {self._folder.name}")
+                raise UserError(
+                    f"{OWN}: engines.server.urls: {address.url} serves {', '.join(served)}, none of them named {self._folder.name}"
+                )
             address.model = [*named, *served][0]
             contexts.append(served[address.model].get("max_model_len") or self._settings.max_model_len)
             if version.is_success:
