@@ -5,10 +5,10 @@ Three files, each laid over the one before: infra/machine.yaml (tracked: every k
 dependency of DVC: a changed one makes no stage stale. What may change a result stands in params.yaml.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
 
 from components.core.errors import UserError
 from components.core.params import Section, nearest, read
@@ -64,8 +64,7 @@ def laid(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def public(url: str) -> str:
     """An address without what it may keep secret: user, password, query, fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return re.sub(r"(?<=://)[^/]*@|[?#].*", "", url)
 
 
 def _public(value: Any) -> Any:
