@@ -155,7 +155,14 @@ def test_the_manifest_names_every_file_and_a_changed_one_is_found(made: Path, tm
     manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
     there = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
     assert set(manifest["files"]) == there - {"manifest.json"}
-    assert {"serve.py", "README.md", "params.yaml", "components/lib/prompts/tir.md", "components/lib/sandbox/zygote.py"} <= there
+    assert {
+        "serve.py",
+        "README.md",
+        "params.yaml",
+        "infra/machine.yaml",
+        "components/lib/prompts/tir.md",
+        "components/lib/sandbox/zygote.py",
+    } <= there
     assert not {name for name in there if name.startswith(("components/train", "components/collect", "flows"))}
     assert (manifest["key"], manifest["model"]) == ("teacher", MODEL.as_posix())
     copy = shutil.copytree(made, tmp_path / "copy")
@@ -184,7 +191,7 @@ def test_a_bundle_is_refused_before_anything_is_written(tmp_path: Path) -> None:
         bundle.write(tmp_path / "out", "teacher", tmp_path / "models/none", MODEL, file)
     with pytest.raises(UserError, match="is there already"):
         bundle.write(tmp_path, "teacher", ROOT / MODEL, MODEL, file)
-    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+    assert {path.name for path in tmp_path.iterdir()} == {"params.yaml", "infra"}
 
 
 def test_nothing_needs_the_server() -> None:
