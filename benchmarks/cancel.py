@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.table import Row, alone, peer, row
 from components.lib.engine.protocol import Completion, Engine, Sampling
-from components.lib.engine.server import ServerEngine, ServerSettings
+from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
 from tests import micro_model
 
@@ -30,10 +30,11 @@ PROMPT = "abc"  # the random model answers it greedily with more than 400 tokens
 
 def vllm(model: Path, env: str) -> ServerEngine:
     settings = ServerSettings(
-        flavour="vllm", urls=[], env=env, dtype="float32", max_model_len=micro_model.POSITIONS, max_num_seqs=SLOTS,
-        flags=micro_model.server_flags(), body={}, template={}, start_s=600.0, step_s=None,
+        flavour="vllm", dtype="float32", max_model_len=micro_model.POSITIONS, tensor_parallel_size=1,
+        flags=micro_model.server_flags(), body={}, template={}, step_s=None,
     )  # fmt: skip
-    return ServerEngine(settings, model)
+    host = ServerHost(urls=[], env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, start_s=600.0)
+    return ServerEngine(settings, host, model)
 
 
 def transformers(model: Path) -> TransformersEngine:

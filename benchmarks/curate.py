@@ -24,9 +24,9 @@ from components.collect.stage import collect
 from components.core import rows
 from components.core.params import PARAMS
 from components.core.types import Dropped, Problem
-from components.curate.stage import Curate, curate
+from components.curate.stage import Curate, CurateCluster, curate
 from components.lib.answers import Contest
-from components.lib.engine.config import Engines
+from components.lib.engine.config import EngineHosts, Engines
 from components.lib.sources import Source, Sources
 
 NUM_BENCHMARK = 1000
@@ -70,8 +70,9 @@ def _problem(name: str, statement: str) -> Problem:
 def ours(folder: Path, cluster: str | None) -> set[str]:
     """Ids that the stage drops."""
     uses = {"files": Source(use="train"), "extra": Source(use="train"), "asked": Source(use="benchmark"), "exam": Source(use="exam")}
-    named, config = Sources(generated={}, files=uses, hub={}), Curate.load().model_copy(update={"cluster": cluster})
-    curate(config, Engines.load(), named, raw=folder / "raw", extracted=folder / "extracted", out=folder / "out", work=folder / "work")
+    named, where = Sources(generated={}, files=uses, hub={}), CurateCluster(cluster=cluster)
+    folders = {"raw": folder / "raw", "extracted": folder / "extracted", "out": folder / "out", "work": folder / "work"}
+    curate(Curate.load(), Engines.load(), named, EngineHosts.load(), where, **folders)
     return {row.id for row in rows.read(folder / "out/dropped.parquet", Dropped)}
 
 

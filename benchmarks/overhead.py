@@ -23,10 +23,10 @@ from components.core import rows
 from components.core.types import Problem
 from components.lib import arithmetic
 from components.lib.answers import Contest
-from components.lib.engine.config import Engines
+from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import Completion, Progress, Sampling
-from components.lib.engine.server import ServerEngine, ServerSettings
-from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
+from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox
 from components.solve.sitting import Handed, Sitting, Solve, manner
 
@@ -45,8 +45,8 @@ class Request(NamedTuple):
 class Heard(ServerEngine):
     """The engine, and all that it was asked."""
 
-    def __init__(self, settings: ServerSettings, model: Path) -> None:
-        super().__init__(settings, model)
+    def __init__(self, settings: ServerSettings, host: ServerHost, model: Path) -> None:
+        super().__init__(settings, host, model)
         self.asked: list[Request] = []
 
     async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
@@ -131,7 +131,7 @@ async def paired(model: Path, rounds: int, num_problems: int) -> list[list[float
         Problem(id=f"p{seed}", statement=d.statement, answer=d.answer, source="generated", licence="Apache-2.0", group=d.group)
         for seed, d in enumerate(drawn)
     ]
-    async with Heard(server, model) as engine, open_sandbox(sandbox) as box:
+    async with Heard(server, EngineHosts.load().server, model) as engine, open_sandbox(sandbox, SandboxCapacity.load()) as box:
         bench = Bench(engine, box, config, contest, problems)
         await bench.sitting()
         bench.asked = list(engine.asked)

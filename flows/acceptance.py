@@ -10,16 +10,16 @@ from pathlib import Path
 from components.core.errors import UserError
 from components.core.runner import write_json
 from flows import recorded
-from flows.graph import Difference, Graph
+from flows.fork_server import ForkServer
+from flows.graph import CODE, Difference, Graph
 from flows.recorded import ACCEPTED, Entry
 from flows.walk import run_stage
-
-CODE = "code"
 
 
 def accept(root: Path, patterns: Iterable[str]) -> list[str]:
     """Records the matching stages with today's code and the outputs that are there; returns what to tell. All or none."""
-    run_stage(CODE, root, lambda *_: None)
+    with ForkServer() as server:
+        run_stage(server, CODE, root, lambda *_: None)
     graph = Graph.read(root)
     wanted, before = graph.matching(patterns), recorded.read(root)
     differences = {stage: graph.difference(stage) for stage in graph.order if stage in wanted}

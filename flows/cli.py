@@ -67,13 +67,16 @@ def _nothing_changed(flow: str, stages: list[str]) -> None:
 
 @app.command()
 def use(names: Annotated[list[str], typer.Argument(help="profiles and recipes, laid over `tiny` in this order")]) -> None:
-    """Writes profiles and recipes into params.yaml, checked first."""
-    from components.core import overlays
+    """Writes profiles and recipes into params.yaml, and what they say of the machine beside your own settings of it; checked first."""
+    from components.core import machine, overlays
     from flows.promote import Promote
     from flows.walk import Flow
 
     taken = overlays.use(names, ROOT, [Promote, Flow])
     print(f"params.yaml is now {' + '.join(map(str, taken))}; `git diff params.yaml` shows it, `aimo run` runs it")
+    for path, says in ((machine.PROFILE, "says where it runs, over {}"), (machine.OWN, "is yours, and lies over both")):
+        if (ROOT / path).exists():
+            print(f"{path} {says.format(machine.DEFAULTS)}")
 
 
 @app.command()

@@ -20,6 +20,8 @@ from components.core.params import nearest
 from components.core.runner import remove
 
 log = logging.getLogger(__name__)
+CODE = "code"
+"""The stage that says what of the code has changed: its outputs are what all others depend on."""
 
 
 class Step(NamedTuple):

@@ -40,7 +40,7 @@ def alone(root: Path) -> Iterator[None]:
 def stage_environment() -> dict[str, str]:
     """The environment of a stage: our own Python first on PATH, one thread for each of several stages, lines as they come."""
     wanted = {
-        "OMP_NUM_THREADS": "1",  # equal results whatever the machine's number of cores
+        "OMP_NUM_THREADS": "1",  # no setting of the machine: a sum over several threads adds up in another order
         "GOMP_SPINCOUNT": "0",  # spinning threads are 10 times slower as soon as two stages share the cores
         "PYTHONUNBUFFERED": "1",
         "TQDM_MININTERVAL": "10",  # a progress bar is a line in a log here

@@ -1,9 +1,9 @@
 """The mirror: what dvc.lock recorded, shown in MLflow, and the way back from a model to its first data. MLflow's only importer.
 
-Reads dvc.lock, reports/accepted.json, reports/metrics/*.json, reports/losses/*.csv, .aimo/live/*.csv. Writes the tracking store:
-MLFLOW_TRACKING_URI, or .aimo/mlflow.db. One run per lock entry, found again by its tag `dvc.entry`; a run that is not FINISHED is the rest
-of an interrupted mirror and is written anew. Copies no data and no weights: those are DVC's, by md5. A store that does not answer delays
-the mirror, nothing else. Does not know how stages are run, nor which model is good.
+Reads dvc.lock, reports/accepted.json, reports/metrics/*.json, reports/losses/*.csv, .aimo/ran/*.json, .aimo/live/*.csv. Writes the
+tracking store: MLFLOW_TRACKING_URI, or .aimo/mlflow.db. One run per lock entry, found again by its tag `dvc.entry`; a run that is not
+FINISHED is the rest of an interrupted mirror and is written anew. Copies no data and no weights: those are DVC's, by md5. A store that
+does not answer delays the mirror, nothing else. Does not know how stages are run, nor which model is good.
 """
 
 import contextlib
@@ -119,7 +119,7 @@ def _mirror(store: Store, root: Path) -> int:
 
 def _write(store: Store, root: Path, entry: Entry, entries: dict[str, Entry]) -> None:
     client = store.client
-    run_id = client.create_run(store.experiment, run_name=entry.stage, tags=_tags(entry)).info.run_id
+    run_id = client.create_run(store.experiment, run_name=entry.stage, tags=_tags(entry) | _machine(root, entry)).info.run_id
     _log_params(client, run_id, entry)
     _log_inputs(store, run_id, entry)
     made = [_log_model(store, run_id, entry, out) for out in entry.outs if recorded.is_model(out.path)]
@@ -143,6 +143,12 @@ def _tags(entry: Entry) -> dict[str, str]:
         "git.commit": entry.commit,
         **({"dvc.accepted_from": entry.accepted_from} if entry.accepted_from else {}),
     }
+
+
+def _machine(root: Path, entry: Entry) -> dict[str, str]:
+    """Where it ran, as tags: what it computed are params."""
+    ran = measured.ran(root, entry.stage, [out.md5 for out in entry.outs if out.path.startswith("reports/metrics/")])
+    return {_name(f"machine.{key}"): str(value) for key, value in (ran.machine if ran else {}).items()}
 
 
 def _log_params(client: Any, run_id: str, entry: Entry) -> None:

@@ -1,17 +1,18 @@
-"""The small files beside the graph as numbers: metrics and loss curves.
+"""The small files beside the graph: metrics and loss curves as numbers, and the runner's notes on where a stage ran.
 
 Reads reports/metrics/*.json and reports/losses/*.csv, and only while they are the files that dvc.lock recorded: an edited file
-must not speak for an entry. Writes nothing.
+must not speak for an entry. Reads .aimo/ran/*.json. Writes nothing.
 """
 
 import csv
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from components.core.runner import HOME
 from flows.recorded import Piece
 
 Curve = list[tuple[int, dict[str, float]]]
@@ -33,6 +34,22 @@ def curve(text: str) -> Curve:
     """The rows of a loss curve (step, loss, …); a line that is still being written is left out."""
     rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
     return [(int(row.pop("step")), {key: float(value) for key, value in row.items() if value}) for row in rows]
+
+
+class Ran(NamedTuple):
+    """When and where a stage ran."""
+
+    ended: float
+    seconds: float
+    machine: dict[str, Any]
+    """Its host, and the settings of infra/machine.yaml that held then, by dotted name."""
+
+
+def ran(root: Path, stage: str, metrics: Collection[str]) -> Ran | None:
+    """The note of the run that left metrics of one of these md5; None where the note is another run's, or there is none."""
+    path = root / HOME / "ran" / f"{stage}.json"
+    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return Ran(told["ended"], told["seconds"], dict(leaves(told["machine"]))) if told.get("metrics") in metrics else None
 
 
 def leaves(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -19,7 +19,6 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectNotFound
 
-from components.core.params import PARAMS
 from flows import parts, summary
 from flows.fork_server import ForkServer
 from flows.graph import Graph, Step
@@ -68,7 +67,7 @@ def _follow(name: str, root: Path, lineage: bool = False, promote: bool = False)
         for stage in end_leftovers(root):
             _tell("", f"{stage}: a killed run had left it running; ended")
         graph = Graph.read(root)
-        outcomes = walk(graph, parts.stages(graph, name), _runner(graph, server), Flow.load(root / PARAMS).parallel, _tell)
+        outcomes = walk(graph, parts.stages(graph, name), _runner(graph, server), Flow.load(root).parallel, _tell)
         summary.write(root, name, outcomes)
         create_table_artifact([line._asdict() for line in summary.lines(root, outcomes)], key="stages")
         create_markdown_artifact(summary.markdown(root), key="results")

@@ -24,7 +24,7 @@ def lines(root: Path) -> Iterator[str]:
     paths = [path for path in overlays.available(root).values() if path.parent == root / overlays.RECIPES]
     for about, path in sorted(((overlays.told(path), path) for path in paths), key=_order):
         yield f"{path.stem:22} {about.contest}, {_standing(about)}. {about.model}"
-        params = overlays.laid(["gpu", path.stem], root)
+        params = overlays.laid(["gpu", path.stem], root).params
         for name, value in rules(params).items():
             yield from _told(f"  {name:6} ", value)
         for difference in about.differs:

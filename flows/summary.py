@@ -1,20 +1,23 @@
 """What a run did, as a table for people and reports/summary.json for programs.
 
 Reads the small files that stages leave (reports/metrics/, reports/results.json) and .aimo/ran/, where the runner notes how long a stage
-took when it last really ran. Writes reports/summary.json, which is no output of DVC: time is not reproducible.
+took and where it was when it last really ran. Writes reports/summary.json, and reports/machine.js for the report's page; both are no
+outputs of DVC: time and place are not reproducible.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.core.runner import HOME, write_json
-from flows.measured import leaves
+from flows.measured import Ran, leaves, ran
 from flows.walk import Outcome
 
 REPORTS = Path("reports")
 SUMMARY = REPORTS / "summary.json"
+MACHINE = REPORTS / "machine.js"
 TELLING = ("accuracy", "right_per_finished", "loss_last", "kl", "ratio", "right", "kept", "rows", "written", "problems", "parameters")
 """Names of metrics that say most about a stage, the most telling first; where there are none, its first numbers speak."""
 
@@ -35,11 +38,20 @@ def lines(root: Path, outcomes: Sequence[Outcome]) -> list[Line]:
 
 
 def write(root: Path, flow: str, outcomes: Sequence[Outcome]) -> Path:
-    """Writes reports/summary.json and returns its path."""
+    """Writes reports/summary.json, whose path it returns, and reports/machine.js."""
     stages = [line._asdict() for line in lines(root, outcomes)]
     models = _read(root / REPORTS / "results.json").get("models", {})
     write_json(root / SUMMARY, {"flow": flow, "models": models, "stages": stages})
+    told = [{"stage": stage, **note._asdict()} for stage, note in _places(root)]
+    (root / MACHINE).write_text(f"window.ran = {json.dumps(told, indent=1)};\n", encoding="utf-8")
     return root / SUMMARY
+
+
+def _places(root: Path) -> Iterator[tuple[str, Ran]]:
+    """Of all stages whose metrics lie here, where they ran, in the order in which they ended."""
+    files = (root / REPORTS / "metrics").glob("*.json")
+    notes = [(file.stem, ran(root, file.stem, [hashlib.md5(file.read_bytes()).hexdigest()])) for file in files]
+    yield from sorted(((stage, note) for stage, note in notes if note), key=lambda told: told[1].ended)
 
 
 def show(root: Path, outcomes: Sequence[Outcome]) -> None:

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from components.core.params import Config
+from components.core.machine import MachineConfig
 from flows.fork_server import Forked, ForkServer
-from flows.graph import Graph
+from flows.graph import CODE, Graph
 from flows.home import end, leftovers, remember
 
 TAIL = 400
@@ -34,8 +34,8 @@ Lines = Callable[[str, str], None]
 """Takes a stage's name and one line of what it said."""
 
 
-class Flow(Config, section="flow"):
-    """How the graph is walked; no stage depends on it."""
+class Flow(MachineConfig, section="flow"):
+    """How the graph is walked."""
 
     parallel: int
     """Stages at once."""
@@ -66,9 +66,14 @@ def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines
     """Runs what changed among `stages` and what needs it; returns one outcome for each stage that was reached, in the graph's order.
 
     After a failure nothing new starts, and what is running may end: its result is kept for the next walk. When the walk itself is
-    interrupted, the process groups of all running stages are killed.
+    interrupted, the process groups of all running stages are killed. Which stages a change of code reaches the stage `code` alone can
+    say, so it goes first where it changed.
     """
-    stale = graph.with_users(graph.changed()) & stages
+    changed = graph.changed()
+    if CODE in changed & stages and len(stages) > 1:
+        [code] = walk(graph, {CODE}, run, parallel, tell)
+        return [code] if code.how == "failed" else [code, *walk(graph, stages - {CODE}, run, parallel, tell)]
+    stale = graph.with_users(changed - {CODE}) & stages if CODE not in stages else graph.with_users(changed) & stages
     done = {name: Outcome(name, "cached", 0.0) for name in graph.order if name in stages - stale}
     chains = graph.chains()
     waiting = sorted((name for name in graph.order if name in stale), key=lambda name: -chains[name])

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def config(**fields: Any) -> SandboxConfig:
-    usual = {"timeout_s": 1.0, "interrupt": True, "memory_mb": 1024, "output_chars": 400, "sessions": 64, "allow_weak": False}
+    usual = {"timeout_s": 1.0, "interrupt": True, "memory_mb": 1024, "output_chars": 400, "allow_weak": False}
     return SandboxConfig.model_validate({**usual, **fields})
 
 
@@ -67,9 +67,9 @@ class Box:
 
 
 @contextmanager
-def opened(layers: tuple[str, ...] = LAYERS, warm: bool = True, **fields: Any) -> Iterator[Box]:
+def opened(layers: tuple[str, ...] = LAYERS, warm: bool = True, sessions: int = 64, **fields: Any) -> Iterator[Box]:
     with asyncio.Runner() as runner:
-        sandbox = LocalSandbox(config(**fields), layers, warm)
+        sandbox = LocalSandbox(config(**fields), sessions, layers, warm)
         runner.run(sandbox.__aenter__())
         try:
             yield Box(runner, sandbox)

@@ -35,6 +35,7 @@ Edit = Callable[[dict[str, Any]], object]
 def filled(home: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     """A working directory with the tiny profile, an exam of two problems and the candidates of a sitting."""
     monkeypatch.chdir(home)
+    Path("infra").symlink_to(ROOT / "infra")
     write_params(lambda whole: None)
     rows.write(Path("problems.parquet"), [problem("p"), problem("q")], Problem)
     rows.write(Path("remarks.parquet"), [], Remark)

@@ -25,7 +25,7 @@ RECIPES = sorted(path.stem for path in (ROOT / overlays.RECIPES).glob("*.yaml"))
 @cache
 def params(*names: str) -> dict[str, Any]:
     """All of params.yaml after `aimo use NAMES`; nobody changes it."""
-    return overlays.laid(names, ROOT)
+    return overlays.laid(names, ROOT).params
 
 
 def exam(recipe: str, profile: str = "14b", **over: object) -> Solve:

@@ -13,16 +13,19 @@ from typing import Any
 from components.core.params import PARAMS, read
 from components.core.types import Candidate
 from components.lib.answers import Contest
+from components.lib.engine.config import EngineHosts
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from components.lib.rules.clocks import Allowance
-from components.lib.sandbox.local import LocalSandbox, SandboxConfig
+from components.lib.sandbox.local import LocalSandbox, SandboxCapacity, SandboxConfig
 from components.lib.sandbox.protocol import Isolation, Session
 from components.solve.desk import Desk
 from components.solve.sitting import Solve, manner
 from tests.making import problem
 
 CONTEST = Contest(low=0, high=999, modulus=1000)
-SANDBOX = SandboxConfig(timeout_s=5.0, interrupt=True, memory_mb=1024, output_chars=200, sessions=256, allow_weak=False)
+SANDBOX = SandboxConfig(timeout_s=5.0, interrupt=True, memory_mb=1024, output_chars=200, allow_weak=False)
+CAPACITY = SandboxCapacity(sessions=256)
+HOSTS = EngineHosts.load(Path(__file__).parents[1])
 STEP_S = 0.02
 
 
@@ -40,7 +43,7 @@ class Late:
 
     async def session(self, seed: int, continues: bool = False) -> Session:
         if self._box is None:
-            self._box = await self._stack.enter_async_context(LocalSandbox(SANDBOX, warm=False))
+            self._box = await self._stack.enter_async_context(LocalSandbox(SANDBOX, CAPACITY.sessions, warm=False))
         return await self._box.session(seed, continues)
 
 

@@ -10,24 +10,15 @@ from typing import Any
 
 from components.core import rows
 from components.core.types import Example, Message
-from components.quantize.method import Quantize
+from components.quantize.method import Quantize, QuantizeEnvs
 
 FEEDS = {"start": "genselect", "calibration": "tir"}
 PARAMS: dict[str, Any] = {
     "common": {"seed": 1, "threads": 1, "measure": {"rows": 8, "tokens": 64, "dtype": "float32", "device": "cpu"}},
-    "awq": {
-        "method": "awq",
-        **FEEDS,
-        "bits": 4,
-        "group": 64,
-        "zero_point": True,
-        "duo_scaling": False,
-        "samples": 24,
-        "length": 32,
-        "env": ".envs/awq",
-    },
-    "fp8": {"method": "fp8", **FEEDS, "scheme": "FP8_DYNAMIC", "env": ".envs/fp8"},
+    "awq": {"method": "awq", **FEEDS, "bits": 4, "group": 64, "zero_point": True, "duo_scaling": False, "samples": 24, "length": 32},
+    "fp8": {"method": "fp8", **FEEDS, "scheme": "FP8_DYNAMIC"},
 }
+ENVS = QuantizeEnvs.load(Path(__file__).parents[1])
 TEMPLATE = (
     "{%- for m in messages %}{{- '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{%- endfor %}"
     "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"

@@ -21,7 +21,7 @@ Predict = Callable[[Any, Any], Any]
 
 
 def config(**over: Any) -> Gateway:
-    usual = {"mode": "lenient", "host": "localhost", "port": 0, "shuffle": True, "seed": 1, "response_s": 1800.0, "startup_s": 900.0}
+    usual = {"mode": "lenient", "shuffle": True, "seed": 1, "response_s": 1800.0, "startup_s": 900.0}
     return Gateway.model_validate({**usual, "total_s": 18000.0, "sittings": 1, "questions": 50, **over})
 
 

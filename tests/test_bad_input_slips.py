@@ -19,7 +19,7 @@ from components.core import rows, runner
 from components.core.errors import UserError
 from components.core.types import Candidate, Example, Message, Problem
 from tests import micro_model
-from tests.commands import ROOT, WORDS, Edit, Folder, filled, run, words, write_params
+from tests.commands import WORDS, Edit, Folder, filled, run, words, write_params
 from tests.making import candidate, problem
 
 
@@ -218,7 +218,7 @@ def test_a_model_that_cannot_be_trained_is_refused_before_training(
     asked, said = Message(role="user", content="What is 3 + 4?", loss=False), Message(role="assistant", content="It is 7.", loss=True)
     made = [Example(id=name, problem=name, candidate=None, kind="cot", messages=(asked, said)) for name in "pq"]
     rows.write(folder / "data/examples.parquet", made, Example)
-    write_params(lambda whole: whole["train"].update(max_length=max_length, launch=str(ROOT / "infra/launch/one.yaml")))
+    write_params(lambda whole: whole["train"].update(max_length=max_length))
     flags = "--data data --rehearsed data --start start --gate params.yaml --out out.parquet --losses losses.csv"
     monkeypatch.setitem(WORDS, "train cot", flags)
     assert says in told("train cot", monkeypatch)

@@ -12,8 +12,8 @@ from components.core.types import Dropped, Problem
 from components.curate.confirm import Confirm, Verdict, says_same
 from components.curate.nearest import Nearest
 from components.curate.split import is_practice
-from components.curate.stage import Curate, curate
-from components.lib.engine.config import Engines
+from components.curate.stage import Curate, CurateCluster, curate
+from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import EngineError
 from components.lib.similarity import Tfidf
 from tests.making import problem, sources
@@ -32,7 +32,6 @@ CONFIG = Curate(
     drop_suspects=False,
     practice_share=0.2,
     confirm=Confirm(engine=None, model="none", nearest=None, both_ways=True, max_tokens=16, at_once=2),
-    cluster=None,
 )
 
 
@@ -82,13 +81,16 @@ ASKED = [problem("e1", 4, "In how many ways can one choose 3 of 17 cards and one
 USES = {"generated": "train", "files": "train", "olympic": "benchmark", "poems": "benchmark", "test": "exam"}
 
 
-def run(folder: Path, config: Curate = CONFIG, **inputs: list[Problem]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+def run(
+    folder: Path, config: Curate = CONFIG, cluster: str | None = None, **inputs: list[Problem]
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     given = {"generated": GENERATED, "files": FILES, "olympic": [], "poems": [], "test": ASKED, "extracted": [], **inputs}
     places = {name: folder / "raw" / use / name for name, use in USES.items()} | {"extracted": folder / "extracted"}
     for name, problems in given.items():
         rows.write(places[name] / "problems.parquet", problems, Problem)
     engines, raw = Engines.load(ROOT / "params.yaml"), folder / "raw"
-    measured = curate(config, engines, sources(USES), raw=raw, extracted=places["extracted"], out=folder / "out", work=folder)
+    hosts, where = EngineHosts.load(ROOT), CurateCluster(cluster=cluster)
+    measured = curate(config, engines, sources(USES), hosts, where, raw=raw, extracted=places["extracted"], out=folder / "out", work=folder)
     kinds: dict[str, type[Any]] = {"train": Problem, "practice": Problem, "exam": Problem, "dropped": Dropped, "suspects": Dropped}
     return measured, {name: list(rows.read(folder / "out" / f"{name}.parquet", kind)) for name, kind in kinds.items()}
 

@@ -21,7 +21,7 @@ from components.lib.engine.process import HOME
 from components.lib.engine.protocol import Completion, Engine, EngineError, Sampling
 from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
 from components.lib.engine.scripted import Recorded, ScriptedEngine, ScriptedSettings
-from components.lib.engine.server import ServerEngine, ServerSettings
+from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
 from components.lib.engine.trials import TRIALS, Ask, Subject, Trait, Trial
@@ -73,9 +73,10 @@ def vllm_engine(model: Path) -> ServerEngine:
         pytest.skip(f"{VLLM} is not built: no server was tested; run `infra/envs/build vllm`")
     return ServerEngine(
         ServerSettings(
-            flavour="vllm", urls=[], env=str(VLLM), dtype="float32", max_model_len=micro_model.POSITIONS, max_num_seqs=SLOTS,
-            flags=micro_model.server_flags(), body={}, template={}, start_s=500.0, step_s=0.02,
+            flavour="vllm", dtype="float32", max_model_len=micro_model.POSITIONS, tensor_parallel_size=1,
+            flags=micro_model.server_flags(), body={}, template={}, step_s=0.02,
         ),
+        ServerHost(urls=[], env=str(VLLM), replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, start_s=500.0),
         model,
     )  # fmt: skip
 
@@ -85,7 +86,7 @@ def _maim(engine: Any) -> None:
 
 
 def _kill(engine: Any) -> None:
-    os.killpg(engine._process._process.pid, signal.SIGKILL)
+    os.killpg(engine._ours[0]._process.pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +178,6 @@ def _nothing_stays(engine: ServerEngine, run: Run) -> None:
     """The last trial killed the server: who asks now is told where its log is, and none of its processes is left."""
     with pytest.raises(EngineError, match=str(HOME / "logs")):
         run(asks(engine, ["abc"]))
-    assert engine._process is not None
-    run(engine._process.stop())
+    run(engine._ours[0].stop())
     with pytest.raises(ProcessLookupError):
-        os.killpg(engine._process._process.pid, 0)
+        os.killpg(engine._ours[0]._process.pid, 0)

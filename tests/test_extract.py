@@ -13,7 +13,7 @@ from components.core.types import Dropped, Problem, Topic
 from components.extract import replies, stage
 from components.extract.stage import Extract, extract, read_all
 from components.extract.topic import Asked, joined
-from components.lib.engine.config import Engines
+from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import EngineError, Sampling
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from tests.collecting import CONTEST, entry
@@ -35,7 +35,7 @@ def topics(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(topics: Path, out: Path, config: Extract = CONFIG) -> dict[str, object]:
     (out.parent / "work").mkdir(exist_ok=True)
-    return extract(config, Engines.load(PARAMS), CONTEST, topics=topics, out=out, work=out.parent / "work")
+    return extract(config, Engines.load(PARAMS), CONTEST, EngineHosts.load(ROOT), topics=topics, out=out, work=out.parent / "work")
 
 
 def scripted(path: Path) -> ScriptedEngine:

@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from components.gateway.sitting import sit
+from components.gateway.sitting import GatewayAddress, sit
 from components.gateway.stage import gateway
 from components.lib.kaggle.failure import ErrorName
 from components.lib.kaggle.line import Direct, Line, Wire
@@ -116,7 +116,7 @@ def test_in_the_scored_run_the_server_is_another_machine(tmp_path: Path, monkeyp
     monkeypatch.setenv("KAGGLE_IS_COMPETITION_RERUN", "1")
     file = tmp_path / "test.csv"
     file.write_text("id,question\na,b\n", encoding="utf-8")
-    metrics = gateway(config(startup_s=0.1, port=50051), AIMO2, problems=file, out=tmp_path / "out")
+    metrics = gateway(config(startup_s=0.1), AIMO2, GatewayAddress(host="localhost", port=50051), problems=file, out=tmp_path / "out")
     assert metrics["failures"] == ["SERVER_NEVER_STARTED"] and "no host inference_server" in result(tmp_path / "out")["ErrorDetails"]
 
 

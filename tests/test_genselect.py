@@ -16,7 +16,7 @@ from components.core.types import Candidate, Judgement, Problem
 from components.judge.drawing import SHARES, Knockout, Repeated, Share, show
 from components.judge.stage import Judge, judge
 from components.lib import genselect, selections
-from components.lib.engine.config import Engines
+from components.lib.engine.config import EngineHosts, Engines
 from components.lib.supporters import by_answer
 from tests.making import candidate, problem, run
 
@@ -158,7 +158,7 @@ def judged(home: Path, answers: dict[str, list[int | None]], reply: Callable[[in
     rows.write(home / "candidates.parquet", cast, Candidate)
     rows.write(home / "problems.parquet", [problem(name) for name in answers], Problem)
     metrics = judge(
-        settings(**plan), Engines.load(ROOT / "params.yaml"), candidates=home / "candidates.parquet",
+        settings(**plan), Engines.load(ROOT / "params.yaml"), EngineHosts.load(ROOT), candidates=home / "candidates.parquet",
         problems=home / "problems.parquet", model=home / "replies.jsonl", out=home / "out.parquet",
     )  # fmt: skip
     return Judged(metrics, list(rows.read(home / "out.parquet", Judgement)))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from components.core.machine import DEFAULTS
 from components.core.params import read
 from components.core.runner import Contract, contract
 
@@ -133,11 +134,20 @@ def test_a_command_says_what_the_signature_says(stage: str) -> None:
 
 def test_every_section_of_the_params_belongs_to_someone() -> None:
     from flows.promote import Promote
-    from flows.walk import Flow
 
     kinds = [kind for shape in contracts().values() for kind in shape.sections.values()]
-    named = {name for kind in [*kinds, Promote, Flow] for name in (kind.section, kind.common)}
+    named = {name for kind in [*kinds, Promote] for name in (kind.section, kind.common)}
     assert set(read(ROOT / "params.yaml")) == {name.partition(".")[0] for name in named}
+
+
+def test_every_section_of_the_machine_belongs_to_someone_and_has_its_defaults() -> None:
+    from flows.walk import Flow
+
+    known = {kind.section: kind for kind in [*(kind for shape in contracts().values() for kind in shape.machine.values()), Flow]}
+    whole = read(ROOT / DEFAULTS)
+    assert set(whole) == set(known)
+    for kind in known.values():
+        kind.check(whole, DEFAULTS)
 
 
 def test_the_default_profile_is_what_params_yaml_says() -> None:

@@ -63,6 +63,20 @@ def test_params_metrics_and_the_loss_curve_are_there(mirrored: Path) -> None:
     assert [(point.step, point.value) for point in history] == [(1, 2.5), (2, 1.5)]
 
 
+def test_where_a_stage_ran_is_told_by_tags_unless_it_is_the_note_of_another_run(fresh: Path) -> None:
+    metrics = next(out for out in recorded.read(fresh)["train@cot"].outs if out.path.startswith("reports/metrics/"))
+    told = {"ended": 1.0, "seconds": 2.0, "machine": {"host": "there", "train": {"launch": "infra/launch/one.yaml"}}}
+    (fresh / ".aimo/ran").mkdir(parents=True)
+    (fresh / ".aimo/ran/train@cot.json").write_text(json.dumps(told | {"metrics": metrics.md5}))
+    (fresh / ".aimo/ran/vote@awq.json").write_text(json.dumps(told | {"metrics": "of an earlier run"}))
+    lineage.sync(fresh)
+    tags = run(fresh, "train@cot").data.tags
+    assert {name: tags[name] for name in tags if name.startswith("machine.")} == {
+        "machine.host": "there", "machine.train.launch": "infra/launch/one.yaml",
+    }  # fmt: skip
+    assert not [name for name in run(fresh, "vote@awq").data.tags if name.startswith("machine.")]
+
+
 def test_a_model_is_linked_to_its_parent_model(mirrored: Path) -> None:
     with lineage.opened(mirrored) as store:
         made = {model.model_id: model.name for model in store.client.search_logged_models([store.experiment])}

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from components.core import overlays
+from components.core import machine, overlays
 from components.core.errors import UserError
+from components.core.machine import MachineConfig
 from components.core.params import Config, Settings, read
 from flows.promote import Promote
 from flows.walk import Flow
@@ -27,6 +28,14 @@ exam:
     scratch: {hidden: 128}
     hub: {repo: null}
 """
+
+
+DEFAULTS = "server: {urls: [], slots: 64} # slots\nflow: {parallel: 2}\n"
+
+
+class Server(MachineConfig, section="server"):
+    urls: list[str]
+    slots: int
 
 
 class Stop(Settings):
@@ -63,11 +72,12 @@ def project(root: Path, **more: str) -> Path:
     (root / "infra/profiles").mkdir(parents=True)
     for name, text in {"tiny": TINY, **more}.items():
         (root / f"infra/profiles/{name}.yaml").write_text(text)
+    (root / machine.DEFAULTS).write_text(DEFAULTS)
     return root
 
 
 def used(root: Path, *names: str) -> str:
-    overlays.use(names, root, [Exam, Train])
+    overlays.use(names, root, [Exam, Train, Server, Flow])
     return (root / "params.yaml").read_text()
 
 
@@ -103,7 +113,7 @@ def test_what_stands_with_a_profile_is_laid_only_where_that_is_below(tmp_path: P
     for names in (["big", "recipe"], ["recipe", "big"]):
         used(root, *names)
         assert read(root / "params.yaml")["train"]["common"] == {"lr": 1.0e-4, "epochs": 7}
-        assert read(root / "params.yaml") == overlays.laid(names, root)
+        assert read(root / "params.yaml") == overlays.laid(names, root).params
     with pytest.raises(UserError, match="no profile or recipe 'bgi', did you mean 'big'"):
         used(root, "wrong")
 
@@ -144,6 +154,9 @@ def test_an_entry_can_be_taken_away_and_its_neighbours_keep_their_comments(tmp_p
         ("train: {common: {lr: fast}}", ["over"], "over.yaml: train.cot.lr: .*found: 'fast'"),
         ("train: {common: {epochs: 2.5}}", ["over"], "over.yaml: train.cot.epochs"),
         ("exam: [", ["over"], "over.yaml: not YAML"),
+        ("machine: {servr: {}}", ["over"], "over.yaml: unknown section 'servr', did you mean 'server'"),
+        ("machine: {server: {slot: 1}}", ["over"], "over.yaml: server: unknown key 'slot', did you mean 'slots'"),
+        ("machine: {server: {slots: many}}", ["over"], "over.yaml: server.slots: .*found: 'many'"),
         ("", ["ovr"], "no profile or recipe 'ovr', did you mean 'over'"),
     ],
 )
@@ -155,6 +168,23 @@ def test_what_is_wrong_is_refused_by_name_and_nothing_is_written(tmp_path: Path,
     assert (root / "params.yaml").read_text() == "before"
 
 
+def test_what_overlays_say_of_the_machine_lies_between_its_defaults_and_a_persons_own(tmp_path: Path) -> None:
+    big = "machine: {server: {slots: 8, urls: [http://there]}}\n"
+    recipe = "about: {}\nwith: {big: {machine: {server: {slots: 16}}}}\n"
+    root = project(tmp_path, big=big, recipe=recipe)
+    own = root / machine.OWN
+    own.parent.mkdir()
+    own.write_text("server: {urls: [http://mine]} # by hand\n")
+    assert "machine" not in used(root, "big", "recipe")
+    assert Server.load(root) == Server(urls=["http://mine"], slots=16)
+    assert (root / machine.PROFILE).read_text().startswith("# Written by `aimo use big recipe`")
+    used(root, "tiny")
+    assert Server.load(root) == Server(urls=["http://mine"], slots=64), "only what the overlays said is gone"
+    assert own.read_text() == "server: {urls: [http://mine]} # by hand\n"
+    assert (root / machine.DEFAULTS).read_text() == DEFAULTS
+    assert not (root / machine.PROFILE).exists()
+
+
 @pytest.mark.parametrize("name", sorted(overlays.available(ROOT)))
 def test_every_profile_and_recipe_passes_the_checks_of_its_components(tmp_path: Path, name: str) -> None:
     for folder in ("components", "infra"):
@@ -164,7 +194,7 @@ def test_every_profile_and_recipe_passes_the_checks_of_its_components(tmp_path: 
 
 
 def test_every_section_is_some_component_s() -> None:
-    named = {name for kind in [*overlays.sections(ROOT), Promote, Flow] for name in (kind.section, kind.common)}
+    named = {name for kind in [*overlays.sections(ROOT), Promote] if issubclass(kind, Config) for name in (kind.section, kind.common)}
     assert set(read(ROOT / "params.yaml")) == {name.partition(".")[0] for name in named}
 
 

@@ -18,7 +18,7 @@ from components.lib import checkpoint
 from components.quantize import calibration, fidelity
 from components.quantize.methods import awq
 from components.quantize.stage import quantize
-from tests.quantizing import byte_tokenizer, config, example, make, write_rows
+from tests.quantizing import ENVS, byte_tokenizer, config, example, make, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,8 @@ class Made(NamedTuple):
 @pytest.fixture(scope="module")
 def made(start: Path, tir: Path) -> dict[str, Made]:
     return {
-        key: Made(start.parent / key, quantize(config(key), start=start, calibration=tir, out=start.parent / key)) for key in ("awq", "fp8")
+        key: Made(start.parent / key, quantize(config(key), ENVS, start=start, calibration=tir, out=start.parent / key))
+        for key in ("awq", "fp8")
     }
 
 
@@ -73,7 +74,7 @@ def test_nothing_but_scales_stays_in_32_bits(made: dict[str, Made], key: str) ->
 
 
 def test_the_same_inputs_give_the_same_bytes(start: Path, tir: Path, made: dict[str, Made], tmp_path: Path) -> None:
-    again = {key: quantize(config(key), start=start, calibration=tir, out=tmp_path / key) for key in made}
+    again = {key: quantize(config(key), ENVS, start=start, calibration=tir, out=tmp_path / key) for key in made}
     assert {key: one.metrics for key, one in made.items()} == again
     assert {key: sha256(one.model) for key, one in made.items()} == {key: sha256(tmp_path / key) for key in made}
 
@@ -190,4 +191,4 @@ def test_a_long_row_gives_a_window_and_is_not_dropped(tir: Path) -> None:
 
 def test_a_quantized_model_is_not_quantized_again(made: dict[str, Made], tir: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is quantized already \(fp8\)"):
-        quantize(config("awq"), start=made["fp8"].model, calibration=tir, out=tmp_path / "out")
+        quantize(config("awq"), ENVS, start=made["fp8"].model, calibration=tir, out=tmp_path / "out")

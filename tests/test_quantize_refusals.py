@@ -15,8 +15,9 @@ import pytest
 from components.core.errors import UserError
 from components.lib import checkpoint
 from components.quantize import isolated
+from components.quantize.method import QuantizeEnvs
 from components.quantize.stage import quantize
-from tests.quantizing import config, make, write_rows
+from tests.quantizing import ENVS, config, make, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,6 @@ def test_an_unknown_method_is_told_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("key", "changed", "says"),
     [
-        ("awq", {"env": ".envs/awk"}, r"\.envs/awk: no such environment; build it with `infra/envs/build awk`"),
         ("awq", {"group": 96}, r"quantize\.awq\.group: 96 does not divide 256, the inputs of model\.layers\.0"),
         ("awq", {"samples": 53}, r"examples\.parquet: 60 rows, but quantize wants 8 to measure on and 53 others"),
         ("awq", {"samples": 1, "length": 400}, r"quantize\.awq\.length: 400, but the calibration rows hold only"),
@@ -65,7 +65,21 @@ def test_what_cannot_be_done_is_refused_with_its_cure(
     start: Path, tir: Path, tmp_path: Path, key: str, changed: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(UserError, match=says):
-        quantize(config(key, **changed), start=start, calibration=tir, out=tmp_path / "out")
+        quantize(config(key, **changed), ENVS, start=start, calibration=tir, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("envs", "says"),
+    [
+        ({"awq": ".envs/awk"}, r"\.envs/awk: no such environment; build it with `infra/envs/build awk`"),
+        ({"fp8": ".envs/fp8"}, r"machine\.yaml: quantize\.envs: no environment for 'awq'; there are: fp8"),
+    ],
+)
+def test_an_environment_that_is_not_there_is_named_with_its_cure(
+    start: Path, tir: Path, tmp_path: Path, envs: dict[str, str | None], says: str
+) -> None:
+    with pytest.raises(UserError, match=says):
+        quantize(config("awq"), QuantizeEnvs(envs=envs), start=start, calibration=tir, out=tmp_path / "out")
 
 
 @pytest.mark.parametrize(

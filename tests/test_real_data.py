@@ -15,10 +15,10 @@ from components.core.errors import UserError
 from components.core.params import PARAMS, read
 from components.core.types import Dropped, Problem, Topic
 from components.curate.canonical import canonical
-from components.curate.stage import Curate, curate
+from components.curate.stage import Curate, CurateCluster, curate
 from components.extract.stage import Extract, extract
 from components.lib.answers import Contest
-from components.lib.engine.config import Engines
+from components.lib.engine.config import EngineHosts, Engines
 from components.lib.sources import Sources
 from components.validate.stage import Validate, validate
 
@@ -59,8 +59,11 @@ def _stages() -> dict[str, dict[str, Any]]:
     raw, extracted, problems = data / "raw", data / "extracted", data / "problems"
     entries = [Collect.load(key=key) for key in Collect.keys(read(PARAMS), PARAMS)]
     metrics = {entry.name: collect(entry, contest, out=raw / entry.use / entry.name) for entry in entries}
-    metrics["extract"] = extract(Extract.load(), Engines.load(), contest, topics=raw / "topics", out=extracted, work=work)
-    metrics["curate"] = curate(Curate.load(), Engines.load(), Sources.load(), raw=raw, extracted=extracted, out=problems, work=work)
+    hosts, where = EngineHosts.load(), CurateCluster.load()
+    metrics["extract"] = extract(Extract.load(), Engines.load(), contest, hosts, topics=raw / "topics", out=extracted, work=work)
+    metrics["curate"] = curate(
+        Curate.load(), Engines.load(), Sources.load(), hosts, where, raw=raw, extracted=extracted, out=problems, work=work
+    )
     asked = problems / "exam.parquet"
     metrics["validate"] = validate(Validate.load(key="problems"), contest, data=problems, exam=asked, out=data / "validation.json")
     return metrics

@@ -23,6 +23,7 @@ from components.vote.stage import vote
 from flows.recipes import EXAM
 from tests import micro_model
 from tests.cookbook import RECIPES, params
+from tests.desks import CAPACITY, HOSTS
 from tests.making import candidate, problem
 
 MOST_TOKENS = 40
@@ -74,7 +75,7 @@ def test_a_recipe_sits_a_small_exam_and_votes(recipe: str, home: Path, table: li
     engines, sandbox, contest = (kind.model_validate(whole[kind.section]) for kind in (Engines, SandboxConfig, Contest))
     candidates, questions, began = tmp_path / "candidates.parquet", tmp_path / "questions.parquet", time.monotonic()
     told = solve(
-        config, engines, sandbox, contest,
+        config, engines, sandbox, contest, HOSTS, CAPACITY,
         problems=home / "problems.parquet", model=home / "model", out=candidates, questions=questions, work=tmp_path,
     )  # fmt: skip
     cast = vote(

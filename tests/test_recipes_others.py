@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core import overlays
+from components.core import machine, overlays
+from components.core.params import read
 from components.lib import prompts
 from components.lib.rules.clocks import History
+from components.lib.sandbox.local import SandboxCapacity
 from components.lib.votes.ballot import Ballot, decide, strategies
 from flows import recipes as listed
 from flows.promote import Promote
@@ -33,7 +35,8 @@ def test_a_recipe_is_valid_over_a_profile_and_asks_by_prompts_that_are_there(rec
         assert name in ("cot", "tir") or (ROOT / config.prompts / f"{Path(name).name}.md").is_file(), (
             "DVC watches the folder in solve.common"
         )
-    assert config.plan.most * config.questions_at_once <= whole["sandbox"]["sessions"]
+    here = machine.laid(read(ROOT / machine.DEFAULTS), overlays.laid([profile, recipe], ROOT).machine)
+    assert config.plan.most * config.questions_at_once <= SandboxCapacity.check(here, Path()).sessions
     strategies(whole["vote"]["strategies"])
     assert whole["promote"]["strategy"] in whole["vote"]["strategies"]
     room = whole["engines"]["server"]["max_model_len"] if profile == "14b" else whole["models"]["fetch"]["base"]["positions"]

@@ -11,7 +11,7 @@ from components.core import alongside, params, rows
 from components.core.errors import UserError
 from components.core.types import Candidate, CodeRun, Problem, Remark
 from components.lib.answers import Contest
-from components.lib.engine.config import Engines
+from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.played import Reply, counted
 from components.lib.engine.protocol import EngineError
 from components.lib.engine.scripted import Recorded, ScriptedEngine, ScriptedSettings
@@ -83,7 +83,15 @@ def said(
     rows.write(folder / "problems.parquet", problems, Problem)
     rows.write(folder / "candidates.parquet", attempts, Candidate)
     paths = {name: folder / f"{name}.parquet" for name in ("problems", "candidates")}
-    measured = remark(settings, Engines.load(ROOT / "params.yaml"), CONTEST, **paths, out=folder / "out.parquet", work=folder / "work")
+    measured = remark(
+        settings,
+        Engines.load(ROOT / "params.yaml"),
+        CONTEST,
+        EngineHosts.load(ROOT),
+        **paths,
+        out=folder / "out.parquet",
+        work=folder / "work",
+    )
     return list(rows.read(folder / "out.parquet", Remark)), measured
 
 

@@ -26,10 +26,10 @@ def page(root: Path) -> str:
 def test_the_page_asks_nobody(page: str) -> None:
     assert "http://" not in page
     assert "https://" not in page
-    assert "src=" not in page
+    assert page.count("src=") == page.count('<script src="machine.js"></script>') == 1
     assert "url(http" not in page
     for tag, attributes in Tags(page).tags:
-        assert tag not in {"script", "link", "iframe", "img", "object", "embed", "base", "form"}
+        assert tag not in {"link", "iframe", "img", "object", "embed", "base", "form"}
         assert not any(name.startswith("on") for name in attributes)
         assert all((attributes.get(name) or "#").startswith("#") for name in ("href", "xlink:href"))
 
@@ -43,8 +43,7 @@ def test_what_models_and_sources_wrote_is_text(tmp_path: Path) -> None:
     reported(tmp_path, ks=[1])
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     read = Tags(page)
-    assert not {tag for tag, _ in read.tags} & {"script"}
-    assert "<script" not in page
+    assert page.count("<script") == [tag for tag, _ in read.tags].count("script") == 2, "the page's own"
     statements, candidates, outputs, engine, first_ids = 4, 8, 4, 1, 1
     assert read.text.count(NASTY) == statements + candidates + outputs + engine + first_ids
     opened = [tag for tag, _ in read.tags]

@@ -10,7 +10,7 @@ import pytest
 from components.core.errors import UserError
 from components.core.params import PARAMS
 from components.core.types import CodeRun
-from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from tests import boxes
 
 DIGITS = "Exceeds the limit (4300 digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit"
@@ -277,7 +277,7 @@ def test_a_closed_session_and_a_closed_sandbox_refuse(box: boxes.Box) -> None:
 
 def test_it_opens_as_the_stages_open_it() -> None:
     async def story() -> tuple[str, str]:
-        async with open_sandbox(SandboxConfig.load(PARAMS)) as box:
+        async with open_sandbox(SandboxConfig.load(PARAMS), SandboxCapacity.load(PARAMS.parent)) as box:
             session = await box.session(seed=1)
             run = await session.run("print(1)")
             await session.close()
@@ -288,7 +288,7 @@ def test_it_opens_as_the_stages_open_it() -> None:
     assert isolation in ("confined", "strong")
 
 
-@pytest.mark.parametrize("field", ["timeout_s: -1.0", "memory_mb: 10", "output_chars: 0", "sessions: 0"])
+@pytest.mark.parametrize("field", ["timeout_s: -1.0", "memory_mb: 10", "output_chars: 0"])
 def test_impossible_settings_are_refused_by_name(field: str) -> None:
     name, value = field.split(": ")
     section = {**boxes.config().model_dump(), name: float(value) if "." in value else int(value)}

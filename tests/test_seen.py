@@ -12,7 +12,7 @@ from components.lib.engine.config import Engines
 from components.quantize import isolated
 from components.solve.stage import solve
 from tests import composing
-from tests.desks import CONTEST, SANDBOX, fixed, settings
+from tests.desks import CAPACITY, CONTEST, HOSTS, SANDBOX, fixed, settings
 from tests.making import candidate, problem
 
 
@@ -40,7 +40,7 @@ def test_a_model_trained_on_a_benchmark_is_refused_its_exam_and_so_is_a_smaller_
 def sat(exam: Path, model: Path) -> None:
     folder = exam.parent
     solve(
-        settings(plan=fixed(cot=1)), Engines.load(), SANDBOX, CONTEST,
+        settings(plan=fixed(cot=1)), Engines.load(), SANDBOX, CONTEST, HOSTS, CAPACITY,
         problems=exam, model=model, out=folder / "out.parquet", questions=folder / "questions.parquet", work=folder,
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from components.core import machine
 from components.core.errors import UserError
 from components.gateway.paper import Question, paper
 from components.gateway.sitting import Gateway, sit
@@ -26,12 +27,12 @@ from tests import by_hand
 ROOT = Path(__file__).parents[1]
 MODEL = Path("components/lib/arithmetic")  # the template teacher's: it knows problems by their id
 CONTEST = Contest(low=0, high=999, modulus=1000)
-GATEWAY: dict[str, Any] = {"mode": "kaggle", "host": "localhost", "port": 0, "shuffle": True, "seed": 1, "sittings": 1, "questions": 50}
+GATEWAY: dict[str, Any] = {"mode": "kaggle", "shuffle": True, "seed": 1, "sittings": 1, "questions": 50}
 GATEWAY |= {"response_s": 60.0, "startup_s": 60.0, "total_s": 600.0}
 
 
 def params(folder: Path, **solve: Any) -> Path:
-    """The project's params.yaml, the teacher without errors, a free port."""
+    """The project's params.yaml and infra/machine.yaml, the teacher without errors, a free port."""
     whole = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     whole["gateway"] = GATEWAY
     whole["engines"]["teacher"]["wrong"] = 0.0
@@ -39,6 +40,9 @@ def params(folder: Path, **solve: Any) -> Path:
     file = folder / "params.yaml"
     with file.open("w", encoding="utf-8") as written:
         YAML(typ="safe", pure=True).dump(whole, written)
+    here = folder / machine.DEFAULTS
+    here.parent.mkdir(exist_ok=True)
+    here.write_text((ROOT / machine.DEFAULTS).read_text(encoding="utf-8").replace("port: 50051", "port: 0"), encoding="utf-8")
     return file
 
 
@@ -151,7 +155,14 @@ def test_the_manifest_names_every_file_and_a_changed_one_is_found(made: Path, tm
     manifest = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
     there = {path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file()}
     assert set(manifest["files"]) == there - {"manifest.json"}
-    assert {"serve.py", "README.md", "params.yaml", "components/lib/prompts/tir.md", "components/lib/sandbox/zygote.py"} <= there
+    assert {
+        "serve.py",
+        "README.md",
+        "params.yaml",
+        "infra/machine.yaml",
+        "components/lib/prompts/tir.md",
+        "components/lib/sandbox/zygote.py",
+    } <= there
     assert not {name for name in there if name.startswith(("components/train", "components/collect", "flows"))}
     assert (manifest["key"], manifest["model"]) == ("teacher", MODEL.as_posix())
     copy = shutil.copytree(made, tmp_path / "copy")
@@ -180,7 +191,7 @@ def test_a_bundle_is_refused_before_anything_is_written(tmp_path: Path) -> None:
         bundle.write(tmp_path / "out", "teacher", tmp_path / "models/none", MODEL, file)
     with pytest.raises(UserError, match="is there already"):
         bundle.write(tmp_path, "teacher", ROOT / MODEL, MODEL, file)
-    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+    assert {path.name for path in tmp_path.iterdir()} == {"params.yaml", "infra"}
 
 
 def test_nothing_needs_the_server() -> None:

@@ -13,7 +13,7 @@ import pytest
 from components.core.errors import UserError
 from components.lib.engine.flavours import FLAVOURS, FlavourName, Reply, body
 from components.lib.engine.protocol import Completion, EngineError, Sampling, Until
-from components.lib.engine.server import ServerEngine, ServerSettings
+from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from tests import micro_model
 
 PLAIN = Sampling(1.0, 1.0, 0, 0.0, 24, ())
@@ -27,10 +27,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def engine(model: Path, *urls: str, env: str = ".envs/none", flavour: FlavourName = "vllm") -> ServerEngine:
     settings = ServerSettings(
-        flavour=flavour, urls=list(urls), env=env, dtype="float32", max_model_len=64, max_num_seqs=4, flags=[], body={}, template={},
-        start_s=20.0, step_s=0.02,
+        flavour=flavour, dtype="float32", max_model_len=64, tensor_parallel_size=1, flags=[], body={}, template={}, step_s=0.02,
     )  # fmt: skip
-    return ServerEngine(settings, model)
+    host = ServerHost(urls=list(urls), env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=4, start_s=20.0)
+    return ServerEngine(settings, host, model)
 
 
 def piece(text: str, finish: str | None = None, tokens: int | None = None, **more: object) -> str:

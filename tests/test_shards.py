@@ -22,7 +22,7 @@ from components.solve import shards
 from components.solve.sitting import Handed, Keeper
 from components.solve.stage import _sit, solve
 from tests import test_curate_stage as curating
-from tests.desks import CONTEST, SANDBOX
+from tests.desks import CAPACITY, CONTEST, HOSTS, SANDBOX
 from tests.making import problem, sat
 from tests.test_solve import TEACHER, exam
 
@@ -65,7 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, engines: Engines) -> Path:
 
 
 def teaching(engines: Engines) -> shards.Part:
-    return partial(_sit, TEACHER, engines, SANDBOX, CONTEST, Path("components/lib/arithmetic"))
+    return partial(_sit, TEACHER, engines, SANDBOX, CONTEST, HOSTS, CAPACITY, Path("components/lib/arithmetic"))
 
 
 async def dying(part: shards.Part, once: Path, asked: Sequence[Problem], kept: Path) -> Metrics:
@@ -84,7 +84,7 @@ def sealed(folder: Path, engines: Engines, num: int) -> bytes:
     """What the stage seals with so many shards."""
     (folder / "work").mkdir()
     solve(
-        TEACHER.model_copy(update={"shards": num}), engines, SANDBOX, CONTEST, problems=exam(folder, NUM),
+        TEACHER.model_copy(update={"shards": num}), engines, SANDBOX, CONTEST, HOSTS, CAPACITY, problems=exam(folder, NUM),
         model=Path("components/lib/arithmetic"), out=folder / "out.parquet", questions=folder / "questions.parquet", work=folder / "work",
     )  # fmt: skip
     return bytes_of(folder)
@@ -131,7 +131,7 @@ def test_a_shard_that_kills_every_worker_is_an_error(tmp_path: Path, asked: list
 
 
 def test_an_error_of_a_shard_is_the_users_as_it_was_raised(tmp_path: Path, asked: list[Problem], engines: Engines, cluster: None) -> None:
-    part = partial(_sit, TEACHER.model_copy(update={"engine": "teecher"}), engines, SANDBOX, CONTEST, tmp_path)
+    part = partial(_sit, TEACHER.model_copy(update={"engine": "teecher"}), engines, SANDBOX, CONTEST, HOSTS, CAPACITY, tmp_path)
     with pytest.raises(UserError, match=r"^params\.yaml: engine: no engine 'teecher'"):
         shards.sit(2, part, asked, tmp_path / "sat.jsonl")
 
@@ -163,7 +163,7 @@ def test_a_cluster_gives_curate_the_same_bytes(cluster: None, tmp_path: Path) ->
         "benchmarks": curating.PUBLIC,
     }
     curating.run(tmp_path / "here", **given)
-    curating.run(tmp_path / "there", curating.CONFIG.model_copy(update={"cluster": mapping.LOCAL}), **given)
+    curating.run(tmp_path / "there", cluster=mapping.LOCAL, **given)
     for path in sorted((tmp_path / "here/out").iterdir()):
         assert path.read_bytes() == (tmp_path / "there/out" / path.name).read_bytes()
 

@@ -10,9 +10,10 @@ from components.core.errors import UserError
 from components.core.types import Candidate, Problem, Sat
 from components.lib import arithmetic
 from components.lib.engine.config import Engines
+from components.lib.sandbox.local import SandboxCapacity
 from components.lib.sandbox.protocol import Session
 from components.solve.stage import solve
-from tests.desks import CONTEST, SANDBOX, Late, fixed, settings, sit, words
+from tests.desks import CAPACITY, CONTEST, HOSTS, SANDBOX, Late, fixed, settings, sit, words
 
 CODE = "<think>\nadd\n</think>\n<tool_call>\nx = {code}\nprint(x)\n</tool_call>"
 FOUR_OF_FIVE = {"kind": "agree", "of_first": 5, "equal": 4}
@@ -126,7 +127,7 @@ def run_stage(folder: Path, name: str, engines: Engines, work: Path | None = Non
     work.mkdir(exist_ok=True)
     model = Path(__file__).parents[1] / "components" / "lib" / "arithmetic"
     solve(
-        TEACHER, engines, SANDBOX, CONTEST, problems=exam(folder), model=model,
+        TEACHER, engines, SANDBOX, CONTEST, HOSTS, CAPACITY, problems=exam(folder), model=model,
         out=folder / f"{name}.parquet", questions=folder / f"{name}-questions.parquet", work=work,
     )  # fmt: skip
     return (folder / f"{name}.parquet").read_bytes() + (folder / f"{name}-questions.parquet").read_bytes()
@@ -151,9 +152,12 @@ def test_a_sitting_gives_the_same_bytes_twice_and_after_a_kill(tmp_path: Path, e
 
 
 def test_too_few_sessions_are_refused_before_anything_is_loaded(tmp_path: Path, engines: Engines) -> None:
-    small, asked = SANDBOX.model_copy(update={"sessions": 4}), exam(tmp_path)
-    with pytest.raises(UserError, match=r"sandbox\.sessions is 4.*16 sessions"):
-        solve(TEACHER, engines, small, CONTEST, problems=asked, model=tmp_path, out=tmp_path / "o", questions=tmp_path / "q", work=tmp_path)
+    few, asked = SandboxCapacity(sessions=4), exam(tmp_path)
+    with pytest.raises(UserError, match=r"machine\.yaml: sandbox\.sessions is 4.*16 sessions"):
+        solve(
+            TEACHER, engines, SANDBOX, CONTEST, HOSTS, few,
+            problems=asked, model=tmp_path, out=tmp_path / "o", questions=tmp_path / "q", work=tmp_path,
+        )  # fmt: skip
 
 
 def test_who_ended_first_does_not_hang_on_how_long_a_session_takes_to_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

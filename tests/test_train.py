@@ -18,14 +18,14 @@ from components.core.types import Candidate, Example
 from components.lib import checkpoint, prompts, seen
 from components.train import chat
 from components.train.stage import Train, train
-from components.train.tuning import _rehearsed
+from components.train.tuning import TrainLaunch, _rehearsed
 from tests import micro_model
 from tests.making import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {
     "start": "base", "data": "tir", "rehearses": "cot",
-    "seed": 1, "launch": str(ROOT / "infra/launch/one.yaml"), "device": "cpu", "dtype": "float32", "batch": 2, "accumulation": 1,
+    "seed": 1, "num_processes": 1, "device": "cpu", "dtype": "float32", "batch": 2, "accumulation": 1,
     "epochs": 2, "lr": 1e-3, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.1, "beta2": 0.98, "max_grad_norm": 1.0,
     "max_length": 400, "checkpoints": 4, "gradient_checkpointing": False, "packing": False, "rehearse": 0,
 }  # fmt: skip
@@ -56,15 +56,15 @@ def config(**over: object) -> Train:
     return Train.model_validate({**CONFIG, **over})
 
 
-def tuned(folder: Path, name: str, **over: object) -> dict[str, Any]:
+def tuned(folder: Path, name: str, launch: Path = ROOT / "infra/launch/one.yaml", **over: object) -> dict[str, Any]:
     """Runs the stage."""
     work = folder / f"work-{name}"
     work.mkdir(exist_ok=True)
     inputs = {"data": folder / "data", "rehearsed": folder / "rehearsed", "start": folder / "model", "gate": folder}
-    return train(config(**over), **inputs, out=folder / name, losses=folder / f"{name}.csv", work=work)
+    return train(config(**over), TrainLaunch(launch=str(launch)), **inputs, out=folder / name, losses=folder / f"{name}.csv", work=work)
 
 
-def trained(folder: Path, name: str, **over: object) -> tuple[str, str]:
+def trained(folder: Path, name: str, **over: Any) -> tuple[str, str]:
     """Hashes of the weights and of the loss curve."""
     tuned(folder, name, **over)
     out, losses = folder / name, folder / f"{name}.csv"
@@ -129,7 +129,7 @@ main_process_port: 0
 def test_two_processes_share_the_rows_and_one_model_comes_out(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (start / "two.yaml").write_text(TWO)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    trained(start, "two", launch=str(start / "two.yaml"), dtype="bfloat16")
+    trained(start, "two", launch=start / "two.yaml", num_processes=2, dtype="bfloat16")
     curve = [row.split(",") for row in (start / "two.csv").read_text().splitlines()[1:]]
     assert [int(row[0]) for row in curve] == list(range(1, 21))  # 40 rows, twice, by 2 rows of 2 processes
     assert float(curve[-1][1]) < float(curve[0][1])
@@ -147,6 +147,7 @@ def test_packed_rows_are_fewer_steps(start: Path) -> None:
     ("launch", "over", "says"),
     [
         ("distributed_type: MULTI_GPU\n", {}, r"launch.yaml: names no `num_processes`"),
+        (TWO, {"num_processes": 8}, r"launch.yaml starts 2 processes, but params.yaml: train.\*.num_processes is 8"),
         (TWO, {"max_length": 2}, r"launch.yaml: a training of 2 processes ended with code 1; what they said stands above"),
         (TWO.replace("MULTI_GPU", "MULTI_CPU"), {}, r"launch.yaml: a training of 2 processes ended with code 1"),
     ],
@@ -157,6 +158,6 @@ def test_a_launch_that_fails_names_its_file(
     (start / "launch.yaml").write_text(launch)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with pytest.raises(UserError, match=says):
-        trained(start, "none", launch=str(start / "launch.yaml"), **over)
+        trained(start, "none", launch=start / "launch.yaml", **{"num_processes": 2, **over})
     if "MULTI_CPU" in launch:
         assert "1 process started instead of 2" in capfd.readouterr().err

@@ -20,6 +20,7 @@ from components.verify.opinion import opinion
 from components.verify.rerun import rerun
 from components.verify.stage import Verify, verify
 from tests.boxes import Box, config, opened
+from tests.desks import CAPACITY, HOSTS
 from tests.making import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
@@ -189,7 +190,7 @@ def verified(home: Path, cast: list[Candidate], exam: list[Problem], **fields: o
     usual = {"seed": 1, "top": 2, "reruns": 8, "model_samples": 0, "prompt": "verify", "engine": "scripted", "engine_by_format": {}}
     settings = Verify.model_validate({**usual, "summary_chars": 3000, "max_tokens": 100, "temperature": 0.7, "at_once": 2, **fields})
     metrics = verify(
-        settings, Engines.load(ROOT / "params.yaml"), config(), AIMO2, candidates=home / "candidates.parquet",
+        settings, Engines.load(ROOT / "params.yaml"), config(), AIMO2, HOSTS, CAPACITY, candidates=home / "candidates.parquet",
         problems=home / "problems.parquet", model=home / "replies.jsonl", out=home / "out.parquet",
     )  # fmt: skip
     return Verified(metrics, list(rows.read(home / "out.parquet", Check)))

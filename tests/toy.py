@@ -35,7 +35,9 @@ def workspace(root: Path, left: str = "cp a.txt b.txt", right: str = "cp a.txt c
     """Makes the workspace in `root`, which must be empty or absent."""
     root.mkdir(parents=True, exist_ok=True)
     (root / "dvc.yaml").write_text(STAGES.format(left=json.dumps(left), right=json.dumps(right)))
-    (root / "params.yaml").write_text("scale: 1\nflow: {parallel: 2}\n")
+    (root / "params.yaml").write_text("scale: 1\n")
+    (root / "infra").mkdir()
+    (root / "infra/machine.yaml").write_text("flow: {parallel: 2}\n")
     (root / "in.txt").write_text("some\n")
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_text("[core]\nno_scm = True\nanalytics = False\n")  # what `dvc init --no-scm` writes, without its seconds

@@ -2,9 +2,11 @@
 
 A profile named `tiny` is the whole file; every other overlay is laid over it in the order given, each after those that it names itself
 in `over: [...]`. What stands under `with: {gpu: ...}` is laid only where the profile `gpu` is among them: a recipe's numbers for large
-models. `NAME: !remove` takes an entry away. `about: {...}` is a recipe's word on its original. Nothing is looked through at run time: what
-`aimo use` wrote is what DVC sees, git shows and dvc.lock records.
-Reads the folders of overlays and `components/*/stage.py`; writes params.yaml. Does not know what the numbers mean.
+models. `NAME: !remove` takes an entry away. `about: {...}` is a recipe's word on its original. `machine: {...}` is laid over
+infra/machine.yaml, in a file of its own that `aimo use` writes anew each time, below the one that a person keeps. Nothing is looked
+through at run time: what `aimo use` wrote is what DVC sees, git shows and dvc.lock records.
+Reads the folders of overlays and `components/*/stage.py`; writes params.yaml and .aimo/machine.profile.yaml. Does not know what the
+numbers mean.
 """
 
 import functools
@@ -12,15 +14,17 @@ import importlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from components.core import machine
 from components.core.errors import UserError
-from components.core.params import PARAMS, Config, Settings, entry, nearest
+from components.core.machine import MachineConfig
+from components.core.params import PARAMS, Config, Section, Settings, entry, nearest
 
 BASE = "tiny"
-OVER, WITH, ABOUT = "over", "with", "about"
+OVER, WITH, ABOUT, MACHINE = "over", "with", "about", "machine"
 RECIPES = Path("infra/recipes")
 FOLDERS = (Path("infra/profiles"), RECIPES)
 
@@ -39,23 +43,37 @@ class About(Settings):
     """What of the original is not the same here, and why."""
 
 
-def use(names: Sequence[str], root: Path, more: Iterable[type[Config]] = ()) -> list[Path]:
-    """Writes the base profile with the named overlays laid over it into params.yaml, and returns the files it took.
+class Laid(NamedTuple):
+    """What `aimo use` writes."""
+
+    params: Any
+    machine: dict[str, Any]
+    """What the overlays say of the machine."""
+
+
+def use(names: Sequence[str], root: Path, more: Iterable[type[Section]] = ()) -> list[Path]:
+    """Writes the base profile with the named overlays laid over it, params and machine, and returns the files it took.
 
     `more`: sections of others than the components. Raises UserError naming the overlay, the key and the nearest name; then
-    params.yaml is as it was.
+    nothing is written.
     """
     taken, kinds = stack(names, root), [*sections(root), *more]
+    defaults = machine.layers(root)[0][1]
     for path, whole in _laid(taken):
-        check(whole, path, kinds)
-    _write(root / PARAMS, whole)
+        check(whole.params, path, kinds)
+        here = machine.laid(defaults, machine.known(whole.machine, defaults, path))
+        for kind in kinds:
+            if issubclass(kind, MachineConfig):
+                kind.check(here, path)
+    _write(root / PARAMS, whole.params)
+    _write_machine(root, whole.machine, names)
     return taken
 
 
-def laid(names: Sequence[str], root: Path) -> dict[str, Any]:
+def laid(names: Sequence[str], root: Path) -> Laid:
     """What `use` would write, as plain data and unchecked."""
     *_, (_, whole) = _laid(stack(names, root))
-    return dict(_plain(whole))
+    return Laid(_plain(whole.params), whole.machine)
 
 
 def stack(names: Sequence[str], root: Path) -> list[Path]:
@@ -82,21 +100,22 @@ def about(path: Path) -> str:
     return first.lstrip("# ").strip() if first.startswith("#") else ""
 
 
-def sections(root: Path) -> list[type[Config]]:
-    """Every section that a component reads: the Config parameters of the function named like its folder."""
+def sections(root: Path) -> list[type[Section]]:
+    """Every section that a component reads, of params and of the machine: the parameters of the function named like its folder."""
     from components.core.runner import contract
 
-    found: dict[type[Config], None] = {}
+    found: dict[type[Section], None] = {}
     for path in sorted((root / "components").glob("*/stage.py")):
         name = path.parent.name
         stage = getattr(importlib.import_module(f"components.{name}.stage"), name)
-        found |= dict.fromkeys(contract(stage).sections.values())
+        shape = contract(stage)
+        found |= dict.fromkeys([*shape.sections.values(), *shape.machine.values()])
     return list(found)
 
 
-def check(params: Mapping[str, Any], path: Path, kinds: Iterable[type[Config]]) -> None:
-    """Every section that is there, and every key of a keyed one, as the component that reads it will see it."""
-    for kind in kinds:
+def check(params: Mapping[str, Any], path: Path, kinds: Iterable[type[Section]]) -> None:
+    """Every section of params that is there, and every key of a keyed one, as the component that reads it will see it."""
+    for kind in (kind for kind in kinds if issubclass(kind, Config)):
         for key in kind.keys(params, path) if kind.keyed else [None]:
             kind.check(_plain(params), path, key)
 
@@ -127,26 +146,22 @@ def _path(known: Mapping[str, Path], name: str) -> Path:
     return known[name]
 
 
-def _laid(taken: Sequence[Path]) -> Iterator[tuple[Path, Any]]:
-    """The whole file after each overlay."""
-    whole, below = _load(taken[0]), {path.stem for path in taken}
-    yield taken[0], whole
+def _laid(taken: Sequence[Path]) -> Iterator[tuple[Path, Laid]]:
+    """The whole file after each overlay, and what they say of the machine."""
+    whole, where, below = _load(taken[0]), dict[str, Any](), {path.stem for path in taken}
+    yield taken[0], Laid(whole, where)
     for path in taken[1:]:
         over = _load(path)
-        _lay(whole, over, path)
-        for name, more in over.get(WITH, {}).items():
-            if name in below:
-                _lay(whole, more, path)
-        yield path, whole
+        for more in [over, *(more for name, more in over.get(WITH, {}).items() if name in below)]:
+            _lay(whole, more, path)
+            where = machine.laid(where, _plain(more.get(MACHINE, {})))
+        yield path, Laid(whole, where)
 
 
 def _lay(under: Any, over: Mapping[str, Any], path: Path) -> None:
     """Lays an overlay's sections over the whole file; a section that the file has not is a typing error."""
-    sections = {name: section for name, section in over.items() if name not in (OVER, WITH, ABOUT)}
-    for name in sections:
-        if name not in under:
-            raise UserError(f"{path}: unknown section '{name}'{nearest(name, under)}; there are: {', '.join(under)}")
-    _merge(under, sections, f"{path}: ")
+    sections = {name: section for name, section in over.items() if name not in (OVER, WITH, ABOUT, MACHINE)}
+    _merge(under, machine.known(sections, under, path), f"{path}: ")
 
 
 def _merge(under: Any, over: Mapping[str, Any], where: str) -> None:
@@ -214,9 +229,19 @@ def _yaml() -> Any:
     return yaml
 
 
-def _write(path: Path, whole: Any) -> None:
-    text = io.StringIO()
+def _write(path: Path, whole: Any, head: str = "") -> None:
+    text = io.StringIO(head)
+    text.seek(0, io.SEEK_END)
     _yaml().dump(whole, text)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text.getvalue(), encoding="utf-8")
     partial.replace(path)
+
+
+def _write_machine(root: Path, where: dict[str, Any], names: Sequence[str]) -> None:
+    """The profiles' word on the machine, beside a person's own, which is left alone; nothing said, no file."""
+    path = root / machine.PROFILE
+    path.unlink(missing_ok=True)
+    if where:
+        path.parent.mkdir(exist_ok=True)
+        _write(path, where, f"# Written by `aimo use {' '.join(names)}`; your own settings go into {machine.OWN}, which lies over this.\n")

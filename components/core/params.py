@@ -25,11 +25,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Config(Settings):
-    """One section of params.yaml: `class Curate(Config, section="curate")`, or `keyed=True` for a section with one entry per key.
-
-    `class Train(Config, section="models.train", keyed=True, common="train")`: the entries of `models.train`, each laid over `train`.
-    """
+class Section(Settings):
+    """A section of one of the project's two files of settings; its fields are checked with errors that name file, key and cure."""
 
     section: ClassVar[str]
     keyed: ClassVar[bool]
@@ -56,12 +53,8 @@ class Config(Settings):
         return [cls.common] * shared + [f"{cls.section}.{key}"]
 
     @classmethod
-    def load(cls, path: Path = PARAMS, key: str | None = None) -> Self:
-        """This section (and key) of a params file; raises UserError naming the file, the key and the nearest name."""
-        return cls.check(read(path), path, key)
-
-    @classmethod
     def check(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> Self:
+        """This section (and key) of a file's data; raises UserError naming the file, the key and the nearest name."""
         fields: dict[str, Any] = {}
         for name in cls.reads(params, path, key):
             fields |= at(params, name, path)
@@ -72,18 +65,30 @@ class Config(Settings):
             raise UserError("\n".join(_say(where, problem, cls) for problem in error.errors())) from None
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A params file as plain data."""
+class Config(Section):
+    """One section of params.yaml: `class Curate(Config, section="curate")`, or `keyed=True` for a section with one entry per key.
+
+    `class Train(Config, section="models.train", keyed=True, common="train")`: the entries of `models.train`, each laid over `train`.
+    """
+
+    @classmethod
+    def load(cls, path: Path = PARAMS, key: str | None = None) -> Self:
+        """This section (and key) of a params file; raises UserError naming the file, the key and the nearest name."""
+        return cls.check(read(path), path, key)
+
+
+def read(path: Path, cure: str = "write one with `aimo use tiny`") -> dict[str, Any]:
+    """A file of settings as plain data; `cure` says what to do where there is none, or no sections in it."""
     from ruamel.yaml import YAML, YAMLError
 
     if not path.exists():
-        raise UserError(f"{path}: no such file; run inside the project, or write one with `aimo use tiny`")
+        raise UserError(f"{path}: no such file; run inside the project, or {cure}")
     try:
         whole = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not YAML: {error}") from None
     if not isinstance(whole, dict):
-        raise UserError(f"{path}: holds {whole!r:.40}, not sections with their keys; write one with `aimo use tiny`")
+        raise UserError(f"{path}: holds {whole!r:.40}, not sections with their keys; {cure}")
     return whole
 
 

@@ -1,9 +1,10 @@
 """From a function's signature to the command that DVC runs; thin, over typer.
 
-A stage is one function. Its positional parameters are sections of params.yaml (Config types); its keyword-only parameters are
-paths: `In` (must exist), `Out` (written aside and moved into place on success), `Work` (a folder outside DVC's sight, named by a hash of
-configuration, inputs and code: what a killed run left there, the next run goes on from). It returns its metrics, which `--metrics`
-names a file for. What a stage depends on must be at its end what it was at its start, or nothing is recorded: DVC looks at
+A stage is one function. Its positional parameters are sections of params.yaml (Config types), which say what it computes, and of
+infra/machine.yaml (MachineConfig types), which say where: those are recorded, and no result depends on them. Its keyword-only ones
+are paths: `In` (must exist), `Out` (written aside and moved into place on success), `Work` (a folder outside DVC's sight, named by a
+hash of configuration, inputs and code: what a killed run left there, the next run goes on from). It returns its metrics, which
+`--metrics` names a file for. What a stage depends on must be at its end what it was at its start, or nothing is recorded: DVC looks at
 dependencies only when a stage has ended. The runner knows nothing of any stage.
 """
 
@@ -13,6 +14,7 @@ import inspect
 import json
 import logging
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -26,6 +28,7 @@ from typing import Annotated, Any
 from components.core import fingerprint, watch
 from components.core.errors import UserError
 from components.core.fingerprint import Code, Fingerprint
+from components.core.machine import MachineConfig
 from components.core.params import PARAMS, Config
 
 In = Annotated[Path, "in"]
@@ -40,9 +43,10 @@ FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EF
 
 
 class Contract(typing.NamedTuple):
-    """What a signature says: `sections` by parameter name, `paths` by role ("in", "out", "work") and flag."""
+    """What a signature says: `sections` of params.yaml and of the `machine` by parameter name, `paths` by role ("in", "out", "work")."""
 
     sections: dict[str, type[Config]]
+    machine: dict[str, type[MachineConfig]]
     paths: dict[str, str]
     keyed: bool
 
@@ -50,13 +54,15 @@ class Contract(typing.NamedTuple):
 def contract(stage: Callable[..., Metrics]) -> Contract:
     """Reads a stage function's signature."""
     hints = typing.get_type_hints(stage, include_extras=True)
-    sections, paths = {}, {}
+    sections, machine, paths = {}, {}, {}
     for name, parameter in inspect.signature(stage).parameters.items():
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
             paths[name] = typing.get_args(hints[name])[1]
+        elif issubclass(hints[name], MachineConfig):
+            machine[name] = hints[name]
         else:
             sections[name] = hints[name]
-    return Contract(sections, paths, any(section.keyed for section in sections.values()))
+    return Contract(sections, machine, paths, any(section.keyed for section in sections.values()))
 
 
 def main(stage: Callable[..., Metrics]) -> None:
@@ -114,6 +120,7 @@ def _command(stage: Callable[..., Metrics]) -> Callable[..., None]:
 
 def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metrics: Path, paths: dict[str, Path]) -> None:
     started, sections = time.time(), _sections(shape, key)
+    machine = {name: kind.load() for name, kind in shape.machine.items()}
     for name, role in shape.paths.items():
         if role == "in" and not paths[name].exists():
             raise UserError(
@@ -131,7 +138,7 @@ def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metric
             given[name] = HOME / "work" / f"{stage.__module__.split('.')[-2]}-{_digest(code.value, sections, inputs)}"
             given[name].mkdir(parents=True, exist_ok=True)
     with _nothing_half(given[name] for name in finals):
-        measured = stage(*sections.values(), **given)
+        measured = stage(**sections, **machine, **given)
         watch.check()
         if _sections(shape, key) != sections:
             raise watch.edited(PARAMS)
@@ -143,7 +150,7 @@ def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metric
         for name, role in shape.paths.items():
             if role == "work":
                 shutil.rmtree(given[name])
-        _record(os.environ.get("DVC_STAGE") or metrics.stem, time.time() - started)
+        _record(os.environ.get("DVC_STAGE") or metrics.stem, time.time() - started, metrics, machine.values())
 
 
 def _sections(shape: Contract, key: str | None) -> dict[str, Config]:
@@ -230,6 +237,13 @@ def _digest(code: str, sections: dict[str, Config], inputs: dict[str, Path]) -> 
     return digest.hexdigest()[:16]
 
 
-def _record(stage: str, seconds: float) -> None:
-    """Keeps how long a stage really ran beside the graph: time is recorded, never part of a result."""
-    write_json(HOME / "ran" / f"{stage}.json", {"stage": stage, "ended": time.time(), "seconds": seconds})
+def _record(stage: str, seconds: float, metrics: Path, machine: Iterable[MachineConfig]) -> None:
+    """Keeps how long and where a stage really ran beside the graph: recorded, never part of a result.
+
+    `metrics`: the md5 of the metrics that it wrote, which dvc.lock has too, so that nobody takes this for the record of another run.
+    """
+    told = {"host": platform.node(), **{one.section: one.recorded() for one in machine}}
+    digest = hashlib.md5(metrics.read_bytes()).hexdigest()
+    write_json(
+        HOME / "ran" / f"{stage}.json", {"stage": stage, "ended": time.time(), "seconds": seconds, "metrics": digest, "machine": told}
+    )

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from components.core import rows
 from components.core.errors import UserError
+from components.core.machine import OWN
 from components.core.types import Row
 
 K = TypeVar("K", bound=Row)
@@ -35,7 +36,7 @@ def mapped(work: Callable[[list[K]], list[R]], path: Path, kind: type[K], cluste
     try:
         import ray.data
     except ImportError:
-        raise UserError(f"params.yaml: cluster: {cluster!r} needs Ray; `pip install 'aimo-forge[cluster]'`, or write null") from None
+        raise UserError(f"{OWN}: curate.cluster: {cluster!r} needs Ray; `pip install 'aimo-forge[cluster]'`, or write null") from None
     started = not ray.is_initialized()
     if started:
         address = None if cluster == LOCAL else cluster

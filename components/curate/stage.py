@@ -17,6 +17,7 @@ from pydantic import Field
 
 from components.core import rows, shards
 from components.core.errors import UserError
+from components.core.machine import MachineConfig
 from components.core.params import Config, nearest
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Dropped, Problem
@@ -28,7 +29,8 @@ from components.curate.leaks import Hit, Index, Look, Quote
 from components.curate.marks import Fate, Mark
 from components.curate.near import Rule, exact, near
 from components.curate.pool import NO_ANSWER, Pool
-from components.lib.engine.config import Engines, open_engine
+from components.lib.engine.config import EngineHosts, Engines, open_engine
+from components.lib.engine.protocol import Engine
 from components.lib.sources import EXTRACTED, Sources, Use
 
 log = logging.getLogger(__name__)
@@ -62,8 +64,6 @@ class Curate(Config, section="curate"):
     """Of the groups, held out from training."""
     confirm: Confirm
     """A model's word on suspects and nearest problems: those that it calls the same are contaminated."""
-    cluster: str | None
-    """Where rows are compared with the benchmarks: null, in this process; `local`, Ray on all cores here; or a Ray cluster's address."""
 
     def rule(self, jaccard: float) -> Rule:
         if self.num_perm % self.bands:
@@ -73,6 +73,13 @@ class Curate(Config, section="curate"):
         return Rule(jaccard, self.sentence_jaccard, self.num_perm, self.bands, self.seed)
 
 
+class CurateCluster(MachineConfig, section="curate"):
+    """Where rows are compared with the benchmarks."""
+
+    cluster: str | None
+    """null: in this process; `local`: Ray on all cores here; or a Ray cluster's address."""
+
+
 class Input(NamedTuple):
     """A file of problems that come in."""
 
@@ -80,17 +87,21 @@ class Input(NamedTuple):
     exam: bool
 
 
-def curate(config: Curate, engines: Engines, sources: Sources, *, raw: In, extracted: In, out: Out, work: Work) -> Metrics:
+def curate(
+    config: Curate, engines: Engines, sources: Sources, hosts: EngineHosts, where: CurateCluster,
+    *, raw: In, extracted: In, out: Out, work: Work,
+) -> Metrics:  # fmt: skip
     """Merges all sources, drops what repeats, contradicts or gives a benchmark away, and splits the rest."""
     inputs, benchmarks = _inputs(sources, raw, extracted), _raw(sources, raw, "benchmark")
     asked = [*(given.path for given in inputs.values() if given.exam), *benchmarks.values()]
     known = _known(config, inputs, benchmarks)
     index = Index(_marks(asked), config.rule(config.contaminated_jaccard), Quote(config.quote_words, config.quoted_share))
     with Pool(out) as pool:
-        read = _read(config, inputs, index, pool)
+        read = _read(config, where.cluster, inputs, index, pool)
         funnel = _repeats(config, pool, read)
         paths = [given.path for given in inputs.values()]
-        verdicts = _verdicts(config, engines, paths, asked, read, funnel, work / "verdicts.jsonl")
+        engine = config.confirm.engine and open_engine(config.confirm.engine, engines, hosts, Path(config.confirm.model))
+        verdicts = _verdicts(config, engine, paths, asked, read, funnel, work / "verdicts.jsonl") if engine else []
         resembling = _leaks(config, read, funnel)
     side = _sides(funnel, read)
     written = {name: rows.write(out / f"{name}.parquet", _chosen(paths, side == number, read), Problem) for number, name in SIDES.items()}
@@ -143,12 +154,12 @@ def _known(config: Curate, inputs: Mapping[str, Input], benchmarks: Mapping[str,
     return dict(sorted((name, sum(1 for _ in rows.read(path, Problem))) for name, path in {**exam, **benchmarks}.items()))
 
 
-def _read(config: Curate, inputs: Mapping[str, Input], index: Index, pool: Pool) -> Read:
+def _read(config: Curate, cluster: str | None, inputs: Mapping[str, Input], index: Index, pool: Pool) -> Read:
     """Fills the pool from all inputs. Raises UserError where two rows have one id."""
     practice, looks, num_pool = bytearray(), dict[int, Look](), 0
     for source, given in enumerate(inputs.values()):
         compare = Compare(None if given.exam else index, config.practice_share, config.seed)
-        for found in shards.mapped(compare, given.path, Problem, None if given.exam else config.cluster):
+        for found in shards.mapped(compare, given.path, Problem, None if given.exam else cluster):
             if found.look != NOTHING:
                 looks[len(pool)] = found.look
             practice.append(found.practice)
@@ -178,14 +189,11 @@ def _repeats(config: Curate, pool: Pool, read: Read) -> Funnel:
 
 
 def _verdicts(
-    config: Curate, engines: Engines, inputs: Sequence[Path], asked: Sequence[Path], read: Read, funnel: Funnel, kept: Path
+    config: Curate, engine: Engine, inputs: Sequence[Path], asked: Sequence[Path], read: Read, funnel: Funnel, kept: Path
 ) -> list[Verdict]:
-    """Asks a model about rows that may be a benchmark's problem, where the params name one; those that it confirms are hits from now on."""
-    if config.confirm.engine is None:
-        return []
+    """Asks a model about rows that may be a benchmark's problem; those that it confirms are hits from now on."""
     gone = {row for row, _ in _contaminated(read.looks, frozenset(config.tolerated), funnel.alive)}
     left = ((row, one) for row, one in enumerate(_each(inputs)) if row < read.num_pool and funnel.alive[row] and row not in gone)
-    engine = open_engine(config.confirm.engine, engines, Path(config.confirm.model))
     asyncio.run(ask_all(config.confirm, config.seed, engine, pairs(config.confirm, left, read.looks, list(_each(asked))), kept))
     verdicts = list(rows.read(kept, Verdict))
     for verdict in verdicts:

@@ -15,7 +15,7 @@ from components.core.types import Dropped, Problem, Topic
 from components.extract.topic import Asked, Reader, read
 from components.lib.answers import Contest
 from components.lib.engine.callers import resumed
-from components.lib.engine.config import Engines, open_engine
+from components.lib.engine.config import EngineHosts, Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 
 
@@ -34,7 +34,7 @@ class Extract(Config, section="extract"):
     """Whether a proof is rewritten into a question, which has no answer yet; see topic.py why not."""
 
 
-def extract(config: Extract, engines: Engines, contest: Contest, *, topics: In, out: Out, work: Work) -> Metrics:
+def extract(config: Extract, engines: Engines, contest: Contest, hosts: EngineHosts, *, topics: In, out: Out, work: Work) -> Metrics:
     """Reads forum topics through a language model into problems with final answers; nothing is lost without a reason.
 
     `topics` holds a folder per forum; they are read in the order of their names.
@@ -43,7 +43,7 @@ def extract(config: Extract, engines: Engines, contest: Contest, *, topics: In, 
     if not forums:
         raise UserError(f"--topics {topics}: holds no folder with a topics.parquet; a forum is a source of `kind: forum`")
     kept = work / "asked.jsonl"
-    name = asyncio.run(read_all(config, open_engine(config.engine, engines, Path(config.model)), contest, forums, kept))
+    name = asyncio.run(read_all(config, open_engine(config.engine, engines, hosts, Path(config.model)), contest, forums, kept))
     return {"engine": name, **_seal(kept, out)}
 
 

@@ -89,9 +89,7 @@ def _trained(size: int, texts: Iterator[str]) -> Any:
     fixed = len(_numbers()) + len(TAGS)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     if size < fixed + len(alphabet) + 64:
-        raise UserError(
-            f"models.fetch, scratch: vocab {size} leaves no room for words; bytes, numbers, tags take {fixed + len(alphabet)}"
-        )
+        raise UserError(f"models.fetch, scratch: vocab {size} leaves no room for words; bytes, numbers, tags take {fixed + len(alphabet)}")
     bare = Tokenizer(models.BPE())
     bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     bare.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(SPLIT), "isolated"), bytewise])

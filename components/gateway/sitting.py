@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from components.core.machine import MachineConfig
 from components.core.params import Config
 from components.core.runner import write_json
 from components.core.types import Row
@@ -30,9 +31,6 @@ class Gateway(Config, section="gateway"):
     """How a server is examined."""
 
     mode: Literal["kaggle", "lenient"]
-    host: str
-    """Where the server is; in the scored run on Kaggle always `inference_server`."""
-    port: int
     questions: int = Field(ge=1)
     """Problems of a sitting, for the solver's clock: no server is told how many will come."""
     shuffle: bool
@@ -46,6 +44,14 @@ class Gateway(Config, section="gateway"):
     """For the sitting. On Kaggle the notebook's limit keeps it, not the gateway."""
     sittings: int = Field(ge=1)
     """The score is their mean."""
+
+
+class GatewayAddress(MachineConfig, section="gateway"):
+    """Where the examined server is."""
+
+    host: str
+    """In the scored run on Kaggle always `inference_server`."""
+    port: int
 
 
 class Asked(Row):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from components.core.runner import In, Metrics, Out
 from components.gateway.paper import paper, read
-from components.gateway.sitting import Clock, Gateway, Sitting, sit
+from components.gateway.sitting import Clock, Gateway, GatewayAddress, Sitting, sit
 from components.lib.answers import Contest
 from components.lib.kaggle.line import Line, Wire
 from components.lib.kaggle.server import rerun
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 OpenLine = Callable[[], AbstractContextManager[Line]]
 
 
-def gateway(config: Gateway, contest: Contest, *, problems: In, out: Out) -> Metrics:
+def gateway(config: Gateway, contest: Contest, address: GatewayAddress, *, problems: In, out: Out) -> Metrics:
     """Examines the inference server at gateway.host and gateway.port."""
-    host = "inference_server" if rerun() else config.host
-    return hold(config, contest, problems, lambda: Wire(host, config.port, config.startup_s), out)
+    host = "inference_server" if rerun() else address.host
+    return hold(config, contest, problems, lambda: Wire(host, address.port, config.startup_s), out)
 
 
 def hold(config: Gateway, contest: Contest, problems: Path, line: OpenLine, out: Path, now: Clock = time.monotonic) -> Metrics:

@@ -18,7 +18,7 @@ from components.core.types import Candidate, Judgement, Message, Problem
 from components.judge.drawing import Plan
 from components.lib import genselect
 from components.lib.engine.callers import together
-from components.lib.engine.config import Engines, kind_for, open_engine
+from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.supporters import by_answer
 
@@ -67,11 +67,11 @@ Pools = Mapping[str, Sequence[Candidate]]
 """Readable candidates by problem, of those problems on which they disagree."""
 
 
-def judge(config: Judge, engines: Engines, *, candidates: In, problems: In, model: In, out: Out) -> Metrics:
+def judge(config: Judge, engines: Engines, hosts: EngineHosts, *, candidates: In, problems: In, model: In, out: Out) -> Metrics:
     """Lets a model read and choose."""
     known = {problem.id: problem for problem in rows.read(problems, Problem)}
     pools, alone = _pools(config, candidates, known, problems)
-    made = asyncio.run(_read(config, engines, model, known, pools)) if pools else []
+    made = asyncio.run(_read(config, engines, hosts, model, known, pools)) if pools else []
     rows.write(out, (read.judgement for read in made), Judgement)
     return {
         "problems_read": len({judgement.problem for _, judgement in made}),
@@ -99,10 +99,10 @@ def _pools(config: Judge, candidates: Path, known: Mapping[str, Problem], proble
     return pools, alone
 
 
-async def _read(config: Judge, engines: Engines, model: Path, known: Mapping[str, Problem], pools: Pools) -> list[Read]:
+async def _read(config: Judge, engines: Engines, hosts: EngineHosts, model: Path, known: Mapping[str, Problem], pools: Pools) -> list[Read]:
     """All readings, problem by problem in the order of the pools."""
     made: dict[str, list[Read]] = {name: [] for name in pools}
-    async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model) as engine:
+    async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model) as engine:
         for round in itertools.count():
             draws = {name: config.plan.draw(pool, round, f"{config.seed}/{name}") for name, pool in pools.items()}
             wanted = [

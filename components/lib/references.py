@@ -49,9 +49,7 @@ def of(model: Path) -> Reference | None:
     try:
         return Reference.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
-        raise UserError(
-            f"{path}: not a reference to a model ({error.errors()[0]['msg']}); `dvc repro` writes it"
-        ) from None
+        raise UserError(f"{path}: not a reference to a model ({error.errors()[0]['msg']}); `dvc repro` writes it") from None
 
 
 def resolve(model: Path) -> Path:

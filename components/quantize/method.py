@@ -13,6 +13,7 @@ from pydantic import Field
 
 from components.core import params as parameters
 from components.core.errors import UserError
+from components.core.machine import OWN, MachineConfig
 from components.core.params import Config, Settings
 
 
@@ -39,8 +40,6 @@ class Quantize(Config, section="models.quantize", keyed=True, common="quantize")
     """Draws calibration rows and measured rows."""
     threads: Annotated[int, Field(ge=1)]
     """Of the worker, on a CPU: on a busy machine more of them wait for each other."""
-    env: str | None
-    """The environment's folder; null: the quantizer is installed beside the project."""
     measure: Measure
 
     @classmethod
@@ -72,9 +71,22 @@ class Quantize(Config, section="models.quantize", keyed=True, common="quantize")
         """Changes `model` in place to what the same bits give without this method's cleverness, and names it; None: nothing to compare."""
         return None
 
-    def write(self, start: Path, windows: Sequence[Sequence[int]], inv_freq: Sequence[float], out: Path) -> None:
-        """Writes weights and config.json into `out`."""
+    def write(self, env: str | None, start: Path, windows: Sequence[Sequence[int]], inv_freq: Sequence[float], out: Path) -> None:
+        """Writes weights and config.json into `out`; `env` is the quantizer's environment."""
         raise NotImplementedError
+
+
+class QuantizeEnvs(MachineConfig, section="quantize"):
+    """Where quantizers are installed."""
+
+    envs: dict[str, str | None]
+    """An environment's folder for each method; null: the quantizer is installed beside the project."""
+
+    def env(self, method: str) -> str | None:
+        """That of a method; raises UserError where none is named."""
+        if method not in self.envs:
+            raise UserError(f"{OWN}: quantize.envs: no environment for '{method}'; there are: {', '.join(self.envs)}")
+        return self.envs[method]
 
 
 def methods() -> list[str]:

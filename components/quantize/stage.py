@@ -8,15 +8,15 @@ from components.core.runner import In, Metrics, Out
 from components.lib import checkpoint, references
 from components.quantize import calibration as texts
 from components.quantize import fidelity, isolated
-from components.quantize.method import Quantize
+from components.quantize.method import Quantize, QuantizeEnvs
 
 log = logging.getLogger(__name__)
 
 
-def quantize(config: Quantize, *, start: In, calibration: In, out: Out) -> Metrics:
+def quantize(config: Quantize, where: QuantizeEnvs, *, start: In, calibration: In, out: Out) -> Metrics:
     """Quantizes a model into a folder that transformers and vLLM open, and measures how far its predictions moved."""
-    start = references.resolve(start)
-    _refuse(config, start)
+    start, env = references.resolve(start), where.env(config.method)
+    _refuse(config, env, start)
     measure = config.measure
     model, tokenizer = checkpoint.load(start, measure.dtype, measure.device)
     drawn = texts.draw(
@@ -32,7 +32,7 @@ def quantize(config: Quantize, *, start: In, calibration: In, out: Out) -> Metri
     compared = _compare(config, model, before, drawn.measured)
     del model  # before the worker opens its own
     out.mkdir(parents=True)
-    config.write(start, drawn.windows, inv_freq, out)
+    config.write(env, start, drawn.windows, inv_freq, out)
     isolated.complete(start, out)
     after, _ = checkpoint.load(out, measure.dtype, measure.device)
     kl, top1 = fidelity.moved(before, fidelity.predictions(after, drawn.measured))
@@ -43,13 +43,13 @@ def quantize(config: Quantize, *, start: In, calibration: In, out: Out) -> Metri
     return {"bytes_before": sizes[0], "bytes_after": sizes[1], "ratio": sizes[1] / sizes[0], "kl": kl, "top1": top1, **compared}
 
 
-def _refuse(config: Quantize, start: In) -> None:
+def _refuse(config: Quantize, env: str | None, start: In) -> None:
     """Everything that can be seen before a model is opened."""
     checkpoint.check(start)
     already = checkpoint.format_of(start)
     if already:
         raise UserError(f"{start}: is quantized already ({already}); start from the model it was made of")
-    isolated.python(config.env)
+    isolated.python(env)
     config.refuse(start)
 
 

@@ -19,7 +19,7 @@ from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Message, Remark
 from components.lib.answers import Contest
 from components.lib.engine.callers import resumed
-from components.lib.engine.config import Engines, open_engine
+from components.lib.engine.config import EngineHosts, Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 from components.remark.requests import Comparisons, Request, Wanted, further, requests
 
@@ -62,13 +62,15 @@ class Pool(NamedTuple):
     """Replies about those replies."""
 
 
-def remark(config: Remarks, engines: Engines, contest: Contest, *, candidates: In, problems: In, out: Out, work: Work) -> Metrics:
+def remark(
+    config: Remarks, engines: Engines, contest: Contest, hosts: EngineHosts, *, candidates: In, problems: In, out: Out, work: Work
+) -> Metrics:
     """Asks a model about the attempts of one pool: judgements, summaries, what each code block was worth, which attempt is right."""
     if config.engine is None:
         rows.write(out, (), Remark)
         return {"engine": None, "replies": {}, "tokens": 0}
     pool = Pool(problems, candidates, work / "first.jsonl", work / "second.jsonl")
-    engine = open_engine(config.engine, engines, Path(config.model))
+    engine = open_engine(config.engine, engines, hosts, Path(config.model))
     asyncio.run(ask_all(config, engine, contest, pool))
     asked, tokens = Counter[str](), 0
 

@@ -1,4 +1,7 @@
-"""The page: one HTML file without any outside address; all text that a model or a source wrote is escaped by the template engine."""
+"""The page: one HTML file without any outside address; all text that a model or a source wrote is escaped by the template engine.
+
+Where the stages ran is no part of it, since its bytes are a result: the page reads that from machine.js beside it, where there is one.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

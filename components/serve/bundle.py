@@ -1,4 +1,4 @@
-"""A folder that a notebook runs without the network: code, recipe, entry, a word on the model, and a manifest.
+"""A folder that a notebook runs without the network: code, recipe, machine, entry, a word on the model, and a manifest.
 
 Taken along is every folder of components/ that components/serve reaches by its imports, whole, since prompts and the sandbox's programs
 are files beside the code. Reads and writes files only; `check` is what the entry calls first.
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 
+from components.core import machine
 from components.core.errors import UserError
 from components.core.params import read
 from components.core.runner import write_json
@@ -39,6 +40,7 @@ def write(out: Path, key: str, model: Path, there: Path, params: Path) -> str:
         shutil.copytree(HERE / folder, partial / "components" / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(HERE / "__init__.py", partial / "components")
     shutil.copy2(params, partial / "params.yaml")
+    write_json(partial / machine.DEFAULTS, machine.layers(params.parent, own=False)[-1][1])  # JSON is YAML
     if clock.kind == "tokens":
         (partial / clock.model).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(params.parent / clock.model, partial / clock.model)

@@ -11,7 +11,7 @@ from typing import Any
 from components.core.errors import UserError
 from components.core.params import PARAMS
 from components.core.runner import write_json
-from components.gateway.sitting import Gateway
+from components.gateway.sitting import Gateway, GatewayAddress
 from components.gateway.stage import hold
 from components.lib.answers import Contest
 from components.lib.kaggle.line import Line, Wire
@@ -38,7 +38,7 @@ def predictor(answer: Answer) -> Callable[[Any, Any], Any]:
 def serve(solver: OpenSolver, params: Path = PARAMS, problems: Path | None = None, out: Path = Path()) -> None:
     """Serves `solver`; with `problems`, and outside the scored run, only for as long as a rehearsal on them takes."""
     if rerun() or problems is None:
-        with solver() as answer, InferenceServer(predictor(answer), port=Gateway.load(params).port) as server:
+        with solver() as answer, InferenceServer(predictor(answer), port=GatewayAddress.load(params.parent).port) as server:
             print(f"predict is served at port {server.port}", flush=True)
             server.wait()
     else:

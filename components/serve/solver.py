@@ -14,9 +14,9 @@ from pathlib import Path
 from components.core.types import Problem
 from components.gateway.sitting import Gateway
 from components.lib.answers import Contest
-from components.lib.engine.config import Engines, kind_for, open_engine
+from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine
-from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox
 from components.lib.supporters import finished
 from components.lib.votes.ballot import Ballot, decide, strategies
@@ -31,7 +31,7 @@ UNKNOWN = -1
 
 @contextmanager
 def solver(key: str, model: Path, params: Path) -> Iterator[Answer]:
-    """The solver of `solve.<key>` in a params file, with this model."""
+    """The solver of `solve.<key>` in a params file, with this model, as infra/machine.yaml beside that file says."""
     with asyncio.Runner() as runner, _closing(runner, AsyncExitStack()) as held:
         votes = Votes.load(params)
         strategies(votes.strategies)  # refuses a name that is none
@@ -60,6 +60,7 @@ class _Seat:
 
     def __init__(self, key: str, model: Path, params: Path, held: AsyncExitStack) -> None:
         self._config, self._engines, self._sandbox = Solve.load(params, key), Engines.load(params), SandboxConfig.load(params)
+        self._hosts, self._capacity = EngineHosts.load(params.parent), SandboxCapacity.load(params.parent)
         made = manner(self._config, Contest.load(params))
         self._timekeeper = Timekeeper(self._config, made, Gateway.load(params).questions, params.parent)
         self._model, self._held = model, held
@@ -73,5 +74,5 @@ class _Seat:
 
     async def _enter(self) -> tuple[Engine, Sandbox]:
         kind = kind_for(self._model, self._config.engine, self._config.engine_by_format)
-        engine = await self._held.enter_async_context(open_engine(kind, self._engines, self._model))
-        return engine, await self._held.enter_async_context(open_sandbox(self._sandbox))
+        engine = await self._held.enter_async_context(open_engine(kind, self._engines, self._hosts, self._model))
+        return engine, await self._held.enter_async_context(open_sandbox(self._sandbox, self._capacity))

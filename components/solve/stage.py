@@ -9,12 +9,13 @@ from pathlib import Path
 
 from components.core import rows
 from components.core.errors import UserError
+from components.core.machine import OWN
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Candidate, Problem, Sat
 from components.lib import prompts, references, seen
 from components.lib.answers import Contest
-from components.lib.engine.config import Engines, kind_for, open_engine
-from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
+from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.solve import shards
 from components.solve.sitting import Handed, Keeper, Sitting, Solve, manner
 
@@ -22,14 +23,14 @@ log = logging.getLogger(__name__)
 
 
 def solve(
-    config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest,
+    config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest, hosts: EngineHosts, capacity: SandboxCapacity,
     *, problems: In, model: In, out: Out, questions: Out, work: Work,
 ) -> Metrics:  # fmt: skip
     """Asks a model every problem of a set and stores all its attempts."""
     wanted = config.plan.most * config.questions_at_once
-    if wanted > sandbox.sessions:
+    if wanted > capacity.sessions:
         raise UserError(
-            f"params.yaml: sandbox.sessions is {sandbox.sessions}, but {config.questions_at_once} questions at once with up to "
+            f"{OWN}: sandbox.sessions is {capacity.sessions}, but {config.questions_at_once} questions at once with up to "
             f"{config.plan.most} attempts alive hold up to {wanted} sessions; raise it, or lower solve's questions_at_once"
         )
     for prompt in config.plan.prompts:
@@ -37,7 +38,7 @@ def solve(
     shards.check(config.shards, config.clock)
     asked = list(rows.read(problems, Problem))
     seen.refuse(references.resolve(model), asked, problems)
-    part = partial(_sit, config, engines, sandbox, contest, model)
+    part = partial(_sit, config, engines, sandbox, contest, hosts, capacity, model)
     kept = work / "sat.jsonl"
     done = asyncio.run(part(asked, kept)) if config.shards == 1 else shards.sit(config.shards, part, asked, kept)
     handed = Keeper(kept, [problem.id for problem in asked])
@@ -47,10 +48,11 @@ def solve(
 
 
 async def _sit(
-    config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest, model: Path, asked: Sequence[Problem], kept: Path
-) -> Metrics:
-    engine = open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model)
-    async with engine, open_sandbox(sandbox) as box:
+    config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest, hosts: EngineHosts, capacity: SandboxCapacity,
+    model: Path, asked: Sequence[Problem], kept: Path,
+) -> Metrics:  # fmt: skip
+    engine = open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model)
+    async with engine, open_sandbox(sandbox, capacity) as box:
         with rows.Growing(kept) as growing:
             await Sitting(config, manner(config, contest), engine, box, asked, growing).sit(list(rows.read(kept, Handed)))
         return {"engine": engine.name, "isolation": box.isolation}

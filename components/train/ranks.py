@@ -1,7 +1,8 @@
 """One training in this process, or in several: accelerate starts them, each runs the same function, the first one writes.
 
 A launch file is in accelerate's own format (`accelerate config --config_file FILE` asks and writes one); of it only `num_processes` is
-read here. `python -m components.train.ranks JOB` is what each process runs, JOB naming the stage's configuration and paths.
+read here, which has to be that of params.yaml: more processes make longer steps. `python -m components.train.ranks JOB` is what each
+process runs, JOB naming the stage's configuration and paths.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 from components.core.errors import UserError
+from components.core.machine import OWN
 from components.core.runner import Metrics, write_json
 from components.core.watch import watched
 from components.train.tuning import Job, Train, tune
@@ -19,19 +21,26 @@ from components.train.tuning import Job, Train, tune
 METRICS = "metrics.json"
 
 
-def run(config: Train, job: Job) -> Metrics:
-    """Trains as `config.launch` says. Raises UserError where a process of several ended badly."""
-    num = _processes(Path(config.launch))
+def run(config: Train, launch: str, job: Job) -> Metrics:
+    """Trains as the launch file says. Raises UserError where it starts another number, and where a process of several ended badly."""
+    num = config.num_processes
+    if _processes(Path(launch)) != num:
+        raise UserError(
+            f"{OWN}: train.launch: {launch} starts {_processes(Path(launch))} processes, but params.yaml: train.*.num_processes is {num}; "
+            "name a launch file of so many, or write another number and see how many rows a step then has"
+        )
     if num == 1:
         return tune(config, job)
     told, answer = job.work / "job.json", job.work / METRICS
     answer.unlink(missing_ok=True)
-    write_json(told, {"config": config.model_dump(mode="json"), "job": {name: str(path) for name, path in job._asdict().items()}})
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", config.launch, "-m", __name__, str(told)]
+    paths = {name: str(path) for name, path in job._asdict().items()}
+    write_json(told, {"config": config.model_dump(mode="json"), "launch": launch, "job": paths})
+    precision = ["--mixed_precision", "bf16" if config.dtype == "bfloat16" else "no"]  # over the launch file's: it changes results
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", launch, *precision, "-m", __name__, str(told)]
     code = subprocess.run(launcher, check=False).returncode
     if code or not answer.exists():
         raise UserError(
-            f"{config.launch}: a training of {num} processes ended with code {code}; what they said stands above. "
+            f"{launch}: a training of {num} processes ended with code {code}; what they said stands above. "
             "The next run goes on from the last checkpoint"
         )
     return dict(json.loads(answer.read_text(encoding="utf-8")))
@@ -43,10 +52,11 @@ def main(told: Path) -> None:
     logging.basicConfig(level=logging.INFO if is_first else logging.WARNING, format="%(message)s", stream=sys.stderr)
     asked = json.loads(told.read_text(encoding="utf-8"))
     config, job = Train.model_validate(asked["config"]), Job(**{name: Path(path) for name, path in asked["job"].items()})
-    started, wanted = int(os.environ.get("WORLD_SIZE", "1")), _processes(Path(config.launch))
-    if started != wanted:
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != config.num_processes:
         sys.exit(
-            f"error: {config.launch}: {started} process started instead of {wanted}; for CPUs: distributed_type MULTI_GPU, use_cpu true"
+            f"error: {asked['launch']}: {started} process started instead of {config.num_processes}; "
+            "for CPUs: distributed_type MULTI_GPU, use_cpu true"
         )
     metrics = tune(config, job)
     if is_first:
@@ -59,7 +69,7 @@ def _processes(launch: Path) -> int:
     try:
         found = YAML(typ="safe").load(watched(launch))["num_processes"]
     except FileNotFoundError:
-        raise UserError(f"params.yaml: train.*.launch: {launch}: no such file; infra/launch has some") from None
+        raise UserError(f"{OWN}: train.launch: {launch}: no such file; infra/launch has some") from None
     except (TypeError, KeyError):
         raise UserError(f"{launch}: names no `num_processes`; `accelerate config --config_file {launch}` writes one") from None
     return int(found)

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from components.core import rows
 from components.core.errors import UserError
+from components.core.machine import MachineConfig
 from components.core.params import Config
 from components.core.runner import HOME, Metrics
 from components.core.types import Example
@@ -36,8 +37,8 @@ class Train(Config, section="models.train", keyed=True, common="train"):
     rehearses: str
     """An earlier set."""
     seed: int
-    launch: str
-    """How many processes on which machines: a file in accelerate's format."""
+    num_processes: int = Field(ge=1)
+    """That train together, each on `batch` rows: they say how many rows a step has, and in which order gradients add up."""
     device: Literal["cpu", "cuda"]
     dtype: Literal["float32", "bfloat16"]
     """What is computed in, and what the trained weights are kept in."""
@@ -61,6 +62,13 @@ class Train(Config, section="models.train", keyed=True, common="train"):
     """How many are written on the way; the last two are kept."""
     gradient_checkpointing: bool
     packing: bool
+
+
+class TrainLaunch(MachineConfig, section="train"):
+    """How the processes of a training are started."""
+
+    launch: str
+    """On which machines and GPUs, with what spread over them: a file in accelerate's format."""
 
 
 class Job(NamedTuple):

@@ -18,9 +18,9 @@ from components.core.types import Candidate, Check, Message, Problem
 from components.lib import genselect, prompts
 from components.lib.answers import Contest
 from components.lib.engine.callers import together
-from components.lib.engine.config import Engines, kind_for, open_engine
+from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
-from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.lib.supporters import by_answer, finished
 from components.verify.constraints import kept
 from components.verify.opinion import opinion
@@ -57,14 +57,15 @@ class Disputed(NamedTuple):
 
 
 def verify(
-    config: Verify, engines: Engines, sandbox: SandboxConfig, contest: Contest, *, candidates: In, problems: In, model: In, out: Out
-) -> Metrics:
+    config: Verify, engines: Engines, sandbox: SandboxConfig, contest: Contest, hosts: EngineHosts, capacity: SandboxCapacity,
+    *, candidates: In, problems: In, model: In, out: Out,
+) -> Metrics:  # fmt: skip
     """Checks answers against the statement, by their own programs, and (where model_samples is not 0) by a model."""
     disputed = _disputed(config, candidates, problems)
     checks = [
         *_constraints(disputed, contest),
-        *asyncio.run(_reruns(config, sandbox, contest, disputed)),
-        *asyncio.run(_opinions(config, engines, model, disputed)),
+        *asyncio.run(_reruns(config, sandbox, capacity, contest, disputed)),
+        *asyncio.run(_opinions(config, engines, hosts, model, disputed)),
     ]
     order = {one.problem.id: place for place, one in enumerate(disputed)}
     rows.write(out, sorted(checks, key=lambda check: order[check.problem]), Check)
@@ -94,24 +95,26 @@ def _constraints(disputed: Iterable[Disputed], contest: Contest) -> list[Check]:
     return made
 
 
-async def _reruns(config: Verify, sandbox: SandboxConfig, contest: Contest, disputed: Iterable[Disputed]) -> list[Check]:
+async def _reruns(
+    config: Verify, sandbox: SandboxConfig, capacity: SandboxCapacity, contest: Contest, disputed: Iterable[Disputed]
+) -> list[Check]:
     """The first candidates behind each answer that ran code."""
     ran = ([candidate for candidate in behind if candidate.runs] for one in disputed for behind in one.supporters)
     wanted = [candidate for behind in ran for candidate in behind[: config.reruns]]
     if not wanted:
         return []
-    async with open_sandbox(sandbox) as box, asyncio.TaskGroup() as group:
+    async with open_sandbox(sandbox, capacity) as box, asyncio.TaskGroup() as group:
         tasks = [group.create_task(rerun(candidate, box, contest, _seed(config, candidate, "rerun"))) for candidate in wanted]
     return [task.result() for task in tasks]
 
 
-async def _opinions(config: Verify, engines: Engines, model: Path, disputed: Iterable[Disputed]) -> list[Check]:
+async def _opinions(config: Verify, engines: Engines, hosts: EngineHosts, model: Path, disputed: Iterable[Disputed]) -> list[Check]:
     """One check per answer: of the first candidate behind it that a reader can follow."""
     readable = [(one.problem, candidate) for one in disputed for candidate in _shown(config, one)]
     if not (config.model_samples and readable):
         return []
     made: list[Check] = []
-    async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, model) as engine:
+    async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model) as engine:
         for begin in range(0, len(readable), config.at_once):
             asked = readable[begin : begin + config.at_once]
             callers = [_ask(config, engine, *pair, number) for pair in asked for number in range(config.model_samples)]

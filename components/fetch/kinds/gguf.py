@@ -47,9 +47,7 @@ def _opened(file: Path, dtype: str) -> tuple[Any, Any]:
         model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=getattr(torch, dtype), local_files_only=True)
         return model, AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
     except (ValueError, OSError, KeyError, IndexError) as error:
-        raise UserError(
-            f"{file}: transformers reads no GGUF model in it ({error}); take another file"
-        ) from None
+        raise UserError(f"{file}: transformers reads no GGUF model in it ({error}); take another file") from None
 
 
 def _dense(model: Any, tie: bool) -> Any:

@@ -31,9 +31,7 @@ class Kind(Fetch, section="models", keyed=True):
         folder = Path(self.path)
         files = sorted({file for pattern in TOKENIZER for file in folder.glob(pattern) if file.is_file()})
         if not any(file.name in ("tokenizer.json", "tokenizer_config.json") for file in files):
-            raise UserError(
-                f"{folder}: no tokenizer in it (tokenizer.json), which renders prompts for '{self.served_model_name}'"
-            )
+            raise UserError(f"{folder}: no tokenizer in it (tokenizer.json), which renders prompts for '{self.served_model_name}'")
         out.mkdir(parents=True)
         for file in files:
             shutil.copyfile(file, out / file.name)

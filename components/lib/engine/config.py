@@ -1,22 +1,27 @@
-"""Section `engines` of params.yaml, and the one place where a kind's name becomes an engine.
+"""Section `engines` of params.yaml and of infra/machine.yaml, and the one place where a kind's name becomes an engine.
 
 A new kind is one file with a Settings and an engine, one field here, and one line in `open_engine`.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from components.core.errors import UserError
-from components.core.params import Config, nearest
+from components.core.machine import OWN, MachineConfig
+from components.core.params import Config, Settings, nearest
 from components.core.watch import watched
 from components.lib import references
 from components.lib.checkpoint import format_of
 from components.lib.engine.protocol import Engine
 from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
-from components.lib.engine.server import ServerEngine, ServerSettings
+from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
+
 
 class Engines(Config, section="engines"):
     """One group of settings per kind of engine."""
@@ -28,21 +33,42 @@ class Engines(Config, section="engines"):
     server: ServerSettings
 
 
+class NamedServer(Settings):
+    """Where a model of kind `server` is served."""
+
+    urls: Annotated[list[str], Field(min_length=1)]
+
+
+class EngineHosts(MachineConfig, section="engines"):
+    """Where engines find their servers, or start them."""
+
+    server: ServerHost
+    servers: dict[str, NamedServer]
+    """Of models of kind `server`, by the model's name."""
+
+    def named(self, name: str) -> ServerHost:
+        """Where the model of this name is served; raises UserError where no address is known."""
+        if name not in self.servers:
+            near = nearest(name, self.servers)
+            raise UserError(f"{OWN}: engines.servers: no server '{name}'{near}; write {{{name}: {{urls: [http://HOST:PORT]}}}}")
+        return self.server.model_copy(update={"urls": self.servers[name].urls})
+
+
 def kind_for(model: Path, usual: str, by_format: Mapping[str, str]) -> str:
-    """The kind of engine for a model: the usual one, another where the model is quantized and its format is named, a server's own server."""
+    """The kind of engine for a model: a server for what a server holds, else the one named for its format, else the usual one."""
     if (reference := references.of(model)) and reference.kind == "server":
         return "server"
     return by_format.get(format_of(references.resolve(model)) or "", usual) if by_format else usual
 
 
-def open_engine(kind: str, engines: Engines, model: Path) -> Engine:
+def open_engine(kind: str, engines: Engines, hosts: EngineHosts, model: Path) -> Engine:
     """The engine of this kind for `model` (a folder, a reference to one, or recorded replies), not yet entered.
 
     Raises UserError where the kind is not known, or cannot ask such a model.
     """
     reference = references.of(model)
     if reference and reference.kind == "template" and kind != "teacher":
-        raise UserError(f"params.yaml: engine: '{kind}' cannot ask {model}, which has no weights; `engine: teacher` can, or name another model")
+        raise UserError(f"params.yaml: engine: '{kind}' cannot ask {model}, which has no weights; name another model, or `engine: teacher`")
     model = references.resolve(model)
     if kind != "teacher":
         watched(model)
@@ -56,6 +82,7 @@ def open_engine(kind: str, engines: Engines, model: Path) -> Engine:
         case "transformers":
             return TransformersEngine(engines.transformers, model)
         case "server":
-            return ServerEngine(engines.server, model)
+            named = reference and reference.kind == "server"
+            return ServerEngine(engines.server, hosts.named(model.name) if named else hosts.server, model)
     kinds = list(Engines.model_fields)
     raise UserError(f"params.yaml: engine: no engine '{kind}'{nearest(kind, kinds)}; there are: {', '.join(kinds)}")

@@ -10,10 +10,11 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components.core.errors import UserError
+from components.core.machine import OWN
 from components.core.runner import HOME
 from components.lib.engine.protocol import EngineError
 
@@ -41,16 +42,20 @@ class ServerProcess:
         self._process = process
 
     @classmethod
-    async def start(cls, name: str, env: Path, model: Path, arguments: Sequence[str]) -> "ServerProcess":
-        """Starts `vllm.entrypoints.openai.api_server` of the environment `env` with `model`; it is not ready yet."""
+    async def start(cls, name: str, env: Path, model: Path, arguments: Sequence[str], more: Mapping[str, str]) -> "ServerProcess":
+        """Starts `vllm.entrypoints.openai.api_server` of the environment `env` with `model`; it is not ready yet.
+
+        `more`: variables of its environment."""
         python = env / "bin" / "python"
         if not python.exists():
-            raise UserError(f"{python}: not there; run `infra/envs/build {env.name}`, or name a running server (engines.server.urls)")
+            raise UserError(
+                f"{python}: not there; run `infra/envs/build {env.name}`, or name another, or a running server, in {OWN}: engines.server"
+            )
         port = _free_port()
         log = HOME / "logs" / f"{name}-{model.name}-{port}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         command = ["-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--host", "127.0.0.1", "--port", str(port)]
-        around = {**ON_CPU, **os.environ, **QUIET}
+        around = {**ON_CPU, **os.environ, **QUIET, **more}
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
                 python, "-c", LAUNCHER, str(os.getpid()), *command, *arguments,
@@ -73,7 +78,7 @@ class ServerProcess:
                 except httpx.TransportError:
                     pass  # not listening yet
                 await asyncio.sleep(0.5)
-        raise EngineError(f"{self.name}: not ready after engines.server.start_s = {limit_s:g} s; {self.says()}")
+        raise EngineError(f"{self.name}: not ready after {limit_s:g} s ({OWN}: engines.server.start_s); {self.says()}")
 
     def says(self, num_lines: int = 15) -> str:
         """How it stands, and the end of its log."""
@@ -98,6 +103,16 @@ class ServerProcess:
         except ProcessLookupError:
             return False
         return True
+
+
+def devices(number: int, each: int) -> dict[str, str]:
+    """The variable that gives the server of this number `each` GPUs of its own, out of those that we may use."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    ours = visible.split(",") if visible else [str(gpu) for gpu in range((number + 1) * each)]
+    mine = ours[number * each : (number + 1) * each]
+    if len(mine) < each:
+        raise UserError(f"{OWN}: engines.server.replicas: {number + 1} servers of {each} GPUs each, but CUDA_VISIBLE_DEVICES={visible}")
+    return {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
 
 
 def _free_port() -> int:

@@ -4,8 +4,9 @@ Reads the model folder for its chat template and to count a prompt's tokens; the
 request to /v1/completions; closing the stream is the cancellation (vLLM frees the slot within a second). Servers agree on most
 fields; where they do not, flavours.py says how each spells it. A server that dies or breaks off is an EngineError, never a short text.
 
-With `step_s` the clock counts tokens: each one that arrives moves it by step_s over the number of open requests, as if they decoded in
-step. Several addresses share the requests, each going where fewest are open; what a server that died had begun is asked anew elsewhere.
+With `step_s` the clock counts tokens: each one that arrives moves it by step_s over the number of open requests, as if all decoded in
+step, on however many servers with however many slots. Several share the requests, each going where fewest are open; what a server that
+died had begun is asked anew elsewhere.
 Seeds make each completion's tokens repeatable (checked on vLLM's CPU backend in float32; elsewhere best effort), but not which of
 two finishes first: early stops and deadlines may fall differently in two runs.
 """
@@ -22,36 +23,49 @@ from typing import Any, Self
 from pydantic import Field
 
 from components.core.errors import UserError
+from components.core.machine import OWN, public
 from components.core.params import Settings
 from components.core.types import Message
 from components.lib import checkpoint, references
 from components.lib.engine import chat
 from components.lib.engine.flavours import FLAVOURS, FlavourName, Reply, body
-from components.lib.engine.process import ServerProcess
+from components.lib.engine.process import ServerProcess, devices
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
 
 log = logging.getLogger(__name__)
 
 
 class ServerSettings(Settings):
-    """Where the server is, or how to start one."""
+    """What a server computes; where it does is ServerHost's."""
 
     flavour: FlavourName
-    urls: list[str]
-    """Of running servers (["http://host:8000"]); empty: start vLLM from `env`, and stop it at the end."""
-    env: str
     dtype: str
     max_model_len: int
-    max_num_seqs: int = Field(gt=0)
+    tensor_parallel_size: int = Field(gt=0)
+    """GPUs that share the weights: their partial sums add up in another order."""
     flags: list[str]
-    """Further flags of the server, as they are: [--tensor-parallel-size, "4"], a KV cache type, a draft model."""
+    """Further flags of the server, as they are: [--kv-cache-dtype, fp8], a draft model."""
     body: dict[str, Any]
     """Further fields of each request, as they are: {skip_special_tokens: false}."""
     template: dict[str, Any]
     """Arguments of the model's chat template: {reasoning_effort: high}."""
+    step_s: float | None
+
+
+class ServerHost(Settings):
+    """Where servers run, or how those that are started here share this machine."""
+
+    urls: list[str]
+    """Of running servers (["http://host:8000"]); empty: start vLLM from `env`, and stop it at the end."""
+    env: str
+    replicas: int = Field(gt=0)
+    """Servers that are started for one model, each on GPUs of its own, and share the requests."""
+    gpu_memory_utilization: float | None = Field(gt=0, le=1)
+    """Share of a GPU's memory; null: vLLM's own default."""
+    max_num_seqs: int = Field(gt=0)
+    """Requests that one server decodes at once; more wait."""
     start_s: float
     """Seconds to become ready in, and the longest silence of a stream."""
-    step_s: float | None
 
 
 class ServerLost(Exception):
@@ -61,8 +75,10 @@ class ServerLost(Exception):
 class Address:
     """One server that answers: its client, and how many requests are open there."""
 
-    def __init__(self, url: str, client: Any) -> None:
-        self.url, self.client = url, client
+    def __init__(self, url: str, client: Any, process: ServerProcess | None) -> None:
+        self.url, self.client = public(url), client
+        self.process = process
+        """Where it is one of ours."""
         self.model = ""
         """What it calls the model."""
         self.open = 0
@@ -71,16 +87,15 @@ class Address:
 class ServerEngine:
     """Continues prompts through one or more servers."""
 
-    def __init__(self, settings: ServerSettings, model: Path) -> None:
+    def __init__(self, settings: ServerSettings, host: ServerHost, model: Path) -> None:
         reference = references.of(model)
         self._served = reference and reference.served_model_name
         """What running servers must call the model; None: any that holds one."""
         if not self._served:
             checkpoint.check(model)
-        if not settings.urls and settings.flavour != "vllm":
-            raise UserError(f"params.yaml: engines.server.urls: only vllm is started here; name the {settings.flavour} server's address")
-        self._settings, self._folder, self._flavour = settings, model, FLAVOURS[settings.flavour]
-        self._process: ServerProcess | None = None
+        if not host.urls and settings.flavour != "vllm":
+            raise UserError(f"{OWN}: engines.server.urls: only vllm is started here; name the {settings.flavour} server's address")
+        self._settings, self._host, self._folder, self._flavour = settings, host, model, FLAVOURS[settings.flavour]
         self.name = f"{settings.flavour} server, {model}"
         self.step_s = settings.step_s
         self._clock, self._alive, self._open = 0.0, list[Address](), 0
@@ -90,8 +105,12 @@ class ServerEngine:
     async def __aenter__(self) -> Self:
         self._tokenizer = chat.tokenizer(self._folder)
         async with AsyncExitStack() as undo:
-            for url in self._settings.urls or [await self._start(undo)]:
-                self._alive.append(await self._reach(url, undo))
+            self._ours = [] if self._host.urls else [await self._start(undo, number) for number in range(self._host.replicas)]
+            for process in self._ours:
+                await process.ready(self._host.start_s)
+                self._alive.append(await self._reach(process.url, process, undo))
+            for url in self._host.urls:
+                self._alive.append(await self._reach(url, None, undo))
             await self._introduce()
             self._undo = undo.pop_all()
         return self
@@ -132,7 +151,7 @@ class ServerEngine:
                 if not response.is_success:
                     said = (await response.aread()).decode(errors="replace")[:1000]
                     kind = ServerLost if response.status_code >= 500 else EngineError  # 4xx: another server would refuse it too
-                    raise kind(await self._lost(address.url, f"{key}: refused with {response.status_code}: {said}"))
+                    raise kind(await self._lost(address, f"{key}: refused with {response.status_code}: {said}"))
                 async for line in _lines(response.aiter_bytes()):
                     before = reply.num_tokens
                     reply.take(line, self._flavour, sampling)
@@ -142,34 +161,36 @@ class ServerEngine:
                     if reply.error or reply.ended == "until" or (reply.ended and self._flavour.keep_stop is None):
                         break
         except (httpx.TransportError, json.JSONDecodeError) as error:
-            raise ServerLost(await self._lost(address.url, f"{key}: {type(error).__name__}: {error}")) from error
+            raise ServerLost(await self._lost(address, f"{key}: {type(error).__name__}: {error}")) from error
         finally:
             self._open, address.open = self._open - 1, address.open - 1
         if reply.error or reply.ended not in ("stop", "length", "until"):
-            raise ServerLost(await self._lost(address.url, f"{key}: the stream broke off: {reply.error or reply.ended}"))
+            raise ServerLost(await self._lost(address, f"{key}: the stream broke off: {reply.error or reply.ended}"))
         return reply.completion(sampling.stop)
 
     def now(self) -> float:
         return time.monotonic() if self.step_s is None else self._clock
 
-    async def _start(self, undo: AsyncExitStack) -> str:
-        settings = self._settings
-        self._process = await ServerProcess.start(
-            "vllm", Path(settings.env), self._folder,
+    async def _start(self, undo: AsyncExitStack, number: int) -> ServerProcess:
+        settings, host = self._settings, self._host
+        share = [] if host.gpu_memory_utilization is None else ["--gpu-memory-utilization", str(host.gpu_memory_utilization)]
+        process = await ServerProcess.start(
+            "vllm", Path(host.env), self._folder,
             ["--served-model-name", str(self._folder), "--dtype", settings.dtype, "--max-model-len", str(settings.max_model_len),
-             "--max-num-seqs", str(settings.max_num_seqs), "--disable-uvicorn-access-log", *settings.flags],
+             "--tensor-parallel-size", str(settings.tensor_parallel_size), *share, "--max-num-seqs", str(host.max_num_seqs),
+             "--disable-uvicorn-access-log", *settings.flags],
+            devices(number, settings.tensor_parallel_size) if host.replicas > 1 else {},
         )  # fmt: skip
-        undo.push_async_callback(self._process.stop)
-        await self._process.ready(settings.start_s)
-        return self._process.url
+        undo.push_async_callback(process.stop)
+        return process
 
-    async def _reach(self, url: str, undo: AsyncExitStack) -> Address:
+    async def _reach(self, url: str, process: ServerProcess | None, undo: AsyncExitStack) -> Address:
         import httpx
 
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # a kept connection may be closed under a new request
-        timeout = httpx.Timeout(self._settings.start_s)
-        client = httpx.AsyncClient(base_url=url, limits=limits, timeout=timeout, trust_env=self._process is None)
-        return Address(url, await undo.enter_async_context(client))
+        timeout = httpx.Timeout(self._host.start_s)
+        client = httpx.AsyncClient(base_url=url, limits=limits, timeout=timeout, trust_env=process is None)
+        return Address(url, await undo.enter_async_context(client), process)
 
     async def _introduce(self) -> None:
         """Asks each server what it serves, and how long a context."""
@@ -181,12 +202,12 @@ class ServerEngine:
                 answer = (await address.client.get("/v1/models")).raise_for_status().json()["data"]
                 version = await address.client.get("/version")
             except (httpx.HTTPError, ValueError, KeyError) as error:
-                raise EngineError(await self._lost(address.url, f"/v1/models: {type(error).__name__}: {error}")) from error
+                raise EngineError(await self._lost(address, f"/v1/models: {type(error).__name__}: {error}")) from error
             served = {model["id"]: model for model in answer}
             wanted = (self._served,) if self._served else (str(self._folder), self._folder.name)
             named = [name for name in wanted if name in served]
             if not named and (self._served or len(served) != 1):
-                raise UserError(f"engines.server.urls: {address.url} serves {', '.join(served)}, none of them named {wanted[-1]}")
+                raise UserError(f"{OWN}: engines.server.urls: {address.url} serves {', '.join(served)}, none named {wanted[-1]}")
             address.model = [*named, *served][0]
             contexts.append(served[address.model].get("max_model_len") or self._settings.max_model_len)
             if version.is_success:
@@ -206,14 +227,14 @@ class ServerEngine:
         return body(self._flavour, ids if self._flavour.takes_ids else prompt, sampling, seed) | self._settings.body
 
     def _tick(self, num_tokens: int) -> None:
-        self._clock += num_tokens * (self.step_s or 0.0) / max(1, min(self._open, self._settings.max_num_seqs * len(self._alive)))
+        self._clock += num_tokens * (self.step_s or 0.0) / max(1, self._open)
 
-    async def _lost(self, url: str, what: str) -> str:
+    async def _lost(self, address: Address, what: str) -> str:
         """The words for a server that failed: ours says how it died, another's address is named."""
-        if self._process is None:
-            return f"{self.name} at {url}: {what}"
+        if address.process is None:
+            return f"{self.name} at {address.url}: {what}"
         await asyncio.sleep(1.0)  # a dying process needs a moment to be seen dead, and to write why
-        return f"{self.name}: {what}; {self._process.says()}"
+        return f"{self.name}: {what}; {address.process.says()}"
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from components.core.errors import UserError
+from components.core.machine import OWN
 from components.lib.kaggle.failure import UNHEARD
 from components.lib.kaggle.messages import METHOD, SERVICE, messages
 from components.lib.kaggle.payload import pack, unpack
@@ -74,7 +75,9 @@ class InferenceServer:
         try:
             self.port = self._server.add_insecure_port(f"{'[::]' if rerun() else '127.0.0.1'}:{self.port}")
         except RuntimeError as error:
-            raise UserError(f"port {self.port} cannot be listened on ({error}); end what uses it, or set another gateway.port") from None
+            raise UserError(
+                f"port {self.port} cannot be listened on ({error}); end what uses it, or set another gateway.port in {OWN}"
+            ) from None
         self._server.start()
         return self
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import Field
 
+from components.core.machine import MachineConfig
 from components.core.params import Config
 from components.core.types import CodeRun
 from components.lib.sandbox import text, trials
@@ -54,15 +55,20 @@ class SandboxConfig(Config, section="sandbox"):
     """Address space of one session: numpy and sympy alone take a third of the least value."""
     output_chars: int = Field(ge=1)
     """Characters of a cell's output that the model is shown."""
-    sessions: int = Field(ge=1)
-    """Live sessions at most; more wait."""
     allow_weak: bool
     """Run even where a promise is broken, and say `weak` in every row."""
 
 
-def open_sandbox(config: SandboxConfig) -> Sandbox:
-    """The sandbox of this machine, to be entered: `async with open_sandbox(config) as box`."""
-    return LocalSandbox(config)
+class SandboxCapacity(MachineConfig, section="sandbox"):
+    """How much of this machine it may have."""
+
+    sessions: int = Field(ge=1)
+    """Live sessions at most; more wait."""
+
+
+def open_sandbox(config: SandboxConfig, capacity: SandboxCapacity) -> Sandbox:
+    """The sandbox of this machine, to be entered: `async with open_sandbox(config, capacity) as box`."""
+    return LocalSandbox(config, capacity.sessions)
 
 
 class LocalSandbox:
@@ -70,12 +76,12 @@ class LocalSandbox:
 
     isolation: Isolation = "weak"
 
-    def __init__(self, config: SandboxConfig, layers: Iterable[str] = LAYERS, warm: bool = True) -> None:
+    def __init__(self, config: SandboxConfig, sessions: int, layers: Iterable[str] = LAYERS, warm: bool = True) -> None:
         """`layers` and `warm` (numpy and sympy imported ahead) take something away, to see what it was good for."""
         self.config = config
         chars = max(config.output_chars, TRIAL.output_chars)
         self.server = ForkServer(config.memory_mb, config.interrupt, tuple(layers), warm, 12 * text.room(chars) + 1024)
-        self._slots = asyncio.Semaphore(config.sessions)
+        self._slots = asyncio.Semaphore(sessions)
 
     async def __aenter__(self) -> Self:
         try:

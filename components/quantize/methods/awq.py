@@ -66,7 +66,7 @@ class Method(Quantize, section="models.quantize", keyed=True, common="quantize")
                 module.weight.data = nearest(module.weight.data.float(), self.group).to(module.weight.dtype)
         return "rounding"
 
-    def write(self, start: Path, windows: Sequence[Sequence[int]], inv_freq: Sequence[float], out: Path) -> None:
+    def write(self, env: str | None, start: Path, windows: Sequence[Sequence[int]], inv_freq: Sequence[float], out: Path) -> None:
         blocks = _blocks(windows, self.length)
         with isolated.workbench(out) as bench:
             copy = bench / "start"
@@ -78,7 +78,7 @@ class Method(Quantize, section="models.quantize", keyed=True, common="quantize")
             (bench / "blocks.json").write_text(json.dumps(blocks), encoding="utf-8")
             job = {"model": str(copy), "blocks": str(bench / "blocks.json"), "out": str(bench / "out"), "inv_freq": list(inv_freq)}
             settings = self.model_dump(include={"bits", "group", "zero_point", "duo_scaling"})
-            isolated.run(self.env, "awq", {**job, **settings}, self.threads)
+            isolated.run(env, "awq", {**job, **settings}, self.threads)
             packed = checkpoint.read_config(bench / "out")["quantization_config"]
             isolated.take_weights(bench / "out", out)
         write_json(out / "config.json", {**config, **_rope(config), "dtype": "float16", "quantization_config": packed})

@@ -18,13 +18,13 @@ class Method(Quantize, section="models.quantize", keyed=True, common="quantize")
 
     scheme: Literal["FP8_DYNAMIC"]
 
-    def write(self, start: Path, windows: Sequence[Sequence[int]], inv_freq: Sequence[float], out: Path) -> None:
+    def write(self, env: str | None, start: Path, windows: Sequence[Sequence[int]], inv_freq: Sequence[float], out: Path) -> None:
         config = checkpoint.read_config(start)
         stored = config.get("dtype") or config.get("torch_dtype")
         dtype = stored if stored in ("bfloat16", "float16") else "bfloat16"
         with isolated.workbench(out) as bench:
             job = {"model": str(start.resolve()), "out": str(bench / "out"), "scheme": self.scheme, "dtype": dtype}
-            isolated.run(self.env, "fp8", job, self.threads)
+            isolated.run(env, "fp8", job, self.threads)
             packed = checkpoint.read_config(bench / "out")["quantization_config"]
             isolated.take_weights(bench / "out", out)
         write_json(out / "config.json", {**config, "dtype": dtype, "quantization_config": packed})
