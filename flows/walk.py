@@ -73,7 +73,7 @@ def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines
     if CODE in changed & stages and len(stages) > 1:
         [code] = walk(graph, {CODE}, run, parallel, tell)
         return [code] if code.how == "failed" else [code, *walk(graph, stages - {CODE}, run, parallel, tell)]
-    stale = graph.with_users(changed - {CODE}) & stages if CODE not in stages else graph.with_users(changed) & stages
+    stale = graph.with_users(changed) & stages
     done = {name: Outcome(name, "cached", 0.0) for name in graph.order if name in stages - stale}
     chains = graph.chains()
     waiting = sorted((name for name in graph.order if name in stale), key=lambda name: -chains[name])
