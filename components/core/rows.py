@@ -2,14 +2,15 @@
 
 Sealed datasets are parquet (zstd, written in groups of GROUP rows: the same rows give the same bytes). Growing files are jsonl,
 one flushed line per row, so that a killed writer loses at most the line it was writing. Memory stays flat: nothing here
-holds more than one group. Does not know what the rows mean.
+holds more than one group. Sealed files carry the version of their format: one of another version is an error, never misread.
+Does not know what the rows mean.
 """
 
 import json
 import os
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +21,10 @@ from components.core.types import Row
 
 R = TypeVar("R", bound=Row)
 GROUP = 4096
+FORMAT = "2"
+"""The version of what row types hold; it changes with them, and a file of another version is made again."""
+FORMAT_KEY = "aimo.format"
+"""Where a parquet file's schema names its version."""
 
 
 def read(path: Path, kind: type[R]) -> Iterator[R]:
@@ -39,6 +44,11 @@ def checked(record: str | dict[str, Any], kind: type[R], where: str) -> R:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the row"
         raise UserError(f"{where}: {field}: {first['msg']} (wanted: {kind.__name__})") from None
+
+
+def check_format(path: Path) -> None:
+    """Raises UserError where a sealed file is of another version of the format, for who reads it without `read`."""
+    next(_parquet(path), None)
 
 
 def write(path: Path, rows: Iterable[R], kind: type[R]) -> int:
@@ -109,10 +119,11 @@ class Growing:
 
 
 def schema(kind: type[Row]) -> Any:
-    """The arrow schema of a row type."""
+    """The arrow schema of a row type, with the version of the format."""
     import pyarrow as pa
 
-    return pa.schema([pa.field(name, _arrow(field.annotation)) for name, field in kind.model_fields.items()])
+    fields = [pa.field(name, _arrow(field.annotation)) for name, field in kind.model_fields.items()]
+    return pa.schema(fields, metadata={FORMAT_KEY: FORMAT})
 
 
 def _arrow(hint: Any) -> Any:
@@ -138,6 +149,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:
+            _check_format(path, file.schema_arrow.metadata or {})
             for batch in file.iter_batches(GROUP):
                 for record in batch.to_pylist():
                     number += 1
@@ -146,6 +158,14 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if isinstance(error, OSError) and error.errno:  # the system's own; what arrow finds in the bytes has no number
             raise
         raise UserError(f"{path}, after row {number}: not a whole parquet file ({error}); remove it and make it again") from None
+
+
+def _check_format(path: Path, metadata: Mapping[bytes, bytes]) -> None:
+    found = metadata.get(FORMAT_KEY.encode(), b"none").decode(errors="replace")
+    if found != FORMAT:
+        raise UserError(
+            f"{path}: its rows are of format {found} (its schema's {FORMAT_KEY}), this code reads {FORMAT}; `dvc repro` makes it again"
+        )
 
 
 def _jsonl(path: Path) -> Iterator[tuple[int, str]]:

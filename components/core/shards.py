@@ -37,6 +37,7 @@ def mapped(work: Callable[[list[K]], list[R]], path: Path, kind: type[K], cluste
         import ray.data
     except ImportError:
         raise UserError(f"{OWN}: curate.cluster: {cluster!r} needs Ray; `pip install 'aimo-forge[cluster]'`, or write null") from None
+    rows.check_format(path)
     started = not ray.is_initialized()
     if started:
         address = None if cluster == LOCAL else cluster
