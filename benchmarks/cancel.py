@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.table import Row, alone, peer, row
+from benchmarks.table import Row, run_alone, peer, row
 from components.lib.engine.protocol import Completion, Engine, Sampling
 from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
@@ -118,4 +118,4 @@ async def on_a_server(model: Path, rounds: int, env: str) -> list[Row]:
 
 
 if __name__ == "__main__":
-    alone(__doc__, measure, arguments)
+    run_alone(__doc__, measure, arguments)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from benchmarks.peers.spent import spent
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts
-from benchmarks.table import Row, alone, row
+from benchmarks.table import Row, run_alone, row
 from components.collect.source import Collect
 from components.collect.stage import collect
 from components.core import rows
@@ -132,4 +132,4 @@ def _write(folder: Path, num_rows: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    alone(__doc__, measure, arguments)
+    run_alone(__doc__, measure, arguments)

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.peers.spent import Spent, spent
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts, planted
-from benchmarks.table import Row, alone, peer, row
+from benchmarks.table import Row, run_alone, peer, row
 from components.curate.canonical import canonical
 from components.curate.marks import Mark
 from components.curate.near import exact, near
@@ -116,4 +116,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--folder"]:  # one run of curate's rule in this process, over rows that lie there
         print(json.dumps(spent(lambda: ours(Path(sys.argv[2])))._asdict()))
     else:
-        alone(__doc__, measure, arguments)
+        run_alone(__doc__, measure, arguments)

@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from benchmarks.table import Row, alone, peer, row
+from benchmarks.table import Row, run_alone, peer, row
 from components.lib.answers import read
 from tests.test_answers import STRICT, TEXTS
 
@@ -68,4 +68,4 @@ def measure(given: argparse.Namespace) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    alone(__doc__, measure, arguments)
+    run_alone(__doc__, measure, arguments)

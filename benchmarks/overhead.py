@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import httpx
 
-from benchmarks.table import Row, Skipped, alone, peer, row
+from benchmarks.table import Row, Skipped, run_alone, peer, row
 from components.core import rows
 from components.core.types import Problem
 from components.lib import arithmetic
@@ -149,4 +149,4 @@ async def one_round(bench: Bench, number: int) -> list[float]:
 
 
 if __name__ == "__main__":
-    alone(__doc__, measure, arguments)
+    run_alone(__doc__, measure, arguments)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.table import Row, alone, row
+from benchmarks.table import Row, run_alone, row
 from components.core.types import Problem
 from components.replay import draws
 from components.replay.pool import Attempts, Votes
@@ -151,4 +151,4 @@ def measure(given: argparse.Namespace) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    alone(__doc__, measure, arguments)
+    run_alone(__doc__, measure, arguments)

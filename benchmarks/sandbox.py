@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.table import ROOT, Row, alone, peer, row
+from benchmarks.table import ROOT, Row, run_alone, peer, row
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox, Session
 
@@ -205,4 +205,4 @@ def ratio(name: str, pairs: list[tuple[float, float]]) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    alone(__doc__, measure, arguments)
+    run_alone(__doc__, measure, arguments)

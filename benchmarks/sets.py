@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from benchmarks.table import Row, alone, row
+from benchmarks.table import Row, run_alone, row
 from components.core import rows
 from components.core.types import Candidate, Problem, Remark
 from tests.making import candidate, problem, run
@@ -90,4 +90,4 @@ def measure(given: argparse.Namespace) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    alone(__doc__, measure, arguments)
+    run_alone(__doc__, measure, arguments)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.table import ROOT, Row, alone, row
+from benchmarks.table import ROOT, Row, run_alone, row
 from flows.fork_server import ForkServer
 from flows.home import stage_environment
 from flows.walk import run_stage
@@ -161,4 +161,4 @@ def quiet(command: list[str], root: Path) -> None:
 
 
 if __name__ == "__main__":
-    alone(__doc__, measure, arguments)
+    run_alone(__doc__, measure, arguments)

@@ -24,7 +24,7 @@ from tests.making import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {
-    "start": "base", "data": "tir", "rehearses": "cot",
+    "start": "base", "data": "tir", "rehearsal": "cot",
     "seed": 1, "num_processes": 1, "device": "cpu", "dtype": "float32", "batch": 2, "accumulation": 1,
     "epochs": 2, "lr": 1e-3, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.1, "beta2": 0.98, "max_grad_norm": 1.0,
     "max_length": 400, "checkpoints": 4, "gradient_checkpointing": False, "packing": False, "rehearse": 0,

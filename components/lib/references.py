@@ -26,7 +26,7 @@ class File(Settings):
 class Reference(Settings):
     """What a model folder without weights stands for."""
 
-    kind: Literal["folder", "server", "template"]
+    kind: Literal["folder", "server", "teacher"]
     path: str | None
     """The folder that holds the files."""
     served_model_name: str | None

@@ -31,10 +31,10 @@ class Train(Config, section="models.train", keyed=True, common="train"):
     """One stage of supervised fine-tuning: what all share stands in `train`, what is its own in `models.train.<name>`."""
 
     start: str
-    """The model that it goes on from; with `data` and `rehearses` it says who feeds whom in dvc.yaml."""
+    """The model that it goes on from; with `data` and `rehearsal` it says who feeds whom in dvc.yaml."""
     data: str
     """A set of compose's."""
-    rehearses: str
+    rehearsal: str
     """An earlier set."""
     seed: int
     num_processes: int = Field(ge=1)

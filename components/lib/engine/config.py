@@ -67,7 +67,7 @@ def open_engine(kind: str, engines: Engines, hosts: EngineHosts, model: Path) ->
     Raises UserError where the kind is not known, or cannot ask such a model.
     """
     reference = references.of(model)
-    if reference and reference.kind == "template" and kind != "teacher":
+    if reference and reference.kind == "teacher" and kind != "teacher":
         raise UserError(f"params.yaml: engine: '{kind}' cannot ask {model}, which has no weights; name another model, or `engine: teacher`")
     model = references.resolve(model)
     if kind != "teacher":

@@ -12,8 +12,8 @@ from components.lib.references import Reference
 class Kind(Fetch, section="models", keyed=True):
     """A name for what needs no model."""
 
-    kind: Literal["template"]
+    kind: Literal["teacher"]
 
     def write(self, out: Path) -> Metrics:
-        references.write(Reference(kind="template", path=None, served_model_name=None, files={}), out)
+        references.write(Reference(kind="teacher", path=None, served_model_name=None, files={}), out)
         return {"files": 0, "bytes": 0}
