@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.table import Row, run_alone, peer, row
+from benchmarks.table import Row, peer, row, run_alone
 from components.lib.engine.protocol import Completion, Engine, Sampling
 from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from benchmarks.peers.spent import spent
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts
-from benchmarks.table import Row, run_alone, row
+from benchmarks.table import Row, row, run_alone
 from components.collect.source import Collect
 from components.collect.stage import collect
 from components.core import rows

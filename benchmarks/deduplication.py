@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.peers.spent import Spent, spent
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts, planted
-from benchmarks.table import Row, run_alone, peer, row
+from benchmarks.table import Row, peer, row, run_alone
 from components.curate.canonical import canonical
 from components.curate.marks import Mark
 from components.curate.near import exact, near

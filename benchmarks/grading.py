@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from benchmarks.table import Row, run_alone, peer, row
+from benchmarks.table import Row, peer, row, run_alone
 from components.lib.answers import read
 from tests.test_answers import STRICT, TEXTS
 

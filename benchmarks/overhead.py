@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import httpx
 
-from benchmarks.table import Row, Skipped, run_alone, peer, row
+from benchmarks.table import Row, Skipped, peer, row, run_alone
 from components.core import rows
 from components.core.types import Problem
 from components.lib import arithmetic

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.table import Row, run_alone, row
+from benchmarks.table import Row, row, run_alone
 from components.core.types import Problem
 from components.replay import draws
 from components.replay.pool import Attempts, Votes

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.table import ROOT, Row, run_alone, peer, row
+from benchmarks.table import ROOT, Row, peer, row, run_alone
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox, Session
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from benchmarks.table import Row, run_alone, row
+from benchmarks.table import Row, row, run_alone
 from components.core import rows
 from components.core.types import Candidate, Problem, Remark
 from tests.making import candidate, problem, run

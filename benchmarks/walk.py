@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.table import ROOT, Row, run_alone, row
+from benchmarks.table import ROOT, Row, row, run_alone
 from flows.fork_server import ForkServer
 from flows.home import stage_environment
 from flows.walk import run_stage
