@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.peers.spent import spent
+from benchmarks.peers.resource_usage import measure_usage
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts
 from benchmarks.table import Row, row, run_alone
 from components.collect.source import Collect
@@ -87,7 +87,7 @@ def collected(folder: Path) -> None:
 def once(way: str, num_rows: int, folder: Path, cluster: str | None) -> list[Row]:
     """One way at one size, in this process; the rows were written by another."""
     gone: set[str] = set()
-    cost = spent(lambda: gone.update(ours(folder, cluster)) if way == "curate" else collected(folder))
+    cost = measure_usage(lambda: gone.update(ours(folder, cluster)) if way == "curate" else collected(folder))
     name = f"{way}, {num_rows:,} rows"
     figures = {(name, "s"): cost.wall_s, (name, "CPU s"): cost.cpu_s, (name, "MB at most"): cost.peak_mb}
     if way == "curate":

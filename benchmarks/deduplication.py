@@ -23,24 +23,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers.spent import Spent, spent
+from benchmarks.peers.resource_usage import ResourceUsage, measure_usage
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts, planted
 from benchmarks.table import Row, peer, row, run_alone
 from components.curate.canonical import canonical
-from components.curate.marks import Mark
-from components.curate.near import exact, near
-from components.curate.pool import Pool
+from components.curate.contamination import CanonicalProblem
+from components.curate.near_duplicates import exact_duplicates, near_duplicates
+from components.curate.problem_table import ProblemTable
 from components.curate.stage import Curate
 
 ROWS, KEPT = "rows.jsonl", "kept.txt"
 CURATE = [sys.executable, "-m", "benchmarks.deduplication", "--folder"]
 
 
-class Told(NamedTuple):
+class PeerResult(NamedTuple):
     """What one way did in one round."""
 
     kept: frozenset[str]
-    spent: Spent
+    spent: ResourceUsage
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,30 +78,30 @@ def write(folder: Path, base: Sequence[Draft], variants: Mapping[str, Sequence[s
         lines.writelines(json.dumps({"id": name, "text": text}) + "\n" for name, text in texts)
 
 
-def told(command: Sequence[str], folder: Path) -> Told:
+def told(command: Sequence[str], folder: Path) -> PeerResult:
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
-    return Told(frozenset((folder / KEPT).read_text(encoding="utf-8").split()), Spent(**json.loads(done.stdout)))
+    return PeerResult(frozenset((folder / KEPT).read_text(encoding="utf-8").split()), ResourceUsage(**json.loads(done.stdout)))
 
 
 def ours(folder: Path) -> None:
     """What peers/datatrove.py does, by curate's rule."""
     with (folder / ROWS).open(encoding="utf-8") as lines:
-        marks = [Mark(row["id"], "files", row["id"], 0, canonical(row["text"])) for row in map(json.loads, lines)]
-    gone = repeats(marks, Curate.load())
-    (folder / KEPT).write_text("".join(f"{mark.id}\n" for place, mark in enumerate(marks) if place not in gone), encoding="utf-8")
+        entries = [CanonicalProblem(row["id"], "files", row["id"], 0, canonical(row["text"])) for row in map(json.loads, lines)]
+    gone = repeats(entries, Curate.load())
+    (folder / KEPT).write_text("".join(f"{entry.id}\n" for place, entry in enumerate(entries) if place not in gone), encoding="utf-8")
 
 
-def repeats(marks: Sequence[Mark], config: Curate) -> set[int]:
+def repeats(entries: Sequence[CanonicalProblem], config: Curate) -> set[int]:
     """The places of those that the rule drops."""
-    with Pool(Path(tempfile.gettempdir())) as pool:
-        for mark in marks:
-            pool.add(0, mark.id, mark.answer, mark.form)
-        alive: Any = np.ones(len(pool), dtype=bool)
-        gone = dict(exact(pool, alive))
+    with ProblemTable(Path(tempfile.gettempdir())) as table:
+        for entry in entries:
+            table.add(0, entry.id, entry.answer, entry.form)
+        alive: Any = np.ones(len(table), dtype=bool)
+        gone = dict(exact_duplicates(table, alive))
         alive[list(gone)] = False
-        return {*gone, *dict(near(pool, alive, config.rule(config.duplicate_jaccard)))}
+        return {*gone, *dict(near_duplicates(table, alive, config.minhash(config.near_duplicate_jaccard)))}
 
 
 def flagged(kept: frozenset[str], num_rows: int, count: int) -> dict[str, float]:
@@ -114,6 +114,6 @@ def flagged(kept: frozenset[str], num_rows: int, count: int) -> dict[str, float]
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--folder"]:  # one run of curate's rule in this process, over rows that lie there
-        print(json.dumps(spent(lambda: ours(Path(sys.argv[2])))._asdict()))
+        print(json.dumps(measure_usage(lambda: ours(Path(sys.argv[2])))._asdict()))
     else:
         run_alone(__doc__, measure, arguments)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.table import Row, peer, row, run_alone
-from components.lib.answers import read
+from components.lib.answers import parse
 from tests.test_answers import STRICT, TEXTS
 
 PEER = """
@@ -51,7 +51,7 @@ def measure(given: argparse.Namespace) -> Iterator[Row]:
         for _ in range(given.rounds):
             started = time.process_time()
             for _ in range(REPEATS):
-                ours = [read(text, STRICT).answer for text, _ in texts]
+                ours = [parse(text, STRICT).answer for text, _ in texts]
             ours_s.append((time.process_time() - started) / REPEATS)
             process.stdin.write("\n")
             process.stdin.flush()

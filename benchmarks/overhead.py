@@ -3,7 +3,7 @@
     python -m benchmarks.overhead --model models/tir --rounds 5
 
 One vLLM server (CPU build, .envs/vllm) answers the same prompts with the same sampling and seeds three ways in turn, round by round: plain
-requests that are not streamed, from a client that does nothing else; the engine of this project, streamed; and a whole sitting (plan, desk,
+requests that are not streamed, from a client that does nothing else; the engine of this project, streamed; and a whole run (plan, question,
 clock, rules, rows on disk), whose attempts call no code. The ratio is taken within the round, so that a busy machine slows all three.
 Writes nothing that stays.
 """
@@ -28,7 +28,7 @@ from components.lib.engine.protocol import Completion, Progress, Sampling
 from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox
-from components.solve.sitting import Handed, Sitting, Solve, manner
+from components.solve.exam_run import ExamRun, LoggedQuestion, Solve, attempt_params
 
 CANDIDATES = 8
 
@@ -42,7 +42,7 @@ class Request(NamedTuple):
     seed: int
 
 
-class Heard(ServerEngine):
+class CountingEngine(ServerEngine):
     """The engine, and all that it was asked."""
 
     def __init__(self, settings: ServerSettings, host: ServerHost, model: Path) -> None:
@@ -57,18 +57,18 @@ class Heard(ServerEngine):
 class Bench:
     """One server, and the ways to ask it. Each way returns the tokens that it was given."""
 
-    def __init__(self, engine: Heard, box: Sandbox, config: Solve, contest: Contest, problems: list[Problem]) -> None:
+    def __init__(self, engine: CountingEngine, box: Sandbox, config: Solve, contest: Contest, problems: list[Problem]) -> None:
         self.engine, self.box, self.config, self.contest, self.problems = engine, box, config, contest, problems
         self.asked: list[Request] = []
-        """By a first sitting."""
+        """By a first run."""
 
-    async def sitting(self) -> int:
+    async def run(self) -> int:
         """The whole loop."""
         with tempfile.TemporaryDirectory() as folder:
-            kept = Path(folder) / "sat.jsonl"
-            with rows.Growing(kept) as growing:
-                await Sitting(self.config, manner(self.config, self.contest), self.engine, self.box, self.problems, growing).sit([])
-            return sum(candidate.num_tokens for handed in rows.read(kept, Handed) for candidate in handed.candidates)
+            kept = Path(folder) / "questions.jsonl"
+            with rows.JsonlWriter(kept) as growing:
+                await ExamRun(self.config, attempt_params(self.config, self.contest), self.engine, self.box, self.problems, growing).run([])
+            return sum(candidate.num_tokens for logged in rows.read(kept, LoggedQuestion) for candidate in logged.candidates)
 
     async def streamed(self) -> int:
         """The engine alone."""
@@ -98,10 +98,10 @@ async def speed(way: Callable[[], Awaitable[int]]) -> tuple[int, float]:
 
 
 def settings() -> tuple[Solve, ServerSettings, Contest, SandboxConfig]:
-    """params.yaml's, but for what would stop attempts early, run code, or wait for a sheet to end."""
+    """params.yaml's, but for what would stop attempts early, run code, or wait for a batch to end."""
     config = Solve.load(key="exam-cot")
-    plan = type(config.plan).model_validate({"kind": "fixed", "asks": [["cot", CANDIDATES]], "in_turn": False})
-    config = config.model_copy(update={"plan": plan, "stop": [], "max_executions": 0})
+    plan = type(config.plan).model_validate({"kind": "fixed", "attempts": [["cot", CANDIDATES]], "interleave": False})
+    config = config.model_copy(update={"plan": plan, "early_stopping": [], "max_executions": 0})
     server = Engines.load().server.model_copy(update={"step_s": None})
     return config, server, Contest.load(), SandboxConfig.load()
 
@@ -117,30 +117,30 @@ def measure(given: argparse.Namespace) -> Iterator[Row]:
     if not given.model.exists():
         raise Skipped(f"no {given.model}: `aimo run finetune` makes it")
     rounds = asyncio.run(paired(given.model, given.rounds, given.problems))
-    for at, name in enumerate(("plain requests", "streamed", "a whole sitting")):
+    for at, name in enumerate(("plain requests", "streamed", "a whole run")):
         yield row("overhead", name, "tokens/s", [speeds[at] for speeds in rounds])
-    for name, way, beside in (("streamed of plain", 1, 0), ("a sitting of streamed", 2, 1), ("a sitting of plain", 2, 0)):
+    for name, way, beside in (("streamed of plain", 1, 0), ("a run of streamed", 2, 1), ("a run of plain", 2, 0)):
         yield row("overhead", name, "ratio", [speeds[way] / speeds[beside] for speeds in rounds])
 
 
 async def paired(model: Path, rounds: int, num_problems: int) -> list[list[float]]:
-    """Tokens per second of plain, streamed and sitting, round by round."""
+    """Tokens per second of plain, streamed and run, round by round."""
     config, server, contest, sandbox = settings()
     drawn = [arithmetic.problem(seed) for seed in range(num_problems)]
     problems = [
         Problem(id=f"p{seed}", statement=d.statement, answer=d.answer, source="generated", licence="Apache-2.0", group=d.group)
         for seed, d in enumerate(drawn)
     ]
-    async with Heard(server, EngineHosts.load().server, model) as engine, open_sandbox(sandbox, SandboxCapacity.load()) as box:
+    async with CountingEngine(server, EngineHosts.load().server, model) as engine, open_sandbox(sandbox, SandboxCapacity.load()) as box:
         bench = Bench(engine, box, config, contest, problems)
-        await bench.sitting()
+        await bench.run()
         bench.asked = list(engine.asked)
         return [await one_round(bench, number) for number in range(rounds)]
 
 
 async def one_round(bench: Bench, number: int) -> list[float]:
     """All three, each time another one first."""
-    ways = [bench.plain, bench.streamed, bench.sitting]
+    ways = [bench.plain, bench.streamed, bench.run]
     found = {}
     for way in ways[number % 3 :] + ways[: number % 3]:
         found[way.__name__] = await speed(way)

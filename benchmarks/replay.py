@@ -18,10 +18,10 @@ import numpy as np
 
 from benchmarks.table import Row, row, run_alone
 from components.core.types import Problem
-from components.replay import draws
-from components.replay.pool import Attempts, Votes
+from components.replay import sampling
+from components.replay.pool import Attempts, VoteArrays
 from components.replay.recipe import Recipe
-from components.replay.replaying import Outcome, replayed
+from components.replay.simulation import Outcome, simulate
 
 PLANNED, SEED = 64, 1
 
@@ -68,18 +68,18 @@ RULES: dict[str, tuple[dict[str, Any], Callable[[Seen], bool]]] = {
 def made_up(number: int, rng: np.random.Generator) -> Attempts:
     """A problem with twice as many attempts as a plan takes."""
     size, known = 2 * PLANNED, np.arange(30)
-    says = np.minimum(rng.geometric(rng.uniform(0.1, 0.5), size), 29)
+    answer_index = np.minimum(rng.geometric(rng.uniform(0.1, 0.5), size), 29)
     answered = rng.random(size) > 0.2
     problem = Problem(id=f"p{number}", statement="", answer=1, source="", licence="", group=f"p{number}")
     return Attempts(
         problem=problem,
         gold=1,
-        answers=np.where(answered, says, -1),
+        answers=np.where(answered, answer_index, -1),
         at_s=np.sort(rng.uniform(20, 600, size)),
         tokens=rng.integers(500, 16000, size),
         modes=np.array(["cot"] * size),
         keys=rng.permutation(size),
-        votes={"majority": Votes(known, says[:, None], answered[:, None].astype(float), larger_wins=False)},
+        votes={"majority": VoteArrays(known, answer_index[:, None], answered[:, None].astype(float), larger_wins=False)},
     )
 
 
@@ -87,7 +87,7 @@ def plain(problems: list[Attempts], wanted: int, all_draws: int) -> dict[str, li
     """Right, tokens and seconds of each rule on the first draws of each problem, event by event."""
     found: dict[str, list[tuple[bool, float, float]]] = {name: [] for name in RULES}
     for attempts in problems:
-        places = draws.drawn(attempts, {"any": PLANNED}, draws.lots(attempts, all_draws, SEED)[:wanted], None).tolist()
+        places = sampling.sample(attempts, {"any": PLANNED}, sampling.random_keys(attempts, all_draws, SEED)[:wanted], None).tolist()
         answers, at_s, tokens = attempts.answers.tolist(), attempts.at_s.tolist(), attempts.tokens.tolist()
         for drawn in places:
             for name, (_, holds) in RULES.items():
@@ -117,7 +117,7 @@ def one(
 def agree(ours: dict[str, Outcome], theirs: dict[str, list[tuple[bool, float, float]]], wanted: int) -> None:
     for name, outcome in ours.items():
         values = np.array(theirs[name], float).reshape(-1, wanted, 3)
-        for column, field in enumerate((outcome.right, outcome.tokens, outcome.seconds)):
+        for column, field in enumerate((outcome.correct, outcome.tokens, outcome.seconds)):
             assert np.allclose(field[:, :wanted], values[:, :, column]), (name, column)
 
 
@@ -131,12 +131,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def measure(given: argparse.Namespace) -> Iterator[Row]:
     rng = np.random.default_rng(SEED)
     problems = [made_up(number, rng) for number in range(given.problems)]
-    whole = {"plan": {"any": PLANNED}, "max_tokens": None, "clock": None, "vote": "majority"}
-    recipes = {name: Recipe.model_validate({**whole, "stop": [{"kind": name, **settings}]}) for name, (settings, _) in RULES.items()}
+    whole = {"plan": {"any": PLANNED}, "max_tokens": None, "time_budget": None, "vote": "majority"}
+    recipes = {
+        name: Recipe.model_validate({**whole, "early_stopping": [{"kind": name, **settings}]}) for name, (settings, _) in RULES.items()
+    }
     ratios, wall_s, cpu_s = [], [], []
     for _ in range(given.rounds):
         started, used = time.perf_counter(), time.process_time()
-        ours = replayed(problems, recipes, given.draws, SEED)
+        ours = simulate(problems, recipes, given.draws, SEED)
         wall_s.append(time.perf_counter() - started)
         cpu_s.append(time.process_time() - used)
         started = time.perf_counter()

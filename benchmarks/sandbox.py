@@ -102,9 +102,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(given: argparse.Namespace) -> Iterator[Row]:
-    yield from asyncio.run(beside_files(given.rounds, given.at_once))
+    yield from asyncio.run(beside_files(given.rounds, given.num_concurrent))
     peer("peers")
-    yield from asyncio.run(beside_a_kernel(given.rounds, given.at_once))
+    yield from asyncio.run(beside_a_kernel(given.rounds, given.num_concurrent))
 
 
 async def beside_files(rounds: int, at_once: int) -> list[Row]:
@@ -131,7 +131,7 @@ async def beside_a_kernel(rounds: int, at_once: int) -> list[Row]:
 
 
 def config(at_once: int) -> SandboxConfig:
-    return SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, sessions=at_once, allow_weak=False)
+    return SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, max_sessions=at_once, allow_weak=False)
 
 
 async def beside_file(box: Sandbox, code: str, wanted: str, rounds: int, *, compiled: bool) -> list[Round]:

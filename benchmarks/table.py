@@ -55,7 +55,10 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def run_alone(doc: str | None, measure: Callable[[argparse.Namespace], Iterable[Row]], arguments: Callable[..., None] = lambda _: None) -> None:
+Measure = Callable[[argparse.Namespace], Iterable[Row]]
+
+
+def run_alone(doc: str | None, measure: Measure, arguments: Callable[..., None] = lambda _: None) -> None:
     """Runs one benchmark from the command line."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments(parser)

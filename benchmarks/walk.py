@@ -21,9 +21,9 @@ from pathlib import Path
 
 from benchmarks.table import ROOT, Row, row, run_alone
 from flows.fork_server import ForkServer
-from flows.home import stage_environment
 from flows.walk import run_stage
-from tests import exams
+from flows.workspace import stage_environment
+from tests import recorded_workspace
 
 COMPONENT = """
 import shutil
@@ -125,18 +125,18 @@ def one_round(root: Path, number: int, ways: dict[str, Callable[[str], object]],
 
 def examined(root: Path) -> Path:
     """A real workspace of DVC around the exam of the tests: all is there, and DVC has recorded it as run."""
-    exams.workspace(root)
+    recorded_workspace.workspace(root)
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_text(CONFIG)
     (root / "dvc.yaml").write_text(EXAM)
-    for name in exams.SKILLS:
+    for name in recorded_workspace.SKILLS:
         (root / "models" / name).mkdir(parents=True)
-        (root / "models" / name / "weights").write_bytes(name.encode() * exams.SIZES[name])
+        (root / "models" / name / "weights").write_bytes(name.encode() * recorded_workspace.SIZES[name])
     params = json.loads((root / "params.yaml").read_text()) | {"flow": {"parallel": 2}}
     (root / "params.yaml").write_text(json.dumps(params))
     (root / "dvc.lock").unlink()
     quiet([*DVC, "commit", "-f"], root)
-    exams.commit(root)
+    recorded_workspace.commit(root)
     return root
 
 

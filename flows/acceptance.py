@@ -9,10 +9,10 @@ from pathlib import Path
 
 from components.core.errors import UserError
 from components.core.runner import write_json
-from flows import recorded
+from flows import dvc_lock
+from flows.dvc_lock import ACCEPTED, LockEntry
 from flows.fork_server import ForkServer
 from flows.graph import CODE, Difference, Graph
-from flows.recorded import ACCEPTED, Entry
 from flows.walk import run_stage
 
 
@@ -21,22 +21,22 @@ def accept(root: Path, patterns: Iterable[str]) -> list[str]:
     with ForkServer() as server:
         run_stage(server, CODE, root, lambda *_: None)
     graph = Graph.read(root)
-    wanted, before = graph.matching(patterns), recorded.read(root)
+    wanted, before = graph.matching(patterns), dvc_lock.read(root)
     differences = {stage: graph.difference(stage) for stage in graph.order if stage in wanted}
     for stage, difference in differences.items():
         _refuse(stage, difference, before)
     taken = [stage for stage, difference in differences.items() if difference.deps]
     graph.commit(taken)
-    after = recorded.read(root)
+    after = dvc_lock.read(root)
     _note(root, [(before[stage], after[stage]) for stage in taken])
     kept = {stage: f"{stage}: kept as it is; now {after[stage].key}, was {before[stage].key}" for stage in taken}
     return [kept.get(stage, f"{stage}: its code is the recorded one, nothing to accept") for stage in differences]
 
 
-def _refuse(stage: str, difference: Difference, entries: dict[str, Entry]) -> None:
+def _refuse(stage: str, difference: Difference, entries: dict[str, LockEntry]) -> None:
     if stage not in entries:
         raise UserError(f"{stage}: dvc.lock records no run of it, so there is nothing to accept; `dvc repro {stage}` runs it")
-    others = [dep for dep in difference.deps if not recorded.is_code(dep)]
+    others = [dep for dep in difference.deps if not dvc_lock.is_code(dep)]
     others += [f"params.yaml: {key}" for key in difference.params] + (["its command in dvc.yaml"] if difference.command else [])
     if others:
         raise UserError(f"{stage}: more than its code has changed ({', '.join(others)}); `dvc repro {stage}` makes its outputs anew")
@@ -46,9 +46,9 @@ def _refuse(stage: str, difference: Difference, entries: dict[str, Entry]) -> No
         )
 
 
-def _note(root: Path, taken: Iterable[tuple[Entry, Entry]]) -> None:
+def _note(root: Path, taken: Iterable[tuple[LockEntry, LockEntry]]) -> None:
     """Writes down whose outputs the entries now hold: of a chain of accepted changes, the run at its beginning."""
-    known = recorded.accepted(root)
+    known = dvc_lock.accepted(root)
     for old, new in taken:
         first = known.get(old.key, {"from": old.key, "made_with": _code(old)})
         known[new.key] = {**first, "accepted_with": _code(new)}
@@ -57,5 +57,5 @@ def _note(root: Path, taken: Iterable[tuple[Entry, Entry]]) -> None:
     write_json(root / ACCEPTED, known)
 
 
-def _code(entry: Entry) -> dict[str, str]:
-    return {piece.path: piece.md5 for piece in entry.deps if recorded.is_code(piece.path)}
+def _code(entry: LockEntry) -> dict[str, str]:
+    return {piece.path: piece.md5 for piece in entry.deps if dvc_lock.is_code(piece.path)}

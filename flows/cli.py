@@ -27,22 +27,22 @@ app.add_typer(ui_app, name="ui")
 def main() -> None:
     """The console script."""
     logging.getLogger("flows").addHandler(logging.StreamHandler())  # warnings of the mirror; Prefect silences the root logger
-    with _told():
+    with _errors_in_one_line():
         app()
 
 
 @app.command()
 def run(flow: Annotated[str, typer.Argument(help="build-data, finetune, quantize, evaluate or retrain")] = "retrain") -> None:
     """Brings a part of the graph up to date; what is up to date is not run again."""
-    from flows import parts
+    from flows import subgraphs
     from flows.graph import Graph
-    from flows.home import alone, prefect_environment
-    from flows.walk import end_leftovers
+    from flows.walk import end_orphans
+    from flows.workspace import prefect_environment, workspace_lock
 
-    with alone(ROOT):
-        end_leftovers(ROOT)
+    with workspace_lock(ROOT):
+        end_orphans(ROOT)
         graph, changed = Graph.compared(ROOT)
-        stages = parts.stages(graph, flow)
+        stages = subgraphs.stages(graph, flow)
         if not changed & stages:
             _nothing_changed(flow, [name for name in graph.order if name in stages])
             return
@@ -54,14 +54,14 @@ def run(flow: Annotated[str, typer.Argument(help="build-data, finetune, quantize
 
 def _nothing_changed(flow: str, stages: list[str]) -> None:
     """What a run does when no stage has to run: seconds, and no Prefect server."""
-    from flows import parts, summary
+    from flows import subgraphs, summary
     from flows.walk import Outcome
 
     print("nothing changed, no stage runs")
     outcomes = [Outcome(name, "cached", 0.0) for name in stages]
     summary.write(ROOT, flow, outcomes)
     if flow == "retrain":
-        print(*parts.finish(ROOT, promote=True), sep="\n")
+        print(*subgraphs.publish(ROOT, promote=True), sep="\n")
     summary.show(ROOT, outcomes)
 
 
@@ -86,12 +86,12 @@ def profiles() -> None:
 
     for name, path in overlays.available(ROOT).items():
         if path.parent != ROOT / overlays.RECIPES:
-            print(f"{name:16} {overlays.about(path)}")
+            print(f"{name:16} {overlays.description(path)}")
 
 
 @app.command()
 def recipes() -> None:
-    """Lists recipes: how ranked systems sat their exam, and what of that is not the same here."""
+    """Lists recipes: how ranked systems took their exam, and what of that is not the same here."""
     from flows import recipes as listed
 
     print(*listed.lines(ROOT), sep="\n")
@@ -101,11 +101,11 @@ def recipes() -> None:
 def accept(stages: Annotated[list[str], typer.Argument(help="stages of dvc.yaml, or patterns: 'judge@*'")]) -> None:
     """Keeps outputs that a change of code does not alter: dvc.lock takes the new code, and lineage says so."""
     from flows import acceptance
-    from flows.home import alone
-    from flows.walk import end_leftovers
+    from flows.walk import end_orphans
+    from flows.workspace import workspace_lock
 
-    with alone(ROOT):
-        end_leftovers(ROOT)
+    with workspace_lock(ROOT):
+        end_orphans(ROOT)
         print(*acceptance.accept(ROOT, stages), sep="\n")
 
 
@@ -128,27 +128,27 @@ def trace(name: Annotated[str, typer.Argument(help="a model (awq, models/awq) or
 @app.command()
 def promote() -> None:
     """Registers the models and lets the gate choose the champion."""
-    from flows import parts
     from flows import promote as gate
+    from flows import subgraphs
 
-    parts.forget(ROOT)
+    subgraphs.forget(ROOT)
     print(gate.show(gate.promote(ROOT)))
 
 
 @app.command()
 def rollback() -> None:
     """Makes the champion before this one champion again."""
-    from flows import parts
     from flows import promote as gate
+    from flows import subgraphs
 
-    parts.forget(ROOT)
+    subgraphs.forget(ROOT)
     print(f"champion is version {gate.rollback(ROOT).number} again")
 
 
 @app.command()
 def gateway(
     problems: Annotated[Path, typer.Argument(help="a CSV file: id, question and, for a score, answer")],
-    out: Annotated[Path, typer.Option(help="where submission.parquet, result.json, sitting.json and score.json go")] = Path("runs/gateway"),
+    out: Annotated[Path, typer.Option(help="where submission.parquet, result.json, run.json and score.json go")] = Path("runs/gateway"),
 ) -> None:
     """Examines the inference server at gateway.host and gateway.port, as Kaggle's gateway does."""
     score = out / "score.json"
@@ -158,7 +158,7 @@ def gateway(
         sys.exit(ended)
     failed = [name for name in json.loads(score.read_text(encoding="utf-8"))["failures"] if name]
     if failed:
-        raise UserError(f"the sitting failed ({', '.join(failed)}); result.json in {out} says why")
+        raise UserError(f"the run failed ({', '.join(failed)}); result.json in {out} says why")
 
 
 @app.command(context_settings=HANDED_ON)
@@ -182,29 +182,29 @@ def _component(name: str, *words: str) -> list[str]:
 @ui_app.command("mlflow")
 def ui_mlflow(port: int = 5000) -> None:
     """MLflow's page over this project's store."""
-    from flows import service
+    from flows import servers
 
-    service.become(service.mlflow(ROOT, port))
+    servers.exec_server(servers.mlflow(ROOT, port))
 
 
 @ui_app.command("prefect")
 def ui_prefect(port: int = 4200) -> None:
     """Prefect's page over this project's runs."""
-    from flows import service
+    from flows import servers
 
-    service.become(service.prefect(ROOT, port))
+    servers.exec_server(servers.prefect(ROOT, port))
 
 
 @app.command()
 def up(port: int = 4200) -> None:
     """A Prefect server with the weekly retraining deployed on it (infra/prefect.yaml), and a worker; until Ctrl-C."""
-    from flows import service
+    from flows import servers
 
-    service.up(ROOT, port)
+    servers.up(ROOT, port)
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _errors_in_one_line() -> Iterator[None]:
     from flows.walk import StageFailed
 
     try:

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from flows.graph import parse_once
-from flows.home import end, stage_environment
+from flows.workspace import end, stage_environment
 
 PRELOAD = (
     *("configobj", "dulwich.worktree", "dvc._debug", "dvc.cachemgr", "dvc.data_cloud", "dvc.dirs", "dvc.fs", "dvc.lock"),

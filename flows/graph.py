@@ -83,7 +83,7 @@ class Graph(NamedTuple):
         with chdir(self.root), _repo(Path()) as repo:  # DVC looks the stages of a commit up from the current folder
             for stage in stages:
                 repo.commit(stage, force=True, relink=False)
-        self.settle()
+        self.normalize_lock()
 
     def matching(self, patterns: Iterable[str]) -> set[str]:
         """Stages whose names match one of the shell-style patterns (`train@*`); a pattern without a stage is a UserError."""
@@ -99,7 +99,7 @@ class Graph(NamedTuple):
         """The same, where a pattern may match none."""
         return {name for name in self.steps for pattern in patterns if fnmatchcase(name, pattern)}
 
-    def with_needs(self, targets: Iterable[str]) -> set[str]:
+    def with_upstream(self, targets: Iterable[str]) -> set[str]:
         """The targets and everything they need, near or far."""
         found: set[str] = set()
         for name in reversed(self.order):
@@ -107,7 +107,7 @@ class Graph(NamedTuple):
                 found |= {name, *self.steps[name].needs}
         return found
 
-    def with_users(self, sources: Iterable[str]) -> set[str]:
+    def with_downstream(self, sources: Iterable[str]) -> set[str]:
         """The sources and everything that needs them, near or far."""
         found = set(sources)
         for name, step in self.steps.items():
@@ -115,7 +115,7 @@ class Graph(NamedTuple):
                 found.add(name)
         return found
 
-    def chains(self) -> dict[str, int]:
+    def chain_lengths(self) -> dict[str, int]:
         """Of each stage, how many stand one behind the other from it to the farthest end; who begins with the longest ends sooner."""
         found = dict.fromkeys(self.order, 1)
         for name in reversed(self.order):
@@ -127,7 +127,7 @@ class Graph(NamedTuple):
         """What dvc.lock recorded of a stage; {} when it never ran."""
         return entries(self.root).get(stage, {})
 
-    def settle(self) -> None:
+    def normalize_lock(self) -> None:
         """Puts the records of dvc.lock into the order of `dvc repro`, whichever of two stages ended first; stages that are gone are
         dropped with what they wrote here, which DVC's cache keeps.
 

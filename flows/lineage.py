@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.core.errors import UserError
-from flows import measured, recorded
-from flows.recorded import Entry, Piece
+from flows import dvc_lock, metric_files
+from flows.dvc_lock import Artifact, LockEntry
 
 EXPERIMENT = "aimo-forge"
 REGISTERED = "aimo"
@@ -30,7 +30,7 @@ HOME = Path(".aimo")
 log = logging.getLogger(__name__)
 
 
-class Away(UserError):
+class TrackingUnavailable(UserError):
     """The tracking server does not answer."""
 
 
@@ -42,8 +42,10 @@ class Store(NamedTuple):
 
 
 @contextlib.contextmanager
-def opened(root: Path, uri: str | None = None) -> Iterator[Store]:
-    """The tracking store; Away where it does not answer. Two processes that made a new database at once would spoil it: one at a time."""
+def tracking_store(root: Path, uri: str | None = None) -> Iterator[Store]:
+    """The tracking store; TrackingUnavailable where it does not answer. Two processes that made a new database at once would spoil it: one
+    at a time.
+    """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # seconds; MLflow's own 7 retries take minutes per call
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each run that ends on a server
@@ -63,7 +65,7 @@ def opened(root: Path, uri: str | None = None) -> Iterator[Store]:
     except MlflowException as error:
         if not str(error).startswith("API request to"):
             raise
-        raise Away(f"{uri}: MLflow does not answer; nothing is lost: start it and run `aimo lineage sync`") from None
+        raise TrackingUnavailable(f"{uri}: MLflow does not answer; nothing is lost: start it and run `aimo lineage sync`") from None
 
 
 @contextlib.contextmanager
@@ -91,11 +93,13 @@ def register(store: Store, model_id: str, tags: Mapping[str, str]) -> str:
 
 
 def sync(root: Path, uri: str | None = None, *, strict: bool = False) -> int:
-    """Writes what is missing and returns how many runs that took. With the store away: a warning and 0, or Away when `strict`."""
+    """Writes what is missing and returns how many runs that took. With the store away: a warning and 0, or TrackingUnavailable when
+    `strict`.
+    """
     try:
-        with opened(root, uri) as store, _alone(root / HOME / "mirror.lock"):
+        with tracking_store(root, uri) as store, _alone(root / HOME / "mirror.lock"):
             return _mirror(store, root)
-    except Away as away:
+    except TrackingUnavailable as away:
         if strict:
             raise
         log.warning("%s", away)
@@ -103,7 +107,7 @@ def sync(root: Path, uri: str | None = None, *, strict: bool = False) -> int:
 
 
 def _mirror(store: Store, root: Path) -> int:
-    entries, (head, held) = recorded.read(root), recorded.commit(root)
+    entries, (head, held) = dvc_lock.read(root), dvc_lock.commit(root)
     written = 0
     for entry in entries.values():
         old = _find(store, f"tags.`dvc.entry` = '{entry.key}'")
@@ -117,23 +121,23 @@ def _mirror(store: Store, root: Path) -> int:
     return written
 
 
-def _write(store: Store, root: Path, entry: Entry, entries: dict[str, Entry]) -> None:
+def _write(store: Store, root: Path, entry: LockEntry, entries: dict[str, LockEntry]) -> None:
     client = store.client
     run_id = client.create_run(store.experiment, run_name=entry.stage, tags=_tags(entry) | _machine(root, entry)).info.run_id
     _log_params(client, run_id, entry)
     _log_inputs(store, run_id, entry)
-    made = [_log_model(store, run_id, entry, out) for out in entry.outs if recorded.is_model(out.path)]
-    about = recorded.judged(entry, entries)
+    made = [_log_model(store, run_id, entry, out) for out in entry.outs if dvc_lock.is_model(out.path)]
+    about = dvc_lock.evaluated(entry, entries)
     model, data = (find_model(store, about[0]), about[1]) if about and not made else (made[0] if made else None, None)
     for out in entry.outs:
         if out.path.startswith("reports/metrics/"):
-            log_numbers(client, run_id, [(0, measured.metrics(root, out))], model, data)
+            log_numbers(client, run_id, [(0, metric_files.metrics(root, out))], model, data)
         if out.path.startswith("reports/losses/"):
-            log_numbers(client, run_id, measured.losses(root, out))
+            log_numbers(client, run_id, metric_files.losses(root, out))
     client.set_terminated(run_id, "FINISHED")
 
 
-def _tags(entry: Entry) -> dict[str, str]:
+def _tags(entry: LockEntry) -> dict[str, str]:
     return {
         "dvc.entry": entry.key,
         "dvc.stage": entry.stage,
@@ -145,21 +149,21 @@ def _tags(entry: Entry) -> dict[str, str]:
     }
 
 
-def _machine(root: Path, entry: Entry) -> dict[str, str]:
+def _machine(root: Path, entry: LockEntry) -> dict[str, str]:
     """Where it ran, as tags: what it computed are params."""
-    ran = measured.ran(root, entry.stage, [out.md5 for out in entry.outs if out.path.startswith("reports/metrics/")])
+    ran = metric_files.ran(root, entry.stage, [out.md5 for out in entry.outs if out.path.startswith("reports/metrics/")])
     return {_name(f"machine.{key}"): str(value) for key, value in (ran.machine if ran else {}).items()}
 
 
-def _log_params(client: Any, run_id: str, entry: Entry) -> None:
+def _log_params(client: Any, run_id: str, entry: LockEntry) -> None:
     from mlflow.entities import Param
 
-    params = [Param(_name(key), str(value)) for key, value in measured.leaves(entry.params)]
+    params = [Param(_name(key), str(value)) for key, value in metric_files.flatten(entry.params)]
     for start in range(0, len(params), 100):  # MLflow's limit for one call
         client.log_batch(run_id, params=params[start : start + 100])
 
 
-def _log_inputs(store: Store, run_id: str, entry: Entry) -> None:
+def _log_inputs(store: Store, run_id: str, entry: LockEntry) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput
 
     role = [InputTag("mlflow.data.context", "training" if entry.stage.startswith("train") else "input")]
@@ -168,7 +172,7 @@ def _log_inputs(store: Store, run_id: str, entry: Entry) -> None:
     store.client.log_inputs(run_id, datasets, models)
 
 
-def _log_model(store: Store, run_id: str, entry: Entry, out: Piece) -> str:
+def _log_model(store: Store, run_id: str, entry: LockEntry, out: Artifact) -> str:
     from mlflow.entities import LoggedModelOutput
 
     tags = {"dvc.path": out.path, "dvc.md5": out.md5, "dvc.size": str(out.size), "git.commit": entry.commit}
@@ -180,7 +184,7 @@ def _log_model(store: Store, run_id: str, entry: Entry, out: Piece) -> str:
 
 
 def log_numbers(
-    client: Any, run_id: str, steps: Sequence[tuple[int, Mapping[str, float]]], model: str | None = None, data: Piece | None = None
+    client: Any, run_id: str, steps: Sequence[tuple[int, Mapping[str, float]]], model: str | None = None, data: Artifact | None = None
 ) -> None:
     """Numbers of one or many steps, linked to the model they are about and to the data it was measured on."""
     from mlflow.entities import Metric
@@ -191,7 +195,7 @@ def log_numbers(
         client.log_batch(run_id, metrics=metrics[start : start + 1000])
 
 
-def find_model(store: Store, piece: Piece) -> str | None:
+def find_model(store: Store, piece: Artifact) -> str | None:
     """The newest logged model with this path and md5."""
     wanted = f"tags.`dvc.path` = '{piece.path}' AND tags.`dvc.md5` = '{piece.md5}'"
     found = store.client.search_logged_models([store.experiment], wanted, max_results=1)  # newest first
@@ -216,7 +220,7 @@ def _name(key: str) -> str:
 # ---- while a stage runs, and the way back ---------------------------------------------------------------------------------
 
 
-def live(root: Path, stage: str, stop: threading.Event, uri: str | None = None, every_s: float = 5.0) -> None:
+def stream_loss_curve(root: Path, stage: str, stop: threading.Event, uri: str | None = None, every_s: float = 5.0) -> None:
     """Shows a training stage's growing loss curve until `stop` is set, in a run of its own that the mirror of the stage replaces."""
     path, began, sent, run_id = root / HOME / "live" / f"{stage.partition('@')[2]}.csv", time.time(), 0, None
     stopped = False
@@ -225,17 +229,17 @@ def live(root: Path, stage: str, stop: threading.Event, uri: str | None = None, 
             stopped = stop.wait(every_s)
             if not path.exists() or path.stat().st_mtime < began:  # what an earlier run left
                 continue
-            rows = measured.curve(path.read_text(encoding="utf-8"))
+            rows = metric_files.curve(path.read_text(encoding="utf-8"))
             if len(rows) == sent:
                 continue
-            with opened(root, uri) as store:
+            with tracking_store(root, uri) as store:
                 run_id = run_id or _live_run(store, stage)
                 log_numbers(store.client, run_id, rows[sent if sent < len(rows) else 0 :])
             sent = len(rows)
         if run_id:
-            with opened(root, uri) as store:
+            with tracking_store(root, uri) as store:
                 store.client.set_terminated(run_id, "KILLED")  # it stands only where the stage did not end well
-    except Away as away:
+    except TrackingUnavailable as away:
         log.warning("%s", away)
 
 
@@ -245,16 +249,16 @@ def _live_run(store: Store, stage: str) -> str:
     return str(store.client.create_run(store.experiment, run_name=f"{stage} (running)", tags=tags).info.run_id)
 
 
-def trace(root: Path, name: str, uri: str | None = None) -> list[Entry]:
+def trace(root: Path, name: str, uri: str | None = None) -> list[LockEntry]:
     """The recorded entries behind a model (`awq`, `models/awq`, or the alias `champion`), readers before makers."""
-    with opened(root, uri) as store:
+    with tracking_store(root, uri) as store:
         model = find_model(store, piece := _wanted(store, root, name))
         if not model:
             raise UserError(f"{piece.path} with md5 {piece.md5} is not in MLflow; run `aimo lineage sync`")
         return _behind(store, store.client.get_run(store.client.get_logged_model(model).source_run_id))
 
 
-def _behind(store: Store, run: Any) -> list[Entry]:
+def _behind(store: Store, run: Any) -> list[LockEntry]:
     found, ahead = {}, [_recall(run)]
     while ahead:
         entry = ahead.pop()
@@ -265,27 +269,27 @@ def _behind(store: Store, run: Any) -> list[Entry]:
     return [found[key] for key in order if key in found][::-1]
 
 
-def _wanted(store: Store, root: Path, name: str) -> Piece:
+def _wanted(store: Store, root: Path, name: str) -> Artifact:
     registered = store.client.search_registered_models(f"name = '{REGISTERED}'")
     number = registered[0].aliases.get(name) if registered else None
     if number:
         tags = store.client.get_model_version(REGISTERED, number).tags
-        return Piece(tags["dvc.path"], tags["dvc.md5"], 0)
-    made = {out.path: out for entry in recorded.read(root).values() for out in entry.outs if recorded.is_model(out.path)}
+        return Artifact(tags["dvc.path"], tags["dvc.md5"], 0)
+    made = {out.path: out for entry in dvc_lock.read(root).values() for out in entry.outs if dvc_lock.is_model(out.path)}
     path = f"models/{name.removeprefix('models/')}"
     if path not in made:
         raise UserError(f"no alias '{name}' in the registry, and dvc.lock records no {path}; there are: {', '.join(made) or 'no models'}")
     return made[path]
 
 
-def _recall(run: Any) -> Entry:
+def _recall(run: Any) -> LockEntry:
     tags = run.data.tags
-    deps, outs = (tuple(Piece(*piece) for piece in json.loads(tags[f"dvc.{kind}"])) for kind in ("deps", "outs"))
+    deps, outs = (tuple(Artifact(*piece) for piece in json.loads(tags[f"dvc.{kind}"])) for kind in ("deps", "outs"))
     needs, accepted_from = tuple(json.loads(tags["dvc.needs"])), tags.get("dvc.accepted_from", "")
-    return Entry(tags["dvc.stage"], tags["dvc.entry"], deps, outs, {}, needs, tags["git.commit"], accepted_from)
+    return LockEntry(tags["dvc.stage"], tags["dvc.entry"], deps, outs, {}, needs, tags["git.commit"], accepted_from)
 
 
-def show(entries: Sequence[Entry]) -> str:
+def show(entries: Sequence[LockEntry]) -> str:
     """The way back as text: each stage with what it made, the models, rows and code it read, and the commit that holds its record."""
     lines = []
     for entry in entries:

@@ -19,11 +19,11 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectNotFound
 
-from flows import parts, summary
+from flows import subgraphs, summary
 from flows.fork_server import ForkServer
 from flows.graph import Graph, Step
-from flows.home import alone
-from flows.walk import Flow, Outcome, Runner, StageFailed, end_leftovers, run_stage, walk
+from flows.walk import Flow, Outcome, Runner, StageFailed, end_orphans, run_stage, walk
+from flows.workspace import workspace_lock
 
 GPU = "gpu"
 
@@ -63,17 +63,17 @@ FLOWS = {one.name: one for one in (build_data, finetune, quantize, evaluate, ret
 
 def _follow(name: str, root: Path, lineage: bool = False, promote: bool = False) -> None:
     root = root.resolve()
-    with alone(root), ForkServer() as server:
-        for stage in end_leftovers(root):
+    with workspace_lock(root), ForkServer() as server:
+        for stage in end_orphans(root):
             _tell("", f"{stage}: a killed run had left it running; ended")
         graph = Graph.read(root)
-        outcomes = walk(graph, parts.stages(graph, name), _runner(graph, server), Flow.load(root).parallel, _tell)
+        outcomes = walk(graph, subgraphs.stages(graph, name), _runner(graph, server), Flow.load(root).parallel, _tell)
         summary.write(root, name, outcomes)
         create_table_artifact([line._asdict() for line in summary.lines(root, outcomes)], key="stages")
         create_markdown_artifact(summary.markdown(root), key="results")
-        failed = [outcome for outcome in outcomes if outcome.how == "failed"]
+        failed = [outcome for outcome in outcomes if outcome.status == "failed"]
         if lineage and not failed:
-            for line in _finish(root, promote):
+            for line in _publish(root, promote):
                 _tell("", line)
         summary.show(root, outcomes)
         if failed:
@@ -81,8 +81,8 @@ def _follow(name: str, root: Path, lineage: bool = False, promote: bool = False)
 
 
 @task(name="mirror and gate", cache_policy=NO_CACHE)
-def _finish(root: Path, promote: bool) -> list[str]:
-    return parts.finish(root, promote)
+def _publish(root: Path, promote: bool) -> list[str]:
+    return subgraphs.publish(root, promote)
 
 
 def _runner(graph: Graph, server: ForkServer) -> Runner:
@@ -135,10 +135,10 @@ def _loss_curve(stage: str, root: Path) -> Iterator[None]:
     if not stage.startswith("train@"):
         yield
         return
-    from flows.lineage import live
+    from flows.lineage import stream_loss_curve
 
     ended = threading.Event()
-    watcher = threading.Thread(target=live, args=(root, stage, ended), daemon=True)
+    watcher = threading.Thread(target=stream_loss_curve, args=(root, stage, ended), daemon=True)
     watcher.start()
     try:
         yield

@@ -1,9 +1,9 @@
-"""The gate: which of the models that sat the exam becomes the champion, and on what evidence.
+"""The gate: which of the models that took the exam becomes the champion, and on what evidence.
 
-Reads dvc.lock, the marked exams (exam.py) and the registry. Writes versions and the alias `champion` in the registry, and
+Reads dvc.lock, the marked exams (exam_scores.py) and the registry. Writes versions and the alias `champion` in the registry, and
 reports/promotion.json. The unit is the problem: differences are paired, problem by problem. A candidate
 must not be worse than the model it was made from, and then be better than the champion, or no worse and smaller. Undecided moves nothing.
-Does not know how exams are sat, and sits none.
+Does not know how exams are run, and runs none.
 """
 
 import logging
@@ -16,8 +16,8 @@ from components.core.models import Exam
 from components.core.params import PARAMS, Config
 from components.core.runner import write_json
 from components.lib.statistics import Paired, Verdict, holm, paired, sign_flip, verdict
-from flows import exam, lineage, recorded, registry
-from flows.recorded import Entry, Piece
+from flows import dvc_lock, exam_scores, lineage, registry
+from flows.dvc_lock import Artifact, LockEntry
 from flows.registry import Version
 
 REPORT = Path("reports/promotion.json")
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 class Promote(Config, section="promote"):
     """Whom to consider and how sure to be."""
 
-    candidates: list[str]
+    challengers: list[str]
     """Who sits the exam, in order of preference; the first that passes becomes champion."""
     baseline: str
     """Whom the first champion must beat."""
     strategy: str
     """How an exam is scored: `majority` by exact maj@k of the candidates, any other by its vote, right or wrong."""
-    votes: int
+    k: int
     """k of maj@k; a problem with fewer attempts counts all of them."""
     margin: float
     """A mean credit this much lower still is "not worse"."""
@@ -43,8 +43,8 @@ class Promote(Config, section="promote"):
     seed: int
 
 
-class Judged(NamedTuple):
-    """One comparison on the problems of the exam; `found` is None where the two sat different exams. `p_value`s are Holm's."""
+class GateComparison(NamedTuple):
+    """One comparison on the problems of the exam; `found` is None where the two took different exams. `p_value`s are Holm's."""
 
     gate: Gate
     candidate: str
@@ -61,7 +61,7 @@ class Promotion(NamedTuple):
     promoted: str | None
     champion: str | None
     reason: str
-    judged: list[Judged]
+    comparisons: list[GateComparison]
 
 
 class _Pair(NamedTuple):
@@ -71,71 +71,71 @@ class _Pair(NamedTuple):
 
 
 def register(root: Path, uri: str | None = None) -> dict[str, Version]:
-    """A version for each model that sat the exam, by name; a model that is registered already only has its exam brought up to date."""
-    config, entries = Promote.load(root / PARAMS), recorded.read(root)
+    """A version for each model that took the exam, by name; a model that is registered already only has its exam brought up to date."""
+    config, entries = Promote.load(root / PARAMS), dvc_lock.read(root)
     lineage.sync(root, uri, strict=True)
-    head, held = recorded.commit(root)
+    head, held = dvc_lock.commit(root)
     found = {}
-    with lineage.opened(root, uri) as store:
+    with lineage.tracking_store(root, uri) as store:
         for name in Exam.load(root / PARAMS).examinees:
             if f"vote@{name}" in entries:
-                marks = exam.marks(root, entries[f"vote@{name}"], config.strategy, config.votes)
+                scores = exam_scores.read(root, entries[f"vote@{name}"], config.strategy, config.k)
                 model, maker = _sat(entries, name)
-                found[name] = registry.enter(store, model, head if maker.key in held else f"{head}-dirty", marks)
+                found[name] = registry.record_version(store, model, head if maker.key in held else f"{head}-dirty", scores)
         for version in registry.versions(store):
             if version.model.path not in {sat.model.path for sat in found.values()}:
-                registry.tell(store, version, "sits the exam no more")
+                registry.set_gate_result(store, version, "sits the exam no more")
     return found
 
 
 def promote(root: Path, uri: str | None = None) -> Promotion:
     """Judges the candidates and moves the alias if one of them deserves it; logs and writes the table of comparisons."""
-    config, entries = Promote.load(root / PARAMS), recorded.read(root)
+    config, entries = Promote.load(root / PARAMS), dvc_lock.read(root)
     versions = register(root, uri)
-    with lineage.opened(root, uri) as store:
+    with lineage.tracking_store(root, uri) as store:
         reigning = registry.champion(store)
-        first = _judge([_Pair("start", _of(versions, name), _start(versions, entries, name)) for name in config.candidates], config)
-        passed = [versions[name] for name, judged in zip(config.candidates, first, strict=True) if judged.passed]
+        first = _judge([_Pair("start", _of(versions, name), _start(versions, entries, name)) for name in config.challengers], config)
+        passed = [versions[name] for name, judged in zip(config.challengers, first, strict=True) if judged.passed]
         against = reigning or _of(versions, config.baseline)
         second = _judge([_Pair("champion" if reigning else "base", one, against) for one in passed if one.number != against.number], config)
-        winner = _choose(passed, second, reigning)
-        for version in map(versions.__getitem__, config.candidates):
-            registry.tell(store, version, _said(version, [*first, *second]))
+        winner = _choose_champion(passed, second, reigning)
+        for version in map(versions.__getitem__, config.challengers):
+            registry.set_gate_result(store, version, _said(version, [*first, *second]))
         if winner:
-            registry.crown(store, winner)
+            registry.set_champion(store, winner)
         now = winner or reigning
     outcome = Promotion(winner and _name(winner), now and now.number, _reason(winner, reigning, passed), [*first, *second])
-    write_json(root / REPORT, outcome._asdict() | {"judged": [_plain(judged) for judged in outcome.judged]})
+    write_json(root / REPORT, outcome._asdict() | {"comparisons": [_plain(judged) for judged in outcome.comparisons]})
     log.info("%s", show(outcome))
     return outcome
 
 
 def rollback(root: Path, uri: str | None = None) -> Version:
     """Makes the champion before this one champion again."""
-    with lineage.opened(root, uri) as store:
+    with lineage.tracking_store(root, uri) as store:
         return registry.restore(store)
 
 
-def _sat(entries: dict[str, Entry], name: str) -> tuple[Piece, Entry]:
-    """The model with which someone sat the exam, and the stage that made it. Of a reference the size says nothing: 0."""
-    wanted = recorded.judged(entries[f"vote@{name}"], entries) if f"vote@{name}" in entries else None
+def _sat(entries: dict[str, LockEntry], name: str) -> tuple[Artifact, LockEntry]:
+    """The model with which someone took the exam, and the stage that made it. Of a reference the size says nothing: 0."""
+    wanted = dvc_lock.evaluated(entries[f"vote@{name}"], entries) if f"vote@{name}" in entries else None
     found = [(out, entry) for entry in entries.values() for out in entry.outs if wanted and out.path == wanted[0].path]
     if not found:
-        raise UserError(f"dvc.lock records no model with which '{name}' sat the exam; `dvc repro vote@{name}` makes one")
+        raise UserError(f"dvc.lock records no model with which '{name}' took the exam; `dvc repro vote@{name}` makes one")
     model, maker = found[0]
     return (model._replace(size=0) if maker.stage.startswith("import@") else model), maker
 
 
 def _of(versions: dict[str, Version], name: str) -> Version:
     if name not in versions:
-        raise UserError(f"model '{name}' has not sat the exam; run `dvc repro vote@{name}`; there are: {', '.join(versions) or 'none'}")
+        raise UserError(f"model '{name}' has not taken the exam; run `dvc repro vote@{name}`; there are: {', '.join(versions) or 'none'}")
     return versions[name]
 
 
-def _start(versions: dict[str, Version], entries: dict[str, Entry], name: str) -> Version:
+def _start(versions: dict[str, Version], entries: dict[str, LockEntry], name: str) -> Version:
     maker = _sat(entries, name)[1]
     if not maker.models:
-        raise UserError(f"params.yaml: promote.candidates: '{name}' was made from no other model, so there is nothing to hold it against")
+        raise UserError(f"params.yaml: promote.challengers: '{name}' was made from no other model, so there is nothing to hold it against")
     start = maker.models[0].path
     return next((one for one in versions.values() if one.model.path == start), None) or _of(versions, start.removeprefix("models/"))
 
@@ -151,13 +151,13 @@ def _label(version: Version) -> str:
 # ---- judgement ----------------------------------------------------------------------------------------------------------
 
 
-def _judge(pairs: Sequence[_Pair], config: Promote) -> list[Judged]:
+def _judge(pairs: Sequence[_Pair], config: Promote) -> list[GateComparison]:
     """Every pair at once: several candidates have several chances to look good, so p-values are Holm's."""
     same = [pair.candidate.exam[:2] == pair.against.exam[:2] for pair in pairs]
     differences = [_differences(pair) if ok else [] for pair, ok in zip(pairs, same, strict=True)]
-    sat = [d for d in differences if d]
-    equal = iter(holm([sign_flip(d, config.resamples, config.seed) for d in sat]))
-    inferior = iter(holm([sign_flip([x + config.margin for x in d], config.resamples, config.seed) for d in sat]))
+    taken = [d for d in differences if d]
+    equal = iter(holm([sign_flip(d, config.resamples, config.seed) for d in taken]))
+    inferior = iter(holm([sign_flip([x + config.margin for x in d], config.resamples, config.seed) for d in taken]))
     judged = []
     for pair, d in zip(pairs, differences, strict=True):
         judged.append(_compared(pair, d, next(equal), next(inferior), config) if d else _incomparable(pair))
@@ -169,7 +169,7 @@ def _differences(pair: _Pair) -> list[float]:
     return [mine[problem] - theirs[problem] for problem in sorted(mine)]
 
 
-def _compared(pair: _Pair, d: list[float], equal: float, inferior: float, config: Promote) -> Judged:
+def _compared(pair: _Pair, d: list[float], equal: float, inferior: float, config: Promote) -> GateComparison:
     """The interval's verdict, taken back a step where the permutation test is not as sure (a few problems moved: bootstraps flatter)."""
     alpha = 1 - config.confidence
     found = paired(d, config.confidence, config.resamples, config.seed)._replace(p_value=equal)
@@ -179,7 +179,7 @@ def _compared(pair: _Pair, d: list[float], equal: float, inferior: float, config
     if said in ("better", "not worse") and inferior > alpha:
         said = "undecided"
     passed, note = _enough(pair, said)
-    return Judged(pair.gate, _name(pair.candidate), _label(pair.against), found, said, passed, note)
+    return GateComparison(pair.gate, _name(pair.candidate), _label(pair.against), found, said, passed, note)
 
 
 def _enough(pair: _Pair, said: Verdict) -> tuple[bool, str]:
@@ -191,16 +191,16 @@ def _enough(pair: _Pair, said: Verdict) -> tuple[bool, str]:
     return said == "better", ""
 
 
-def _incomparable(pair: _Pair) -> Judged:
+def _incomparable(pair: _Pair) -> GateComparison:
     theirs = pair.against.exam
     note = (
-        f"sat another exam ({theirs.kind or 'none'} on md5 {theirs.md5 or 'none'}): let version {pair.against.number} "
-        f"(git {pair.against.commit}) sit this one and `aimo register` it"
+        f"took another exam ({theirs.kind or 'none'} on md5 {theirs.md5 or 'none'}): let version {pair.against.number} "
+        f"(git {pair.against.commit}) take this one and `aimo register` it"
     )
-    return Judged(pair.gate, _name(pair.candidate), _label(pair.against), None, "undecided", False, note)
+    return GateComparison(pair.gate, _name(pair.candidate), _label(pair.against), None, "undecided", False, note)
 
 
-def _choose(passed: Sequence[Version], second: Sequence[Judged], reigning: Version | None) -> Version | None:
+def _choose_champion(passed: Sequence[Version], second: Sequence[GateComparison], reigning: Version | None) -> Version | None:
     """The first in order of preference; a champion that is preferred to all who could follow it stays."""
     won = {judged.candidate for judged in second if judged.passed}
     for version in passed:
@@ -211,7 +211,7 @@ def _choose(passed: Sequence[Version], second: Sequence[Judged], reigning: Versi
     return None
 
 
-def _said(version: Version, judged: Sequence[Judged]) -> str:
+def _said(version: Version, judged: Sequence[GateComparison]) -> str:
     return "; ".join(_line(one) for one in judged if one.candidate == _name(version)) or "not judged"
 
 
@@ -225,16 +225,16 @@ def _reason(winner: Version | None, reigning: Version | None, passed: Sequence[V
     return f"no candidate is shown to be good enough to follow {'version ' + reigning.number if reigning else 'the baseline'}"
 
 
-def _plain(judged: Judged) -> dict[str, object]:
+def _plain(judged: GateComparison) -> dict[str, object]:
     return judged._asdict() | {"found": judged.found and judged.found._asdict()}
 
 
 def show(outcome: Promotion) -> str:
     """The comparisons, one a line, and what came of them."""
-    return "\n".join([*(f"{one.candidate:10} {_line(one)}" for one in outcome.judged), outcome.reason])
+    return "\n".join([*(f"{one.candidate:10} {_line(one)}" for one in outcome.comparisons), outcome.reason])
 
 
-def _line(one: Judged) -> str:
+def _line(one: GateComparison) -> str:
     numbers = "no comparison"
     if one.found:
         numbers = f"{one.found.difference:+.3f} ({one.found.low:+.3f} to {one.found.high:+.3f}, p {one.found.p_value:.3f})"

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from components.core import overlays
-from components.core.overlays import About
+from components.core.overlays import RecipeInfo
 
 EXAM = "exam-tir"
-"""The sitting that recipes rule."""
+"""The run that recipes rule."""
 WIDTH = 120
-MOST = 8
+MAX_VALUES = 8
 """Values of a list that are told."""
 
 
 def lines(root: Path) -> Iterator[str]:
     """The list: AIMO-2 first, then the other contests, each by rank."""
     paths = [path for path in overlays.available(root).values() if path.parent == root / overlays.RECIPES]
-    for about, path in sorted(((overlays.told(path), path) for path in paths), key=_order):
+    for about, path in sorted(((overlays.recipe_info(path), path) for path in paths), key=_order):
         yield f"{path.stem:22} {about.contest}, {_standing(about)}. {about.model}"
-        params = overlays.laid(["gpu", path.stem], root).params
+        params = overlays.merged(["gpu", path.stem], root).params
         for name, value in rules(params).items():
             yield from _told(f"  {name:6} ", value)
         for difference in about.differs:
@@ -34,24 +34,24 @@ def lines(root: Path) -> Iterator[str]:
 
 
 def rules(params: Mapping[str, Any]) -> dict[str, str]:
-    """Plan, stop, clock and vote of a params file."""
+    """Plan, stopping rules, time budget and vote of a params file."""
     exam = {**params["solve"]["common"], **params["solve"][EXAM]}
     vote = params["vote"]
     fallback = "" if vote["fallback"] is None else f", else {vote['fallback']}"
     return {
         "plan": _rule(exam["plan"]),
-        "stop": "; ".join(map(_rule, exam["stop"])) or "none",
-        "clock": _rule(exam["clock"]),
+        "stop": "; ".join(map(_rule, exam["early_stopping"])) or "none",
+        "time": _rule(exam["time_budget"]),
         "vote": vote["strategies"][0] + fallback,
     }
 
 
-def _order(one: tuple[About, Path]) -> tuple[str, int, str]:
+def _order(one: tuple[RecipeInfo, Path]) -> tuple[str, int, str]:
     about, path = one
     return "" if about.contest == "AIMO-2" else about.contest, about.rank if about.rank is not None else 999, path.stem
 
 
-def _standing(about: About) -> str:
+def _standing(about: RecipeInfo) -> str:
     rank = "no rank" if about.rank is None else f"rank {about.rank}"
     return rank if about.private is None else f"{rank}, private {about.private:g}"
 
@@ -64,7 +64,7 @@ def _rule(rule: Mapping[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
-        value = value if len(value) <= MOST else [*value[:2], "...", value[-1]]
+        value = value if len(value) <= MAX_VALUES else [*value[:2], "...", value[-1]]
         return "[" + " ".join(map(_value, value)) + "]"
     return f"{value:g}" if isinstance(value, float) else str(value).removeprefix("recipes/").replace("None", "-")
 

@@ -1,20 +1,20 @@
-"""The registry: which models sat which exam with what credit, and which of them is the champion.
+"""The registry: which models took which exam with what credit, and which of them is the champion.
 
 A version points at a logged model; its tags say where the bytes are (dvc.path, dvc.md5, git.commit), how the exam went, problem by problem,
-and what the gate said. No weights are copied. Reads and writes the tracking store through lineage.opened; makes no judgement.
+and what the gate said. No weights are copied. Reads and writes the tracking store through lineage.tracking_store; makes no judgement.
 """
 
 import json
 from typing import Any, NamedTuple
 
 from components.core.errors import UserError
+from flows.dvc_lock import Artifact
 from flows.lineage import CHAMPION, REGISTERED, Store, find_model, register
-from flows.recorded import Piece
 
-MOST = 100_000  # characters in a tag of a version
+MAX_TAG_CHARS = 100_000  # characters in a tag of a version
 
 
-class Exam(NamedTuple):
+class ExamScores(NamedTuple):
     """The credit per problem that a model earned on the exam with this md5; `kind` says how credit is counted."""
 
     md5: str
@@ -26,18 +26,18 @@ class Version(NamedTuple):
     """A registered model. `previous` is the champion that it followed, if it ever was champion itself."""
 
     number: str
-    model: Piece
+    model: Artifact
     commit: str
     gate: str
-    exam: Exam
+    exam: ExamScores
     previous: str | None
 
 
-def enter(store: Store, model: Piece, commit: str, exam: Exam) -> Version:
-    """The version of this model (its path and md5), made where there is none; the exam it sat is brought up to date."""
+def record_version(store: Store, model: Artifact, commit: str, exam: ExamScores) -> Version:
+    """The version of this model (its path and md5), made where there is none; the exam it took is brought up to date."""
     number = next((known.number for known in versions(store) if known.model[:2] == model[:2]), None) or _create(store, model)
     credits = json.dumps({problem: round(credit, 6) for problem, credit in sorted(exam.credits.items())}, separators=(",", ":"))
-    if len(credits) > MOST:
+    if len(credits) > MAX_TAG_CHARS:
         raise UserError(f"{len(exam.credits)} problems are too many to keep with a version of {model.path}; use a smaller exam")
     told = {"git.commit": commit, "exam.md5": exam.md5, "exam.kind": exam.kind, "exam.credits": credits}
     for key, value in told.items():
@@ -45,7 +45,7 @@ def enter(store: Store, model: Piece, commit: str, exam: Exam) -> Version:
     return read(store, number)
 
 
-def _create(store: Store, model: Piece) -> str:
+def _create(store: Store, model: Artifact) -> str:
     logged = find_model(store, model)
     if not logged:
         raise UserError(f"{model.path} with md5 {model.md5} is not in MLflow; run `aimo lineage sync`")
@@ -67,8 +67,8 @@ def read(store: Store, number: str) -> Version:
 
 def _version(found: Any) -> Version:
     tags = found.tags
-    model = Piece(tags["dvc.path"], tags["dvc.md5"], int(tags["dvc.size"]))
-    exam = Exam(tags.get("exam.md5", ""), tags.get("exam.kind", ""), json.loads(tags.get("exam.credits", "{}")))
+    model = Artifact(tags["dvc.path"], tags["dvc.md5"], int(tags["dvc.size"]))
+    exam = ExamScores(tags.get("exam.md5", ""), tags.get("exam.kind", ""), json.loads(tags.get("exam.credits", "{}")))
     return Version(str(found.version), model, tags.get("git.commit", ""), tags["gate"], exam, tags.get("previous_champion") or None)
 
 
@@ -79,7 +79,7 @@ def champion(store: Store) -> Version | None:
     return read(store, str(number)) if number else None
 
 
-def crown(store: Store, version: Version) -> None:
+def set_champion(store: Store, version: Version) -> None:
     """Moves the alias; the champion that goes is written down first, so that there is a way back."""
     before = champion(store)
     store.client.set_model_version_tag(REGISTERED, version.number, "previous_champion", before.number if before else "")
@@ -95,6 +95,6 @@ def restore(store: Store) -> Version:
     return read(store, now.previous)
 
 
-def tell(store: Store, version: Version, gate: str) -> None:
+def set_gate_result(store: Store, version: Version, gate: str) -> None:
     """Writes down what the gate said."""
     store.client.set_model_version_tag(REGISTERED, version.number, "gate", gate)

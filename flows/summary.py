@@ -12,17 +12,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.core.runner import HOME, write_json
-from flows.measured import Ran, leaves, ran
+from flows.metric_files import Ran, flatten, ran
 from flows.walk import Outcome
 
 REPORTS = Path("reports")
 SUMMARY = REPORTS / "summary.json"
 MACHINE = REPORTS / "machine.js"
-TELLING = ("accuracy", "right_per_finished", "loss_last", "kl", "ratio", "right", "kept", "rows", "written", "problems", "parameters")
+KEY_METRICS = (
+    "accuracy",
+    "attempt_accuracy",
+    "last_loss",
+    "kl_divergence",
+    "ratio",
+    "correct",
+    "kept",
+    "rows",
+    "written",
+    "problems",
+    "num_parameters",
+)
 """Names of metrics that say most about a stage, the most telling first; where there are none, its first numbers speak."""
 
 
-class Line(NamedTuple):
+class SummaryRow(NamedTuple):
     """One stage of the table. `seconds`: what this run spent on it; `computed_s`: what it took when it last really ran."""
 
     stage: str
@@ -32,7 +44,7 @@ class Line(NamedTuple):
     computed_s: float | None
 
 
-def lines(root: Path, outcomes: Sequence[Outcome]) -> list[Line]:
+def lines(root: Path, outcomes: Sequence[Outcome]) -> list[SummaryRow]:
     """One line for each stage that was reached."""
     return [_line(root, outcome) for outcome in outcomes]
 
@@ -72,28 +84,28 @@ def markdown(root: Path) -> str:
     """The models' results as a page for Prefect."""
     rows = ["| model | measure | mean | low | high |", "|---|---|---|---|---|"]
     for name, model in _read(root / REPORTS / "results.json").get("models", {}).items():
-        for measure, value in [("pass@1", model.get("pass@1")), *(model.get("voted") or {}).items()]:
+        for measure, value in [("pass@1", model.get("pass@1")), *(model.get("vote_accuracy") or {}).items()]:
             if isinstance(value, dict) and "mean" in value:
                 rows.append(f"| {name} | {measure} | {value['mean']:.3f} | {value['low']:.3f} | {value['high']:.3f} |")
     return "\n".join(rows) if len(rows) > 2 else "No model was examined."
 
 
 def _title(outcomes: Sequence[Outcome]) -> str:
-    counts = {how: sum(outcome.how == how for outcome in outcomes) for how in ("run", "cached", "failed")}
-    return ", ".join(f"{count} {how}" for how, count in counts.items() if count)
+    counts = {status: sum(outcome.status == status for outcome in outcomes) for status in ("run", "cached", "failed")}
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
 
-def _line(root: Path, outcome: Outcome) -> Line:
+def _line(root: Path, outcome: Outcome) -> SummaryRow:
     ran = _read(root / HOME / "ran" / f"{outcome.stage}.json").get("seconds")
-    measured = _told(_read(root / REPORTS / "metrics" / f"{outcome.stage}.json")) if outcome.how != "failed" else ""
-    return Line(outcome.stage, outcome.how, measured, round(outcome.seconds, 1), ran)
+    measured = _told(_read(root / REPORTS / "metrics" / f"{outcome.stage}.json")) if outcome.status != "failed" else ""
+    return SummaryRow(outcome.stage, outcome.status, measured, round(outcome.seconds, 1), ran)
 
 
 def _told(metrics: dict[str, Any]) -> str:
-    """At most three numbers in words: `rows 6,000, loss_last 0.12`."""
-    numbers = {name: value for name, value in leaves(metrics) if isinstance(value, int | float)}
+    """At most three numbers in words: `rows 6,000, last_loss 0.12`."""
+    numbers = {name: value for name, value in flatten(metrics) if isinstance(value, int | float)}
     heads = {name: name.partition(".")[0] for name in numbers}
-    telling = sorted((name for name in numbers if heads[name] in TELLING), key=lambda name: TELLING.index(heads[name]))
+    telling = sorted((name for name in numbers if heads[name] in KEY_METRICS), key=lambda name: KEY_METRICS.index(heads[name]))
     return ", ".join(f"{name} {_figure(numbers[name])}" for name in (telling or list(numbers))[:3])
 
 

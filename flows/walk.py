@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from components.core.machine import MachineConfig
 from flows.fork_server import Forked, ForkServer
 from flows.graph import CODE, Graph
-from flows.home import end, leftovers, remember
+from flows.workspace import end, orphaned_processes, record_process
 
 TAIL = 400
 CHATTER = (  # DVC's, each time
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
     """What became of one stage. `seconds` is what this walk spent on it, computing or not."""
 
     stage: str
-    how: Literal["cached", "run", "failed"]
+    status: Literal["cached", "run", "failed"]
     seconds: float
     error: str = ""
 
@@ -72,11 +72,11 @@ def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines
     changed = graph.changed()
     if CODE in changed & stages and len(stages) > 1:
         [code] = walk(graph, {CODE}, run, parallel, tell)
-        return [code] if code.how == "failed" else [code, *walk(graph, stages - {CODE}, run, parallel, tell)]
-    stale = graph.with_users(changed) & stages
+        return [code] if code.status == "failed" else [code, *walk(graph, stages - {CODE}, run, parallel, tell)]
+    stale = graph.with_downstream(changed) & stages
     done = {name: Outcome(name, "cached", 0.0) for name in graph.order if name in stages - stale}
-    chains = graph.chains()
-    waiting = sorted((name for name in graph.order if name in stale), key=lambda name: -chains[name])
+    chain_lengths = graph.chain_lengths()
+    waiting = sorted((name for name in graph.order if name in stale), key=lambda name: -chain_lengths[name])
     places = {name: f"[{place:2}/{len(stages)}]" for place, name in enumerate((s for s in graph.order if s in stages), 1)}
     running: dict[Future[Outcome], str] = {}
     with ThreadPoolExecutor(parallel) as pool, _ended_with_us(graph.root, running):
@@ -89,33 +89,33 @@ def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 outcome = _outcome(future)
                 name = running.pop(future)
-                tell(name, f"{places[name]} {name}: {outcome.how}, {outcome.seconds:.0f} s")
+                tell(name, f"{places[name]} {name}: {outcome.status}, {outcome.seconds:.0f} s")
                 done[name] = outcome
-                if outcome.how == "failed":
+                if outcome.status == "failed":
                     waiting = []
-    graph.settle()
+    graph.normalize_lock()
     return [done[name] for name in graph.order if name in done]
 
 
 def run_stage(server: ForkServer, stage: str, root: Path, on_line: Lines) -> Outcome:
     """Brings one stage up to date, its lines going to `on_line`; whatever interrupts this ends the stage's whole process group."""
-    started, tail, how = time.monotonic(), deque[str](maxlen=TAIL), "cached"
+    started, tail, status = time.monotonic(), deque[str](maxlen=TAIL), "cached"
     with _forked(server, stage, root) as forked:
         for line in forked.lines:
             text = line.rstrip()
             if text.startswith("Running stage "):
-                how = "run"
+                status = "run"
             if text and not text.startswith(CHATTER):
                 tail.append(text)
                 on_line(stage, text)
         code = forked.wait()
     seconds = time.monotonic() - started
     if code:
-        raise StageFailed(Outcome(stage, "failed", seconds, own_words(list(tail)) or f"dvc exited with {code}"))
-    return Outcome(stage, "run" if how == "run" else "cached", seconds)
+        raise StageFailed(Outcome(stage, "failed", seconds, stage_error(list(tail)) or f"dvc exited with {code}"))
+    return Outcome(stage, "run" if status == "run" else "cached", seconds)
 
 
-def own_words(lines: list[str]) -> str:
+def stage_error(lines: list[str]) -> str:
     """The stage's own last words among DVC's: from its last `error: ` on, else from its last stack, else its last 12 lines."""
     own = [line for line in lines if not line.startswith(("Running stage ", "> ", "ERROR: ", "Stage '", "WARNING: "))]
     for opening in ("error: ", "Traceback (most recent call last)"):
@@ -125,10 +125,10 @@ def own_words(lines: list[str]) -> str:
     return "\n".join(own[-12:] or [line for line in lines if line.startswith("ERROR: ")])
 
 
-def end_leftovers(root: Path) -> list[str]:
+def end_orphans(root: Path) -> list[str]:
     """Ends what a killed walk left running here, so that it does not write beside us; returns the stages' names."""
     names = []
-    for stage, pid in leftovers(root):
+    for stage, pid in orphaned_processes(root):
         end(pid)
         names.append(stage)
     return names
@@ -137,7 +137,7 @@ def end_leftovers(root: Path) -> list[str]:
 @contextmanager
 def _forked(server: ForkServer, stage: str, root: Path) -> Iterator[Forked]:
     with server.fork() as forked:
-        note = remember(root, stage, forked.pid)
+        note = record_process(root, stage, forked.pid)
         try:
             forked.order(root, stage)
             yield forked
@@ -155,7 +155,7 @@ def _ended_with_us(root: Path, running: dict[Future[Outcome], str]) -> Iterator[
         yield
     except BaseException:
         while wait(running, timeout=0.5).not_done:
-            end_leftovers(root)
+            end_orphans(root)
         raise
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import UserError
-from flows import lineage, recorded
+from flows import dvc_lock, lineage
 from flows.acceptance import accept
 from flows.graph import Graph
-from tests.toy import component, dvc
+from tests.toy_workspace import component, dvc
 
 ROOT = Path(__file__).parents[1]
 LATE = "components/toy/late.py"
@@ -38,37 +38,37 @@ def write(root: Path, file: str, text: str) -> None:
 
 
 def test_a_comment_makes_only_code_stale_and_a_statement_what_reaches_it(root: Path) -> None:
-    lock = recorded.read(root)
+    lock = dvc_lock.read(root)
     write(root, LATE, "LATE = ''  # a comment\n")
     assert Graph.read(root).changed() == {"code"}
     dvc(root, "repro", "-q")
-    assert recorded.read(root)["toy"].key == lock["toy"].key
+    assert dvc_lock.read(root)["toy"].key == lock["toy"].key
     write(root, LATE, "LATE = 'more'\n")
     dvc(root, "repro", "-q")
     assert (root / "end.txt").read_text() == "one\nprompt\n1more"
-    assert recorded.read(root)["toy"].key != lock["toy"].key
+    assert dvc_lock.read(root)["toy"].key != lock["toy"].key
 
 
 def test_an_accepted_change_of_code_runs_nothing_and_leaves_nothing_to_run(root: Path) -> None:
-    old = recorded.read(root)["toy"]
+    old = dvc_lock.read(root)["toy"]
     write(root, LATE, "LATE = '' + ''\n")
     (told,) = accept(root, ["toy"])
-    new = recorded.read(root)["toy"]
+    new = dvc_lock.read(root)["toy"]
     assert told == f"toy: kept as it is; now {new.key}, was {old.key}"
     assert Graph.read(root).changed() == set()
     assert new.outs == old.outs and new.accepted_from == old.key
-    (noted,) = json.loads((root / recorded.ACCEPTED).read_text()).values()
+    (noted,) = json.loads((root / dvc_lock.ACCEPTED).read_text()).values()
     assert noted["made_with"]["code/toy.json"] == old.code[0].md5 != noted["accepted_with"]["code/toy.json"] == new.code[0].md5
     assert accept(root, ["to*", "end"]) == [f"{stage}: its code is the recorded one, nothing to accept" for stage in ("toy", "end")]
 
 
 def test_a_chain_of_accepted_changes_leads_to_the_run_and_ends_where_its_code_is_back(root: Path) -> None:
-    made = recorded.read(root)["toy"].key
+    made = dvc_lock.read(root)["toy"].key
     for text, origin in (("LATE = '' + ''\n", made), ("LATE = str()\n", made), ("LATE = ''\n", "")):
         write(root, LATE, text)
         accept(root, ["toy"])
-        assert recorded.read(root)["toy"].accepted_from == origin
-    assert recorded.read(root)["toy"].key == made
+        assert dvc_lock.read(root)["toy"].accepted_from == origin
+    assert dvc_lock.read(root)["toy"].key == made
 
 
 def edit(file: str, old: str, new: str) -> Callable[[Path], None]:
@@ -92,8 +92,8 @@ def test_more_than_a_change_of_code_is_refused_and_nothing_recorded(root: Path, 
     spoil(root)
     with pytest.raises(UserError, match=reason):
         accept(root, ["toy", "end"])
-    assert not (root / recorded.ACCEPTED).exists()
-    assert "toy" not in recorded.read(root) or not recorded.read(root)["toy"].accepted_from
+    assert not (root / dvc_lock.ACCEPTED).exists()
+    assert "toy" not in dvc_lock.read(root) or not dvc_lock.read(root)["toy"].accepted_from
 
 
 def test_lineage_says_what_was_accepted(root: Path) -> None:
@@ -101,7 +101,7 @@ def test_lineage_says_what_was_accepted(root: Path) -> None:
     (root / "models").mkdir()
     dvc(root, "repro", "-q")
     lineage.sync(root)
-    old = recorded.read(root)["toy"].key
+    old = dvc_lock.read(root)["toy"].key
     write(root, LATE, "LATE = '' + ''\n")
     command, env = [sys.executable, "-m", "flows.cli", "accept", "toy"], {**os.environ, "PYTHONPATH": str(ROOT)}
     told = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=False)

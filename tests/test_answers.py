@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.lib import answers, closed_form
-from components.lib.answers import Contest, Reading, gold, integer, read
+from components.lib.answers import Contest, ParsedAnswer, gold, integer, parse
 
 AIMO2 = Contest(low=0, high=999, modulus=1000)
 STRICT = Contest(low=0, high=999, modulus=None)
@@ -89,7 +89,7 @@ TEXTS = [
 
 @pytest.mark.parametrize(("text", "wanted"), TEXTS)
 def test_the_last_complete_box_is_read_or_the_text_abstains(text: str, wanted: int | None) -> None:
-    reading = read(text, STRICT)
+    reading = parse(text, STRICT)
     assert reading.answer == wanted
     assert (reading.answer is None) == (reading.reason is not None)
 
@@ -97,40 +97,40 @@ def test_the_last_complete_box_is_read_or_the_text_abstains(text: str, wanted: i
 @pytest.mark.parametrize(
     ("text", "reading"),
     [
-        ("", Reading(None, "no box", None, False)),
-        (r"\boxed{42", Reading(None, "unclosed box", None, False)),
-        (r"\boxed{n}", Reading(None, "not an integer", "n", False)),
-        (r"\boxed{}", Reading(None, "not an integer", "", False)),
-        (r"\boxed{-5}", Reading(None, "negative", "-5", False)),
-        (r"\boxed{-1005}", Reading(None, "negative", "-1005", False)),
-        (r"\boxed{1,234}", Reading(234, None, "1,234", True)),
-        (r"\boxed{1000}", Reading(0, None, "1000", True)),
-        (r"\boxed{999}", Reading(999, None, "999", False)),
-        (r"\boxed{10^{13}}", Reading(None, "not an integer", "10^{13}", False)),
-        (r"\boxed{" + "1+" * 150 + "1}", Reading(None, "box too long", "1+" * 150 + "1", False)),
+        ("", ParsedAnswer(None, "no box", None, False)),
+        (r"\boxed{42", ParsedAnswer(None, "unclosed box", None, False)),
+        (r"\boxed{n}", ParsedAnswer(None, "not an integer", "n", False)),
+        (r"\boxed{}", ParsedAnswer(None, "not an integer", "", False)),
+        (r"\boxed{-5}", ParsedAnswer(None, "negative", "-5", False)),
+        (r"\boxed{-1005}", ParsedAnswer(None, "negative", "-1005", False)),
+        (r"\boxed{1,234}", ParsedAnswer(234, None, "1,234", True)),
+        (r"\boxed{1000}", ParsedAnswer(0, None, "1000", True)),
+        (r"\boxed{999}", ParsedAnswer(999, None, "999", False)),
+        (r"\boxed{10^{13}}", ParsedAnswer(None, "not an integer", "10^{13}", False)),
+        (r"\boxed{" + "1+" * 150 + "1}", ParsedAnswer(None, "box too long", "1+" * 150 + "1", False)),
     ],
 )
-def test_a_reading_says_what_stood_there_and_why_it_abstains(text: str, reading: Reading) -> None:
-    assert read(text, AIMO2) == reading
+def test_a_reading_says_what_stood_there_and_why_it_abstains(text: str, reading: ParsedAnswer) -> None:
+    assert parse(text, AIMO2) == reading
 
 
 def test_without_a_modulus_a_larger_answer_is_out_of_range() -> None:
-    assert read(r"\boxed{1234}", STRICT) == Reading(None, "out of range", "1234", False)
+    assert parse(r"\boxed{1234}", STRICT) == ParsedAnswer(None, "out of range", "1234", False)
 
 
 def test_only_what_follows_the_thought_counts() -> None:
-    assert read(r"\boxed{7}</think> so \boxed{8}", STRICT).answer == 8
-    assert read(r"\boxed{7}</think> I do not know", STRICT).reason == "no box"
-    assert read(r"<think>\boxed{7}", STRICT).answer == 7
-    assert read("\\boxed{7}</think>\n", STRICT).answer == 7, "an attempt that was ended there has said no more"
+    assert parse(r"\boxed{7}</think> so \boxed{8}", STRICT).answer == 8
+    assert parse(r"\boxed{7}</think> I do not know", STRICT).reason == "no box"
+    assert parse(r"<think>\boxed{7}", STRICT).answer == 7
+    assert parse("\\boxed{7}</think>\n", STRICT).answer == 7, "an attempt that was ended there has said no more"
 
 
 def test_neither_code_nor_its_output_answers() -> None:
     code = "<tool_call>\nprint('\\\\boxed{5}')\n</tool_call>\n```output\n\\boxed{5}\n```\n"
-    assert read(code, STRICT).reason == "no box"
-    assert read(r"\boxed{7} check: " + code + "right.", STRICT).answer == 7
-    assert read(code + r"so \boxed{8}", STRICT).answer == 8
-    assert read(r"I could use <tool_call> but \boxed{9}", STRICT).answer == 9
+    assert parse(code, STRICT).reason == "no box"
+    assert parse(r"\boxed{7} check: " + code + "right.", STRICT).answer == 7
+    assert parse(code + r"so \boxed{8}", STRICT).answer == 8
+    assert parse(r"I could use <tool_call> but \boxed{9}", STRICT).answer == 9
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_every_integer_reads_as_itself(number: int) -> None:
 
 @given(st.text(max_size=300) | st.text(alphabet=r"\boxed{}()^!=,.0123456789 frac", max_size=300))
 def test_no_text_breaks_the_reader(text: str) -> None:
-    reading = read("\\boxed{" + text, AIMO2)
+    reading = parse("\\boxed{" + text, AIMO2)
     assert reading.answer is None or 0 <= reading.answer <= 999
 
 
@@ -248,13 +248,13 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 )
 def test_no_text_takes_long(text: str) -> None:
     started = time.process_time()
-    read(text, AIMO2)
+    parse(text, AIMO2)
     assert time.process_time() - started < 0.5
 
 
 def test_a_thread_reads_as_well_as_the_main_one() -> None:
     seen: list[int | None] = []
-    thread = threading.Thread(target=lambda: seen.append(read(r"\boxed{6 \times 7}", AIMO2).answer))
+    thread = threading.Thread(target=lambda: seen.append(parse(r"\boxed{6 \times 7}", AIMO2).answer))
     thread.start()
     thread.join()
     assert seen == [42]

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from components.lib import arithmetic
-from components.lib.arithmetic import FAMILIES, Drawn, document, misread, problem, split_class
+from components.lib.arithmetic import FAMILIES, GeneratedProblem, document, misread, problem, split_class
 from components.lib.arithmetic.documents import LOOKUPS
 
 SEEDS = range(2000)
@@ -21,7 +21,7 @@ def printed(program: str, names: dict[str, object]) -> str:
     return out.getvalue().strip()
 
 
-def last_printed(drawn: Drawn) -> str:
+def last_printed(drawn: GeneratedProblem) -> str:
     names: dict[str, object] = {}
     return [printed(program, names) for program in drawn.programs][-1]
 

@@ -13,8 +13,8 @@ import pytest
 from components.core import rows, runner
 from components.core.types import Candidate, Problem
 from components.lib import arithmetic
-from tests.commands import ROOT, Folder, environment, filled, run, words, write_params
-from tests.making import problem
+from tests.factories import problem
+from tests.stage_commands import ROOT, Folder, environment, filled, run, words, write_params
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_data_set_that_does_not_fit_the_disk_leaves_nothing_half_written(
 def test_control_c_leaves_no_output_and_the_next_run_gives_the_same_bytes(folder: Folder) -> None:
     drawn = [(seed, arithmetic.problem(seed)) for seed in range(120)]
     rows.write(Path("problems.parquet"), [problem(f"p{seed}", d.answer, d.statement) for seed, d in drawn], Problem)
-    write_params(lambda whole: whole["solve"]["teacher"].update(questions_at_once=2))
+    write_params(lambda whole: whole["solve"]["teacher"].update(max_concurrent_questions=2))
     model = str(ROOT / "components/lib/arithmetic")
 
     def flags(out: str) -> list[str]:
@@ -119,15 +119,15 @@ def test_control_c_leaves_no_output_and_the_next_run_gives_the_same_bytes(folder
         start_new_session=True,
     )  # fmt: skip
     kept = Path(".aimo/work")
-    while begun.poll() is None and not any(file.stat().st_size for file in kept.glob("*/sat.jsonl")):
+    while begun.poll() is None and not any(file.stat().st_size for file in kept.glob("*/questions.jsonl")):
         time.sleep(0.01)
     os.killpg(begun.pid, signal.SIGINT)  # as the terminal does: the whole group, sandbox included
     _, said = begun.communicate(timeout=100)
     assert begun.returncode == 130, said
     assert "Traceback" not in said
     assert not list(Path().glob("*stopped*"))
-    sat = next(kept.glob("*/sat.jsonl")).read_text(encoding="utf-8").count("\n")
-    assert sat > 0
+    num_logged = next(kept.glob("*/questions.jsonl")).read_text(encoding="utf-8").count("\n")
+    assert num_logged > 0
 
     assert run("solve", *flags("stopped")).returncode == 0
     assert not list(kept.iterdir())

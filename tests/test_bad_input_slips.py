@@ -19,8 +19,8 @@ from components.core import rows, runner
 from components.core.errors import UserError
 from components.core.types import Candidate, Example, Message, Problem
 from tests import micro_model
-from tests.commands import WORDS, Edit, Folder, filled, run, words, write_params
-from tests.making import candidate, problem
+from tests.factories import candidate, problem
+from tests.stage_commands import WORDS, Edit, Folder, filled, run, words, write_params
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_a_model_that_cannot_be_trained_is_refused_before_training(
     made = [Example(id=name, problem=name, candidate=None, kind="cot", messages=(asked, said)) for name in "pq"]
     rows.write(folder / "data/examples.parquet", made, Example)
     write_params(lambda whole: whole["train"].update(max_length=max_length))
-    flags = "--data data --rehearsed data --start start --gate params.yaml --out out.parquet --losses losses.csv"
+    flags = "--data data --rehearsal data --start start --gate params.yaml --out out.parquet --losses losses.csv"
     monkeypatch.setitem(WORDS, "train cot", flags)
     assert says in told("train cot", monkeypatch)
     assert not list(Path().glob("*losses.csv"))

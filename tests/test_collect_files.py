@@ -16,7 +16,7 @@ import pytest
 from components.collect.stage import collect
 from components.core import rows
 from components.core.errors import UserError
-from tests.collecting import CONTEST, DATA, jsonl, one_file, problems, real_data
+from tests.collect_fixtures import CONTEST, DATA, jsonl, one_file, problems, real_data
 
 
 @pytest.mark.parametrize("form", ["rows.jsonl", "rows.jsonl.gz", "rows.csv", "rows.csv.gz", "rows.parquet"])

@@ -12,7 +12,7 @@ from components.core import overlays, rows
 from components.core.errors import UserError
 from components.core.params import read
 from components.core.types import Dropped, Problem
-from tests.collecting import CONTEST, entry
+from tests.collect_fixtures import CONTEST, entry
 
 ROOT = Path(__file__).parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

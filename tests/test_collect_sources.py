@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.collect.source import Collect, kinds
-from components.collect.sources.files.forum import unquoted
+from components.collect.sources.files.forum import strip_quotes
 from components.collect.stage import collect
 from components.core import rows
 from components.core.errors import UserError
@@ -15,7 +15,7 @@ from components.core.params import read
 from components.core.types import Dropped, Topic
 from components.lib import arithmetic
 from components.lib.sources import Sources
-from tests.collecting import CONTEST, DATA, FILE, entry, jsonl, problems, real_data
+from tests.collect_fixtures import CONTEST, DATA, FILE, entry, jsonl, problems, real_data
 
 ROOT = Path(__file__).parents[1]
 GENERATED = {"use": "train", "licence": "Apache-2.0", "seed": 1, "num_problems": 40, "classes": [1, 2]}
@@ -155,7 +155,7 @@ def topics(config: Collect, out: Path) -> Iterator[Topic]:
     ],
 )
 def test_quotes_are_cut_out_and_all_else_stays(post: str, wanted: str) -> None:
-    assert unquoted(post) == wanted
+    assert strip_quotes(post) == wanted
 
 
 def test_topics_keep_posts_up_to_the_limit(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from components.core import overlays
 from components.core.params import read
 from flows.graph import Graph
-from tests.collecting import FILE, jsonl
-from tests.toy import dvc, workspace
+from tests.collect_fixtures import FILE, jsonl
+from tests.toy_workspace import dvc, workspace
 
 ROOT = Path(__file__).parents[1]
 TABLE = {**FILE, "licence": "MIT"}

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from components.compose import majority, origins, slices
-from components.compose.majority import Majority
+from components.compose import missing_answers, provenance, slices
+from components.compose.missing_answers import FillMajorityAnswer
 from components.compose.slices import Slice
 from components.core import rows
 from components.core.errors import UserError
-from components.core.types import Candidate, Filled, Remark
+from components.core.types import Annotation, Candidate, PseudoLabel
 from components.lib.pinned import digest
-from tests import composing
-from tests.composing import config, run
-from tests.making import candidate, problem
-from tests.making import run as cell
+from tests import compose_fixtures
+from tests.compose_fixtures import config, run
+from tests.factories import candidate, problem
+from tests.factories import run as cell
 
 
 def pool(num: int = 6) -> tuple[list, list]:  # type: ignore[type-arg]
@@ -30,13 +30,13 @@ def test_every_attempt_is_kept_or_left_out_with_its_reason(tmp_path: Path) -> No
     assert len(found.kept) == 4 == found.metrics["rows"]
     assert found.metrics["dropped"] == {"wrong answer": 6, "more than max_rows": 2} == Counter(row.reason for row in found.dropped)
     assert sorted(row.id for row in [*found.kept, *found.dropped]) == sorted(f"cot/p{i}/{kind}" for i in range(6) for kind in (0, 1))
-    assert found.metrics["counts"] == {"problems": 6, "attempts": 12, "attempts_of_mode": 12, "filled": 0}
+    assert found.metrics["counts"] == {"problems": 6, "attempts": 12, "attempts_of_mode": 12, "pseudo_labels": 0}
 
 
 def test_two_builds_are_the_same_bytes_card_included(tmp_path: Path) -> None:
     for name in ("one", "two"):
         run(config("cot", max_rows=4), tmp_path, *pool(), name=name)
-    for suffix, names in (("", ("examples.parquet", "dropped.parquet", "facts.json")), ("-card", ("card.md",))):
+    for suffix, names in (("", ("examples.parquet", "dropped.parquet", "stats.json")), ("-card", ("card.md",))):
         for name in names:
             assert (tmp_path / f"one{suffix}" / name).read_bytes() == (tmp_path / f"two{suffix}" / name).read_bytes().replace(
                 b"# two", b"# one"
@@ -61,7 +61,7 @@ def test_no_fit_attempt_is_an_error_and_so_is_another_order(tmp_path: Path) -> N
 
 def test_a_set_that_breaks_off_leaves_no_half_file(tmp_path: Path) -> None:
     def broken() -> Iterator[Candidate]:
-        yield from (candidate(index=number) for number in range(2 * rows.GROUP))
+        yield from (candidate(index=number) for number in range(2 * rows.ROW_GROUP))
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -76,34 +76,34 @@ def test_the_card_tells_the_way_the_licences_the_makers_and_the_defects(tmp_path
     card, page = found.card, (tmp_path / "out-card/card.md").read_text(encoding="utf-8")
     assert list(card["funnel"].values()) and card["funnel"]["rows"] == 4 and card["funnel"]["rows that could be made"] == 6
     assert (
-        sum(card["facts"]["licences"].values()) == sum(card["facts"]["answers"].values()) == sum(card["facts"]["characters"].values()) == 4
+        sum(card["stats"]["licences"].values()) == sum(card["stats"]["answers"].values()) == sum(card["stats"]["characters"].values()) == 4
     )
     assert card["pass_rates"] == {"0.5": 6}
-    assert card["left_out_by_curation"] == {"duplicate": 1}
-    assert card["prompts"] == {"cot.md": digest(composing.ROOT / "components/lib/prompts/cot.md")}
+    assert card["dropped_by_curate"] == {"duplicate": 1}
+    assert card["prompts"] == {"cot.md": digest(compose_fixtures.ROOT / "components/lib/prompts/cot.md")}
     assert {"components/compose/kinds/cot.py", "components/core/rows.py", "components/lib/tool_syntax.py"} <= set(card["code"])
-    assert not any(name.startswith(("components/train", "components/validate")) for name in origins.of_code())
+    assert not any(name.startswith(("components/train", "components/validate")) for name in provenance.code_digests())
     assert "4 of 4 rows come from one source, test" in page and card["examples"][0] in page and "| wrong answer | 6 |" in page
 
 
 def test_facts_describe_the_rows_that_stay_and_no_other(tmp_path: Path) -> None:
     found = run(config("cot", max_rows=3), tmp_path, *pool(200))
     answers = Counter(f"{int(row.problem[1:]) // 100 * 100}-{int(row.problem[1:]) // 100 * 100 + 99}" for row in found.kept)
-    assert found.card["facts"]["answers"] == answers and found.card["facts"]["rows"] == 3
+    assert found.card["stats"]["answers"] == answers and found.card["stats"]["rows"] == 3
 
 
 # ---- slices ------------------------------------------------------------------------------------------------------------
 
 
 def part(**fields: object) -> Slice:
-    nothing = {"sources": [], "pass_rate": None, "measured_on": None, "tokens": None, "difficulty": None}
+    nothing = {"sources": [], "pass_rate": None, "pass_rate_mode": None, "tokens": None, "difficulty": None}
     return Slice.model_validate({**nothing, **fields})
 
 
 NINTH = {
-    "long": part(pass_rate="(0.5, 1]", tokens="(12800, inf)", measured_on="cot"),
-    "middling": part(pass_rate="[0.5, 0.75]", measured_on="cot"),
-    "unsolved": part(pass_rate="[0, 0]", measured_on="cot"),
+    "long": part(pass_rate="(0.5, 1]", tokens="(12800, inf)", pass_rate_mode="cot"),
+    "middling": part(pass_rate="[0.5, 0.75]", pass_rate_mode="cot"),
+    "unsolved": part(pass_rate="[0, 0]", pass_rate_mode="cot"),
     "light-r1": part(sources=["light-r1-stage-2"]),
 }
 """The 9th place's training data (its README), as four slices of params.yaml."""
@@ -160,7 +160,7 @@ def test_hardness_filters_are_intervals_of_the_pass_rate(right: int, of: int, in
 
 def test_the_pass_rate_can_be_that_of_another_mode_and_called_off_attempts_do_not_count() -> None:
     mixed = [*tries(2, 2, mode="cot"), *(one.model_copy(update={"index": 2 + one.index}) for one in tries(0, 2, mode="tir"))]
-    called_off = candidate(None, index=9, ended="cancelled", rank=None)
+    called_off = candidate(None, index=9, finish_reason="cancelled", rank=None)
     assert slices.pass_rate(problem(), mixed, None) == 0.5
     assert slices.pass_rate(problem(), mixed, "tir") == 0.0
     assert slices.pass_rate(problem(), [*tries(1, 2), called_off], None) == 0.5
@@ -199,7 +199,7 @@ def test_a_majority_fills_only_what_is_missing_and_clear(
     known: int | None, answers: list[int | None], filled: tuple[int, ...] | None
 ) -> None:
     attempts = [candidate(answer, index=i) for i, answer in enumerate(answers)]
-    found = majority.fill(problem(answer=known), attempts, Majority(min_votes=2, min_share=0.5))
+    found = missing_answers.majority_answer(problem(answer=known), attempts, FillMajorityAnswer(min_votes=2, min_share=0.5))
     assert (found and (found.answer, found.votes, found.total)) == filled
 
 
@@ -208,18 +208,22 @@ def test_filled_golds_train_and_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"\{'no verdict': 3\}"):
         run(config("cot"), tmp_path, [problem(answer=None)], attempts)
     found = run(
-        config("cot", common={"majority": {"min_votes": 2, "min_share": 0.5}}), tmp_path, [problem(answer=None)], attempts, name="in"
+        config("cot", common={"fill_majority_answer": {"min_votes": 2, "min_share": 0.5}}),
+        tmp_path,
+        [problem(answer=None)],
+        attempts,
+        name="in",
     )
     assert [row.id for row in found.kept] == ["cot/p/0", "cot/p/1"] and found.metrics["dropped"] == {"wrong answer": 1}
-    assert list(rows.read(found.out / "filled.parquet", Filled)) == [Filled(problem="p", answer=5, votes=2, total=3)]
+    assert list(rows.read(found.out / "pseudo_labels.parquet", PseudoLabel)) == [PseudoLabel(problem="p", answer=5, votes=2, total=3)]
     assert any("majority" in defect for defect in found.card["defects"])
 
 
 # ---- what models said ------------------------------------------------------------------------------------------------------
 
 
-def said(about: str, text: str, index: int = 0) -> Remark:
-    return Remark.model_validate({"problem": "p", "shown": (index,), "about": about, "part": None, "text": text, "num_tokens": 1})
+def said(about: str, text: str, index: int = 0) -> Annotation:
+    return Annotation.model_validate({"problem": "p", "shown": (index,), "kind": about, "part": None, "text": text, "num_tokens": 1})
 
 
 def test_an_ending_is_replaced_by_the_longest_summary_that_answers_the_same(tmp_path: Path) -> None:
@@ -243,4 +247,4 @@ def test_a_sitting_of_two_modes_gives_each_set_its_own(tmp_path: Path) -> None:
     attempts = [candidate(7, index=0), candidate(7, index=1, runs=(cell(),))]
     both = [run(config(key), tmp_path, [problem()], attempts, name=key) for key in ("cot", "tir")]
     assert [[row.id for row in one.kept] for one in both] == [["cot/p/0"], ["tir/p/1"]]
-    assert both[0].metrics["counts"] == {"problems": 1, "attempts": 2, "attempts_of_mode": 1, "filled": 0}
+    assert both[0].metrics["counts"] == {"problems": 1, "attempts": 2, "attempts_of_mode": 1, "pseudo_labels": 0}

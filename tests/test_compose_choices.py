@@ -10,8 +10,8 @@ from components.compose.stage import Compose
 from components.core.errors import UserError
 from components.core.types import Candidate, Example, Preference
 from components.lib import genselect
-from tests.composing import config, group, made
-from tests.making import candidate, problem, run
+from tests.compose_fixtures import config, group, made
+from tests.factories import candidate, problem, run
 
 # ---- genselect -----------------------------------------------------------------------------------------------------------
 
@@ -24,7 +24,7 @@ def by_rule(**fields: Any) -> Compose:
     """The set as params.yaml describes it, its sampler changed."""
     known = config("genselect").rows
     assert isinstance(known, GenSelect)
-    return config("genselect", texts={**known.texts.model_dump(), **fields})
+    return config("genselect", completions={**known.completions.model_dump(), **fields})
 
 
 def selections(settings: Any, attempts: list[Candidate], name: str = "p") -> tuple[list[Example], dict[str, str]]:
@@ -110,14 +110,14 @@ def pair(settings: Any, *attempts: Candidate) -> Preference | str:
 
 
 def test_the_shortest_right_one_is_preferred_to_the_longest_other() -> None:
-    found = pair(config("dpo", max_ratio=0.6), LONGER, SHORT, OTHER)
+    found = pair(config("dpo", max_length_ratio=0.6), LONGER, SHORT, OTHER)
     assert isinstance(found, Preference) and found.candidates == (0, 1) and found.similarity is None
     assert [message.content for message in (*found.chosen, *found.rejected)] == [SHORT.text, LONGER.text]
     assert found.messages[0].content == "What is 3 + 4?\nUse Python." and not found.messages[0].loss
 
 
 def test_or_to_the_one_least_like_it() -> None:
-    found = pair(config("dpo", rejected="least similar", max_ratio=0.7, max_similarity=0.83), SHORT, LONGER, OTHER)
+    found = pair(config("dpo", rejected="least similar", max_length_ratio=0.7, max_similarity=0.83), SHORT, LONGER, OTHER)
     assert isinstance(found, Preference) and found.candidates == (0, 2)
     assert found.similarity is not None and found.similarity < 0.3
 
@@ -127,9 +127,9 @@ def test_or_to_the_one_least_like_it() -> None:
     [
         ({}, (OTHER, words(3, "x", 4)), "none is right"),
         ({}, (SHORT,), "no other attempt"),
-        ({}, (SHORT, words(4, "and on and on without an end", None, ended="length")), "no other attempt"),
+        ({}, (SHORT, words(4, "and on and on without an end", None, finish_reason="length")), "no other attempt"),
         ({}, (SHORT, words(3, "tiny", 3)), "not short enough beside the other"),
-        ({"max_ratio": 0.3}, (SHORT, LONGER), "not short enough beside the other"),
+        ({"max_length_ratio": 0.3}, (SHORT, LONGER), "not short enough beside the other"),
         ({"min_chars": 40}, (SHORT, LONGER), "too short"),
         ({"max_similarity": 0.5}, (SHORT, LONGER), "too similar"),
     ],
@@ -139,7 +139,7 @@ def test_pairs_that_teach_nothing_are_left_out(settings: dict[str, Any], attempt
 
 
 def test_an_unfinished_attempt_is_never_one_of_a_pair() -> None:
-    unfinished = words(4, "and on and on without an end, on and on and on, " * 3, None, ended="length", abstained="no box")
+    unfinished = words(4, "and on and on without an end, on and on and on, " * 3, None, finish_reason="length", abstained="no box")
     rows, left = made(config("dpo"), group(problem(), [SHORT, LONGER, unfinished]))
     assert isinstance(rows[0], Preference) and rows[0].candidates == (0, 1) and left == {"dpo/p/4": "ended by length"}
 
@@ -177,7 +177,7 @@ def test_a_local_embedding_model_can_say_how_alike_two_texts_are(tmp_path: Path)
     )
     BertModel(small).save_pretrained(tmp_path)
     by = {"by": "embedding", "model": str(tmp_path)}
-    found = pair(config("dpo", rejected="least similar", similarity=by, max_ratio=0.9), SHORT, LONGER, OTHER)
+    found = pair(config("dpo", rejected="least similar", similarity=by, max_length_ratio=0.9), SHORT, LONGER, OTHER)
     assert isinstance(found, Preference) and found.candidates == (0, 2)
     assert found.similarity is not None and 0 <= found.similarity < 1
     with pytest.raises(UserError, match=r"no such folder; put the model there, or write \{by: tfidf\}"):

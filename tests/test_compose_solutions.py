@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from components.compose import usefulness
-from components.compose.usefulness import Useful, Verdict, novelty, significance, weigh, worth
-from components.core.types import Candidate, Example, Prompt, Remark
+from components.compose import novelty_significance
+from components.compose.novelty_significance import NoveltySignificance, Verdict, combine, is_useful, novelty, significance
+from components.core.types import Annotation, Candidate, Example, Prompt
 from components.lib import code_budget
-from components.lib.fragments import fragments
-from tests.composing import config, group, made
-from tests.making import candidate, problem, run
+from components.lib.code_blocks import code_blocks
+from tests.compose_fixtures import config, group, made
+from tests.factories import candidate, problem, run
 
-RULES = ["block_not_closed", "block_without_output", "last_code_failed", "box_before_code", "answer_before_code", "no_box_after_code"]
+FILTERS = ["block_not_closed", "block_without_output", "last_code_failed", "box_before_code", "answer_before_code", "no_box_after_code"]
 CELL = "<tool_call>\nprint(7)\n</tool_call>"
 OUTPUT = "\n```output\n7\n```\n"
 
@@ -35,7 +35,7 @@ def tried(text: str, answer: int = 7, num_runs: int = 1) -> Candidate:
         ({"runs": (run(),) * 5}, "more than 4 code blocks"),
         ({"runs": (run(status="error"),)}, "last code failed"),
         ({"runs": (run(status="error"), run())}, None),
-        ({"ended": "length"}, "ended by length"),
+        ({"finish_reason": "length"}, "ended by length"),
         ({"text": f"<tool_call>\nprint(7)\n{OUTPUT}\\boxed{{7}}"}, "block not closed"),
         ({"text": f"{CELL}{OUTPUT}<tool_call>\nprint(7)"}, "block not closed"),
         ({"text": f"<tool_call>\n1<tool_call>\nprint(7)\n</tool_call>{OUTPUT}</tool_call>"}, "block not closed"),
@@ -48,7 +48,7 @@ def tried(text: str, answer: int = 7, num_runs: int = 1) -> Candidate:
 )
 def test_what_a_tool_solution_is_refused_for(fields: dict[str, Any], reason: str | None) -> None:
     one = candidate(**{"runs": (run(),), **fields})
-    rows, left = made(config("tir", rules=RULES), group(problem(answer=7), [one]))
+    rows, left = made(config("tir", filters=FILTERS), group(problem(answer=7), [one]))
     assert (left.get("tir/p/0"), len(rows)) == (reason, int(reason is None))
 
 
@@ -72,13 +72,13 @@ def test_what_no_one_has_judged_is_not_right() -> None:
 )
 def test_an_answer_before_the_code_is_a_number_of_its_own(before: str, answer: int, stands: bool) -> None:
     one = tried(f"{before} {CELL}{OUTPUT}\\boxed{{{answer}}}", answer)
-    _, left = made(config("tir", rules=["answer_before_code"]), group(problem(answer=answer), [one]))
+    _, left = made(config("tir", filters=["answer_before_code"]), group(problem(answer=answer), [one]))
     assert bool(left) == stands
 
 
 def test_a_rule_that_is_none_is_refused_with_the_nearest() -> None:
-    with pytest.raises(Exception, match="no rule 'box_before', did you mean 'box_before_code'"):
-        config("tir", rules=["box_before"])
+    with pytest.raises(Exception, match="no filter 'box_before', did you mean 'box_before_code'"):
+        config("tir", filters=["box_before"])
 
 
 def test_tool_output_carries_no_loss_and_the_pieces_are_the_text() -> None:
@@ -98,7 +98,7 @@ def test_of_all_that_is_right_the_shortest_can_be_kept_alone() -> None:
 
 
 def test_the_prompt_tells_the_code_budget_and_who_overran_it_is_left_out() -> None:
-    settings = config("tir", prompt="tir-budget", budget={"low": 1, "high": 8}, rules=[], max_runs=8)
+    settings = config("tir", prompt="tir-budget", budget={"low": 1, "high": 8}, filters=[], max_code_blocks=8)
     attempts = [candidate(index=i, runs=(run(str(i)),) * (1 + i % 8)) for i in range(64)]
     rows, left = made(settings, group(problem(), attempts))
     allowed = {i: code_budget.draw(1, "p", i, 1, 8) for i in range(64)}
@@ -109,7 +109,7 @@ def test_the_prompt_tells_the_code_budget_and_who_overran_it_is_left_out() -> No
         assert row.messages[0].content == f"What is 3 + 4?\nUse Python, at most {allowed[row.candidate]} times."
 
 
-# ---- is the code worth its running ---------------------------------------------------------------------------------------------
+# ---- is the code useful ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_significance_verdict_is_read_wherever_it_stands(reply: str, level: st
 
 def test_eight_voices_weigh_as_the_table_says_for_every_way_to_cast_them() -> None:
     for votes in itertools.combinations_with_replacement((True, False, None), 8):
-        assert weigh(votes, ["moderate"] * 8).novel == (votes == (True,) * 8)
+        assert combine(votes, ["moderate"] * 8).novel == (votes == (True,) * 8)
     for levels in itertools.combinations_with_replacement(("trivial", "moderate", "significant", None), 8):
         if levels.count("trivial"):
             wanted = "trivial"
@@ -146,7 +146,7 @@ def test_eight_voices_weigh_as_the_table_says_for_every_way_to_cast_them() -> No
             wanted = "moderate"
         else:
             wanted = "significant" if levels.count("significant") == 8 else "trivial"
-        assert weigh([True] * 8, levels).significance == wanted  # type: ignore[arg-type]
+        assert combine([True] * 8, levels).significance == wanted  # type: ignore[arg-type]
 
 
 def test_a_solution_is_worth_keeping_as_the_table_says_for_up_to_four_blocks() -> None:
@@ -155,19 +155,19 @@ def test_a_solution_is_worth_keeping_as_the_table_says_for_up_to_four_blocks() -
         for verdicts in itertools.product(every, repeat=num):
             strong = any(novel and level == "significant" for novel, level in verdicts)
             middling = sum(novel and level == "moderate" for novel, level in verdicts)
-            assert worth(verdicts, 0.5) == (num > 0 and (strong or (middling > 0 and middling >= 0.5 * num)))
+            assert is_useful(verdicts, 0.5) == (num > 0 and (strong or (middling > 0 and middling >= 0.5 * num)))
 
 
-def said(block: int, novel: str, level: str, votes: int = 8) -> list[Remark]:
+def said(block: int, novel: str, level: str, votes: int = 8) -> list[Annotation]:
     pairs = [("novelty", novel), ("significance", level)]
     return [
-        Remark.model_validate({"problem": "p", "shown": (0,), "about": a, "part": block, "text": t, "num_tokens": 1})
+        Annotation.model_validate({"problem": "p", "shown": (0,), "kind": a, "part": block, "text": t, "num_tokens": 1})
         for a, t in pairs * votes
     ]
 
 
 @pytest.mark.parametrize(
-    ("remarks", "reason"),
+    ("annotations", "reason"),
     [
         (said(1, "Novel Calculation", "Significant"), None),
         (said(1, "Novel Calculation", "Trivial"), "code of little use"),
@@ -177,23 +177,23 @@ def said(block: int, novel: str, level: str, votes: int = 8) -> list[Remark]:
         (said(0, "Novel Calculation", "Significant"), "code not judged often enough"),  # block 0 failed: block 1 is the one to judge
     ],
 )
-def test_only_code_of_use_is_trained_on_where_that_is_asked(remarks: list[Remark], reason: str | None) -> None:
+def test_only_code_of_use_is_trained_on_where_that_is_asked(annotations: list[Annotation], reason: str | None) -> None:
     one = candidate(runs=(run(output="Traceback (most recent call last)\nNameError", status="error"), run()))
-    _, left = made(config("tir", useful={"votes": 8, "moderate_share": 0.5}), group(problem(), [one], remarks))
+    _, left = made(config("tir", novelty_significance={"num_votes": 8, "min_moderate_share": 0.5}), group(problem(), [one], annotations))
     assert left.get("tir/p/0") == reason
 
 
 def test_a_block_is_shown_with_what_stands_around_it_and_no_other_block() -> None:
     thought = "a" * 2000
     text = f"{thought}{CELL}{OUTPUT}between{CELL}{OUTPUT}{'z' * 2000}"
-    first, second = fragments(tried(text, num_runs=2))
+    first, second = code_blocks(tried(text, num_runs=2))
     assert (first.block, first.before, first.code, first.output, first.after.strip()) == (0, "a" * 1500, "print(7)", "7", "between")
     assert (second.before.strip(), len(second.after)) == ("between", 1500)
 
 
 def test_a_solution_whose_blocks_all_failed_has_no_code_to_judge() -> None:
     one = candidate(runs=(run(output="Traceback (most recent call last)", status="error"),))
-    assert usefulness.refuse(one, [], Useful(votes=8, moderate_share=0.5)) == "no code to judge"
+    assert novelty_significance.rejection_reason(one, [], NoveltySignificance(num_votes=8, min_moderate_share=0.5)) == "no code to judge"
 
 
 # ---- grpo, distill ---------------------------------------------------------------------------------------------------------
@@ -215,8 +215,8 @@ def test_a_gold_that_cannot_be_rewarded_by_is_an_error_row(gold: int | None, rea
 
 
 def test_a_teacher_is_imitated_in_error_too_unless_told_otherwise() -> None:
-    attempts = [candidate(7), candidate(3, index=1), candidate(None, index=2, ended="length")]
+    attempts = [candidate(7), candidate(3, index=1), candidate(None, index=2, finish_reason="length")]
     rows, left = made(config("distill"), group(problem(), attempts))
     assert [row.id for row in rows] == ["distill/p/0", "distill/p/1"] and left == {"distill/p/2": "ended by length"}
-    rows, _ = made(config("distill", right_only=True), group(problem(), attempts))
+    rows, _ = made(config("distill", correct_only=True), group(problem(), attempts))
     assert [row.id for row in rows] == ["distill/p/0"]

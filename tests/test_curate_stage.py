@@ -9,29 +9,29 @@ import pytest
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem
-from components.curate.confirm import Confirm, Verdict, says_same
-from components.curate.nearest import Nearest
-from components.curate.split import is_practice
+from components.curate.features import is_practice
+from components.curate.llm_decontamination import LlmDecontamination, Verdict, says_same
+from components.curate.nearest_neighbours import Nearest
 from components.curate.stage import Curate, CurateCluster, curate
 from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import EngineError
 from components.lib.similarity import Tfidf
-from tests.making import problem, sources
+from tests.factories import problem, sources
 
 ROOT = Path(__file__).parents[1]
 CONFIG = Curate(
     seed=1,
     num_perm=128,
-    bands=32,
-    duplicate_jaccard=0.5,
+    num_bands=32,
+    near_duplicate_jaccard=0.5,
     sentence_jaccard=0.2,
-    contaminated_jaccard=0.5,
-    quote_words=8,
-    quoted_share=0.8,
-    tolerated=[],
+    contamination_jaccard=0.5,
+    ngram_size=8,
+    min_ngram_overlap=0.8,
+    allowed_benchmarks=[],
     drop_suspects=False,
     practice_share=0.2,
-    confirm=Confirm(engine=None, model="none", nearest=None, both_ways=True, max_tokens=16, at_once=2),
+    llm_decontamination=LlmDecontamination(engine=None, model="none", nearest=None, both_orders=True, max_tokens=16, num_concurrent=2),
 )
 
 
@@ -141,10 +141,10 @@ def test_what_a_benchmark_asks_is_dropped_under_its_name_and_the_index_is_kept(t
 
 
 def test_rows_of_a_tolerated_benchmark_stay_and_name_it(tmp_path: Path) -> None:
-    measured, out = run(tmp_path, CONFIG.model_copy(update={"tolerated": ["olympic"]}), olympic=OLYMPIC, poems=POEMS)
+    measured, out = run(tmp_path, CONFIG.model_copy(update={"allowed_benchmarks": ["olympic"]}), olympic=OLYMPIC, poems=POEMS)
     kept = {row.id: row.contaminated_by for row in [*out["train"], *out["practice"]]}
     assert {name: by for name, by in kept.items() if by} == {"f1": ("olympic",)}
-    assert measured["tolerated"] == {"olympic": 1}
+    assert measured["allowed_benchmarks"] == {"olympic": 1}
     assert "f6" not in kept
 
 
@@ -153,14 +153,14 @@ def test_rows_of_a_tolerated_benchmark_stay_and_name_it(tmp_path: Path) -> None:
     [
         (
             "olympics",
-            r"curate\.tolerated: no benchmark 'olympics', did you mean 'olympic'\?; there are: olympic, poems \(entries of `sources`",
+            r"curate\.allowed_benchmarks: no benchmark 'olympics', did you mean 'olympic'\?; there are: olympic, poems \(entries of `sources`",
         ),
-        ("test", r"curate\.tolerated: 'test' is the exam's; its problems may not be trained on"),
+        ("test", r"curate\.allowed_benchmarks: 'test' is the exam's; its problems may not be trained on"),
     ],
 )
 def test_a_benchmark_that_vanished_or_is_the_exam_cannot_be_tolerated(tmp_path: Path, name: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
-        run(tmp_path, CONFIG.model_copy(update={"tolerated": [name]}), olympic=OLYMPIC, poems=POEMS)
+        run(tmp_path, CONFIG.model_copy(update={"allowed_benchmarks": [name]}), olympic=OLYMPIC, poems=POEMS)
 
 
 def test_nothing_but_the_sets_is_left_beside_them(tmp_path: Path) -> None:
@@ -174,12 +174,14 @@ def asking(folder: Path, replies: dict[str, str], **fields: object) -> Curate:
     lines = [json.dumps({"key": key, "reply": reply}) for key, reply in replies.items()]
     folder.mkdir(exist_ok=True)
     (folder / "said.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    confirm = CONFIG.confirm.model_copy(update={"engine": "scripted", "model": str(folder / "said.jsonl"), **fields})
-    return CONFIG.model_copy(update={"confirm": confirm})
+    llm_decontamination = CONFIG.llm_decontamination.model_copy(
+        update={"engine": "scripted", "model": str(folder / "said.jsonl"), **fields}
+    )
+    return CONFIG.model_copy(update={"llm_decontamination": llm_decontamination})
 
 
 @pytest.mark.parametrize(
-    ("replies", "both_ways", "confirmed"),
+    ("replies", "both_orders", "confirmed"),
     [
         ({"f7/test/e1/same": "Same."}, False, 1),
         ({"f7/test/e1/same": "different", "f7/test/e1/same-back": "same"}, True, 1),
@@ -188,23 +190,23 @@ def asking(folder: Path, replies: dict[str, str], **fields: object) -> Curate:
     ],
 )
 def test_a_suspect_that_a_model_calls_the_same_is_contaminated(
-    tmp_path: Path, replies: dict[str, str], both_ways: bool, confirmed: int
+    tmp_path: Path, replies: dict[str, str], both_orders: bool, confirmed: int
 ) -> None:
-    measured, out = run(tmp_path, asking(tmp_path, replies, both_ways=both_ways))
+    measured, out = run(tmp_path, asking(tmp_path, replies, both_orders=both_orders))
     gone = {row.id: (row.reason, row.detail, row.other) for row in out["dropped"] if row.id == "f7"}
     assert gone == ({"f7": ("contaminated", "test: a model calls them the same", "e1")} if confirmed else {})
     assert [row.id for row in out["suspects"]] == ([] if confirmed else ["f7"])
-    assert measured["confirm"]["same"] == confirmed
+    assert measured["llm_decontamination"]["same"] == confirmed
 
 
 def test_a_model_that_dies_half_way_is_asked_only_what_is_left(tmp_path: Path) -> None:
     files = [*FILES, problem("f8", 5, "In how many ways can one choose 5 of 19 cards and one of 7 stones?")]
-    given = asking(tmp_path, {"f7/test/e1/same": "same"}, both_ways=False, at_once=1)
+    given = asking(tmp_path, {"f7/test/e1/same": "same"}, both_orders=False, num_concurrent=1)
     with pytest.raises(EngineError, match="f8/test/e1/same"):
         run(tmp_path, given, files=files)
     (tmp_path / "said.jsonl").write_text(json.dumps({"key": "f8/test/e1/same", "reply": "different"}), encoding="utf-8")
     measured, out = run(tmp_path, given, files=files)
-    assert measured["confirm"] == {"asked": 2, "same": 1}
+    assert measured["llm_decontamination"] == {"pairs": 2, "same": 1}
     assert [row.id for row in out["suspects"]] == ["f8"]
 
 
@@ -257,7 +259,7 @@ def test_without_an_exam_nothing_is_curated(tmp_path: Path) -> None:
 
 def test_permutations_must_fill_the_bands(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"curate\.num_perm: 128 permutations do not make 30 equal bands"):
-        run(tmp_path, CONFIG.model_copy(update={"bands": 30}))
+        run(tmp_path, CONFIG.model_copy(update={"num_bands": 30}))
 
 
 def test_a_problem_retold_in_other_words_goes_where_a_model_knows_it_again(tmp_path: Path) -> None:
@@ -265,10 +267,10 @@ def test_a_problem_retold_in_other_words_goes_where_a_model_knows_it_again(tmp_p
     asked = [problem("e9", 4, "Find the number of positive divisors of 360 that are perfect squares.")]
     retold = problem("f9", 4, "Among the divisors of 360, count those that are perfect squares and positive.")
     assert [row.id for row in run(tmp_path / "alone", files=[retold], test=asked)[1]["suspects"]] == []
-    nearest = Nearest(vectors=Tfidf(by="tfidf"), least=0.3)
-    given = asking(tmp_path, {"f9/test/e9/same": "same"}, both_ways=False, nearest=nearest)
+    nearest = Nearest(similarity=Tfidf(by="tfidf"), min_similarity=0.3)
+    given = asking(tmp_path, {"f9/test/e9/same": "same"}, both_orders=False, nearest=nearest)
     measured, out = run(tmp_path, given, generated=[], files=[retold, FILES[0]], test=asked)
-    assert measured["confirm"] == {"asked": 1, "same": 1}
+    assert measured["llm_decontamination"] == {"pairs": 1, "same": 1}
     assert {row.id: row.reason for row in out["dropped"]} == {"f9": "contaminated"}
     (verdict,) = rows.read(tmp_path / "out" / "verdicts.parquet", Verdict)
     assert (verdict.id, verdict.problem, verdict.how[:6], verdict.replies) == ("f9", "e9", "cosine", ("same",))

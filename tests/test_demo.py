@@ -54,7 +54,7 @@ def test_every_stage_ran_and_the_summary_says_so(chain: Path) -> None:
     assert all(line["seconds"] > 0 for line in told["stages"])
     assert set(told["models"]) == {"base", "cot", "tir", "genselect", "awq", "fp8"}
     for model in told["models"].values():
-        assert model["problems"] == 12 and 0 <= model["pass@1"]["mean"] <= 1 and set(model["voted"]) >= {"majority", "genselect"}
+        assert model["problems"] == 12 and 0 <= model["pass@1"]["mean"] <= 1 and set(model["vote_accuracy"]) >= {"majority", "genselect"}
 
 
 def test_no_stage_opened_a_file_of_ours_that_its_fingerprint_does_not_know(chain: Path) -> None:
@@ -87,7 +87,7 @@ def test_quantized_models_are_smaller(chain: Path) -> None:
 
 def test_the_gate_gave_a_verdict_and_the_models_are_registered(chain: Path) -> None:
     verdict = json.loads((chain / "reports/promotion.json").read_text(encoding="utf-8"))
-    assert verdict, "a verdict for each candidate of promote.candidates"
+    assert verdict, "a verdict for each candidate of promote.challengers"
     traced = run(chain, sys.executable, "-m", "flows.cli", "trace", "tir")
     assert all(name in traced for name in ("models/cot", "models/base", "data/sft/tir", "data/raw/train/generated"))
 
@@ -120,7 +120,7 @@ def test_a_prompt_changes_exactly_the_stages_that_read_it(chain: Path) -> None:
     try:
         prompt.write_text(text.replace("Pick", "Choose"), encoding="utf-8")
         judges = {f"judge@{name}" for name in ("base", "cot", "tir", "genselect", "awq", "fp8")}
-        comparers = {"remark@teacher", "remark@practice"}
+        comparers = {"annotate@teacher", "annotate@practice"}
         assert Graph.read(chain).changed() == {"code", "compose@genselect", *comparers, *judges}
     finally:
         prompt.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Engines: one suite (lib/engine/trials.py) that every kind passes, and what only those with a model can show.
+"""Engines: one suite (lib/engine/self_check.py) that every kind passes, and what only those with a model can show.
 
 The model is made here. A real vLLM server (CPU build) takes one to three minutes to start, once; where its environment is not built, its
 rows are skipped.
@@ -17,16 +17,16 @@ from components.core import rows
 from components.core.types import Candidate, Message
 from components.lib import prompts
 from components.lib.arithmetic import problem
-from components.lib.engine.process import HOME
 from components.lib.engine.protocol import Completion, Engine, EngineError, Sampling
 from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
-from components.lib.engine.scripted import Recorded, ScriptedEngine, ScriptedSettings
+from components.lib.engine.scripted import RecordedReply, ScriptedEngine, ScriptedSettings
+from components.lib.engine.self_check import CHECKS, Ask, Check, Subject, Trait
 from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
+from components.lib.engine.server_process import HOME
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
-from components.lib.engine.trials import TRIALS, Ask, Subject, Trait, Trial
 from tests import micro_model
-from tests.making import candidate
+from tests.factories import candidate
 
 ROOT = Path(__file__).parents[1]
 VLLM = ROOT / ".envs" / "vllm"
@@ -34,8 +34,8 @@ PLAIN = Sampling(1.0, 1.0, 0, 0.0, 24, ())
 SLOTS = 6
 Run = Callable[[Any], Any]
 TRAITS: dict[str, frozenset[Trait]] = {
-    "transformers": frozenset({"luck", "duration", "entropies", "slots", "death"}),
-    "vllm": frozenset({"luck", "duration", "entropies", "slots", "death"}),
+    "transformers": frozenset({"random", "duration", "entropies", "slots", "death"}),
+    "vllm": frozenset({"random", "duration", "entropies", "slots", "death"}),
     "scripted": frozenset({"duration"}),
     "replayed": frozenset({"duration"}),
     "teacher": frozenset(),
@@ -56,16 +56,16 @@ def opened(kind: str, model: Path, folder: Path) -> Subject:
         case "vllm":
             return Subject(vllm_engine(model), said, too_long, SLOTS, _kill)
         case "scripted":
-            with rows.Growing(folder / "replies.jsonl") as growing:
+            with rows.JsonlWriter(folder / "replies.jsonl") as growing:
                 for ask, text in zip(said, SPOKEN, strict=True):
-                    growing.append(Recorded(key=ask.key, reply=text))
+                    growing.append(RecordedReply(key=ask.key, reply=text))
             return Subject(ScriptedEngine(ScriptedSettings(step_s=0.02), folder / "replies.jsonl"), said, too_long)
         case "replayed":
             stored = [candidate(index=place, text=text, num_tokens=40) for place, text in enumerate(SPOKEN)]
             rows.write(folder / "candidates.parquet", stored, Candidate)
             return Subject(ReplayedEngine(ReplayedSettings(step_s=0.02), folder / "candidates.parquet"), said, too_long)
     taught = [Ask(prompts.render("cot", statement=problem(seed).statement), f"generated-{seed}/0/0") for seed in (1, 2, 3, 4)]
-    return Subject(TeacherEngine(TeacherSettings(step_s=0.02, wrong=0.0, seed=1)), taught, Ask("something else", "generated-1/0/0"))
+    return Subject(TeacherEngine(TeacherSettings(step_s=0.02, error_rate=0.0, seed=1)), taught, Ask("something else", "generated-1/0/0"))
 
 
 def vllm_engine(model: Path) -> ServerEngine:
@@ -73,10 +73,10 @@ def vllm_engine(model: Path) -> ServerEngine:
         pytest.skip(f"{VLLM} is not built: no server was tested; run `infra/envs/build vllm`")
     return ServerEngine(
         ServerSettings(
-            flavour="vllm", dtype="float32", max_model_len=micro_model.POSITIONS, tensor_parallel_size=1,
-            flags=micro_model.server_flags(), body={}, template={}, step_s=0.02,
+            backend="vllm", dtype="float32", max_model_len=micro_model.POSITIONS, tensor_parallel_size=1,
+            flags=micro_model.server_flags(), extra_body={}, chat_template_kwargs={}, step_s=0.02,
         ),
-        ServerHost(urls=[], env=str(VLLM), replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, start_s=500.0),
+        ServerHost(urls=[], env=str(VLLM), replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=500.0),
         model,
     )  # fmt: skip
 
@@ -138,12 +138,12 @@ def test_a_chat_becomes_the_models_own_prompt(engine: Engine) -> None:
 def test_a_turn_ends_at_its_tag_and_code_at_its_own(engine: Engine, run: Run) -> None:
     """With about a hundred tokens that are nearly equally likely, 48 rows of 60 meet both ends many times."""
     completions = run(asks(engine, ["what is"] * 48, PLAIN._replace(max_tokens=60, stop=("</tool_call>",))))
-    ends = {completion.stop for completion in completions if completion.ended == "stop"}
+    ends = {completion.stop_reason for completion in completions if completion.finish_reason == "stop"}
     assert ends == {None, "</tool_call>"}
     for completion in completions:
         assert "<|im_end|>" not in completion.text
-        assert completion.text.endswith("</tool_call>") == (completion.stop is not None)
-        assert completion.text.count("</tool_call>") == (completion.stop is not None)
+        assert completion.text.endswith("</tool_call>") == (completion.stop_reason is not None)
+        assert completion.text.count("</tool_call>") == (completion.stop_reason is not None)
 
 
 @pytest.mark.parametrize("kind", MODELS, indirect=True)
@@ -157,25 +157,25 @@ def test_many_long_prompts_at_once_are_all_answered(engine: Engine, run: Run) ->
     """More tokens to read at once than a step of vLLM's takes (2,048): its CPU engine dies of a drawn request that is read in pieces."""
     long = [f"{n:03}" + "x" * (micro_model.POSITIONS - 20) for n in range(3 * SLOTS)]
     completions = run(asks(engine, long, PLAIN._replace(max_tokens=4)))
-    assert all(completion.num_tokens == 4 or completion.ended == "stop" for completion in completions)
+    assert all(completion.num_tokens == 4 or completion.finish_reason == "stop" for completion in completions)
 
 
 @pytest.mark.parametrize("kind", TRAITS, indirect=True)
 def test_every_engine_keeps_its_promises(kind: str, subject: Subject, run: Run, subtests: pytest.Subtests) -> None:
-    async def in_time(trial: Trial) -> None:
+    async def in_time(check: Check) -> None:
         async with asyncio.timeout(120):
-            await trial.claim(subject)
+            await check.claim(subject)
 
-    for trial in TRIALS:
-        if trial.needs <= TRAITS[kind]:
-            with subtests.test(trial.claim.__name__):
-                run(in_time(trial))
+    for check in CHECKS:
+        if check.needs <= TRAITS[kind]:
+            with subtests.test(check.claim.__name__):
+                run(in_time(check))
     if isinstance(subject.engine, ServerEngine):
         _nothing_stays(subject.engine, run)
 
 
 def _nothing_stays(engine: ServerEngine, run: Run) -> None:
-    """The last trial killed the server: who asks now is told where its log is, and none of its processes is left."""
+    """The last check killed the server: who asks now is told where its log is, and none of its processes is left."""
     with pytest.raises(EngineError, match=str(HOME / "logs")):
         run(asks(engine, ["abc"]))
     run(engine._ours[0].stop())

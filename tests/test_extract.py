@@ -10,18 +10,18 @@ from components.collect.stage import collect
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem, Topic
-from components.extract import replies, stage
-from components.extract.stage import Extract, extract, read_all
-from components.extract.topic import Asked, joined
+from components.extract import parsing, stage
+from components.extract.stage import Extract, extract, extract_topics
+from components.extract.topic import ExtractedTopic, join_posts
 from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import EngineError, Sampling
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
-from tests.collecting import CONTEST, entry
+from tests.collect_fixtures import CONTEST, entry
 
 ROOT = Path(__file__).parents[1]
 PARAMS = ROOT / "params.yaml"
 REPLIES = ROOT / "infra/corpus/replies.jsonl"
-CONFIG = Extract(engine="scripted", model=str(REPLIES), seed=1, max_tokens=2048, at_once=4, convert_proofs=False)
+CONFIG = Extract(engine="scripted", model=str(REPLIES), seed=1, max_tokens=2048, num_concurrent=4, convert_proofs=False)
 GREEDY = Sampling(0.0, 1.0, 0, 0.0, 2048, ())
 
 
@@ -60,7 +60,7 @@ def scripted(path: Path) -> ScriptedEngine:
     ],
 )
 def test_problems_are_read_from_headings(reply: str, wanted: list[str] | None) -> None:
-    assert replies.problems(reply) == wanted
+    assert parsing.problems(reply) == wanted
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_problems_are_read_from_headings(reply: str, wanted: list[str] | None) -
     ],
 )
 def test_a_class_is_what_the_reply_begins_with(kind: str, reply: str, wanted: bool | None) -> None:
-    assert replies.says(kind, reply) is wanted
+    assert parsing.classification(kind, reply) is wanted
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_class_is_what_the_reply_begins_with(kind: str, reply: str, wanted: bo
     ],
 )
 def test_the_answer_is_the_line_after_its_word(reply: str, wanted: str | None) -> None:
-    assert replies.answer(reply) == wanted
+    assert parsing.answer(reply) == wanted
 
 
 # ---- the whole stage -----------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_our_topics_give_known_problems_and_reasons(topics: Path, tmp_path: Path
         "topics": 38,
         "requests": 205,
         "tokens": measured["tokens"],
-        "unclear": 1,
+        "unparsed": 1,
         "problems": 25,
         "without_answer": 3,
         "dropped": 17,
@@ -130,7 +130,7 @@ def test_our_topics_give_known_problems_and_reasons(topics: Path, tmp_path: Path
             "answer out of range": 1,
         },
     }
-    assert joined(("a", "b\nc")) == "Post 1:\na\n\nPost 2:\nb\nc"
+    assert join_posts(("a", "b\nc")) == "Post 1:\na\n\nPost 2:\nb\nc"
     assert problems["blocked-crossing-1"].answer == 66
     assert problems["three-in-one-2"].answer == 24
     assert problems["farmer-field-1"].answer == 756
@@ -154,7 +154,7 @@ def test_our_topics_give_known_problems_and_reasons(topics: Path, tmp_path: Path
     ],
 )
 def test_a_question_follows_its_word(reply: str, wanted: str | None) -> None:
-    assert replies.question(reply) == wanted
+    assert parsing.question(reply) == wanted
 
 
 def told(tmp_path: Path, said: dict[str, str], config: Extract) -> tuple[dict[str, object], list[Problem], list[Dropped]]:
@@ -185,28 +185,28 @@ def test_a_proof_that_makes_no_question_is_dropped(tmp_path: Path) -> None:
 
 
 def test_a_classifier_that_says_neither_yes_nor_no_is_counted(tmp_path: Path) -> None:
-    unclear = {"-1/classify-proof": "It looks like a proof.", "-1/classify-mcq": "", "-1/classify-binary": "not binary"}
-    said = {"/extract": PROOF["/extract"], **unclear, "-1/classify-invalid": "not invalid", "-1/answer": "Output:\nAnswer: 3"}
+    unparsed = {"-1/classify-proof": "It looks like a proof.", "-1/classify-mcq": "", "-1/classify-binary": "not binary"}
+    said = {"/extract": PROOF["/extract"], **unparsed, "-1/classify-invalid": "not invalid", "-1/answer": "Output:\nAnswer: 3"}
     measured, (problem,), _ = told(tmp_path, said, CONFIG)
-    assert (problem.answer, measured["unclear"]) == (3, 2)
+    assert (problem.answer, measured["unparsed"]) == (3, 2)
 
 
 def test_how_many_are_read_at_once_changes_nothing(topics: Path, tmp_path: Path) -> None:
-    for at_once in (1, 64):
-        (tmp_path / str(at_once)).mkdir()
-        run(topics, tmp_path / str(at_once) / "out", CONFIG.model_copy(update={"at_once": at_once}))
+    for num_concurrent in (1, 64):
+        (tmp_path / str(num_concurrent)).mkdir()
+        run(topics, tmp_path / str(num_concurrent) / "out", CONFIG.model_copy(update={"num_concurrent": num_concurrent}))
     for name in ("problems.parquet", "dropped.parquet"):
         assert (tmp_path / "1/out" / name).read_bytes() == (tmp_path / "64/out" / name).read_bytes()
 
 
 def test_a_killed_run_goes_on_after_the_last_topic(topics: Path, tmp_path: Path) -> None:
-    source, kept = topics / "forum/topics.parquet", tmp_path / "asked.jsonl"
-    asyncio.run(read_all(CONFIG, scripted(REPLIES), CONTEST, [source], kept))
+    source, kept = topics / "forum/topics.parquet", tmp_path / "extracted.jsonl"
+    asyncio.run(extract_topics(CONFIG, scripted(REPLIES), CONTEST, [source], kept))
     whole = kept.read_bytes()
     kept.write_bytes(whole[: len(whole) // 2])
-    asyncio.run(read_all(CONFIG, scripted(REPLIES), CONTEST, [source], kept))
+    asyncio.run(extract_topics(CONFIG, scripted(REPLIES), CONTEST, [source], kept))
     assert kept.read_bytes() == whole
-    assert [row.topic for row in rows.read(kept, Asked)] == [topic.id for topic in rows.read(source, Topic)]
+    assert [row.topic for row in rows.read(kept, ExtractedTopic)] == [topic.id for topic in rows.read(source, Topic)]
 
 
 def test_every_recorded_reply_is_asked_for(topics: Path, tmp_path: Path) -> None:

@@ -21,21 +21,21 @@ ROOT = Path(__file__).parents[1]
 MICRO = scratch.Kind(
     kind="scratch",
     seed=1,
-    hidden=32,
-    layers=1,
-    heads=1,
+    hidden_size=32,
+    num_hidden_layers=1,
+    num_attention_heads=1,
     head_dim=32,
-    ffn=64,
-    vocab=768,
-    positions=256,
-    init=0.18,
-    tokenizer_problems=100,
-    documents=200,
-    batch=4,
-    lr=5e-3,
-    warmup=0.05,
+    intermediate_size=64,
+    vocab_size=768,
+    max_position_embeddings=256,
+    initializer_range=0.18,
+    num_tokenizer_problems=100,
+    num_documents=200,
+    batch_size=4,
+    learning_rate=5e-3,
+    warmup_ratio=0.05,
     weight_decay=0.1,
-    beta2=0.98,
+    adam_beta2=0.98,
 )
 MAKE = """
 import sys
@@ -105,13 +105,13 @@ def test_a_vocabulary_without_room_for_words_is_refused() -> None:
 
 def test_fewer_documents_than_a_batch_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="3 documents do not fill one batch of 4"):
-        scratch.make(MICRO.model_copy(update={"documents": 3}), tmp_path / "base")
+        scratch.make(MICRO.model_copy(update={"num_documents": 3}), tmp_path / "base")
 
 
 def test_only_what_follows_a_given_part_carries_loss(words) -> None:  # type: ignore[no-untyped-def]
     row = pretraining.encode([Piece("39/9:", False), Piece("36+3\n", True)], words)
     assert words.decode(row.input_ids) == "39/9:36+3\n<|im_end|>"
-    assert words.decode([label for label in row.labels if label != pretraining.NO_LOSS]) == "36+3\n<|im_end|>"
+    assert words.decode([label for label in row.labels if label != pretraining.IGNORE_INDEX]) == "36+3\n<|im_end|>"
 
 
 def test_every_document_is_read_once_in_batches_of_like_length() -> None:
@@ -124,7 +124,7 @@ def test_every_document_is_read_once_in_batches_of_like_length() -> None:
 
 
 def test_the_rate_rises_then_falls_to_nothing() -> None:
-    shares = [pretraining.share_of_lr(step, 100, 0.05) for step in range(100)]
+    shares = [pretraining.cosine_with_warmup(step, 100, 0.05) for step in range(100)]
     assert shares[:5] == [0.2, 0.4, 0.6, 0.8, 1.0]
     assert shares[5:] == sorted(shares[5:], reverse=True)
     assert shares[-1] < 0.001
@@ -135,7 +135,7 @@ def test_padding_changes_no_loss(words) -> None:  # type: ignore[no-untyped-def]
 
     model = scratch._model(MICRO, words).eval()
     short, long = (pretraining.encode([Piece(text, True)], words) for text in ("1 2 3", "1 2 3 4 5 6 7 8 9"))
-    silent = pretraining.Row(long.input_ids, [pretraining.NO_LOSS] * len(long.labels))
+    silent = pretraining.TokenizedExample(long.input_ids, [pretraining.IGNORE_INDEX] * len(long.labels))
     with torch.no_grad():
         assert torch.allclose(pretraining._loss(model, [short, silent], 0), pretraining._loss(model, [short], 0), atol=1e-6)
 
@@ -144,7 +144,7 @@ def test_the_loss_falls(made) -> None:  # type: ignore[no-untyped-def]
     _, metrics = made
     assert metrics["documents"] == 200
     assert metrics["steps"] == 50
-    assert metrics["loss_last"] < 0.75 * metrics["loss_first"]
+    assert metrics["last_loss"] < 0.75 * metrics["first_loss"]
 
 
 def test_the_folder_is_what_a_hub_would_give(made) -> None:  # type: ignore[no-untyped-def]
@@ -159,7 +159,7 @@ def test_the_folder_is_what_a_hub_would_give(made) -> None:  # type: ignore[no-u
     assert shape["tie_word_embeddings"] is True
     assert json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
     assert json.loads((folder / "generation_config.json").read_text())["eos_token_id"] == [2]
-    assert metrics["parameters"] == 768 * 32 + 4 * 32 * 32 + 3 * 32 * 64 + 2 * 32 + 3 * 32
+    assert metrics["num_parameters"] == 768 * 32 + 4 * 32 * 32 + 3 * 32 * 64 + 2 * 32 + 3 * 32
 
 
 def test_transformers_loads_the_folder_and_its_chat(made) -> None:  # type: ignore[no-untyped-def]
@@ -179,7 +179,7 @@ def test_transformers_loads_the_folder_and_its_chat(made) -> None:  # type: igno
 
 
 def test_a_stage_computes_with_kernels_that_any_server_has(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in runner.KERNELS}
+    environment = {name: value for name, value in os.environ.items() if name not in runner.CPU_KERNELS}
     subprocess.run([sys.executable, "-c", STAGE, tmp_path / "said"], cwd=ROOT, env=environment, check=True)
     assert (tmp_path / "said").read_text() == "AVX2"
 
@@ -195,7 +195,7 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(made, tmp_path: P
 def test_the_section_of_params_fits() -> None:
     config = Fetch.load(ROOT / PARAMS, "fetch.base")
     assert isinstance(config, scratch.Kind)
-    assert config.hidden == config.heads * config.head_dim
+    assert config.hidden_size == config.num_attention_heads * config.head_dim
 
 
 def test_the_documents_of_two_seeds_differ() -> None:

@@ -16,13 +16,13 @@ from components.core.fingerprint import Code
 from components.core.types import Problem
 from components.lib.arithmetic import problem
 from components.lib.sandbox.forkserver import bubblewrap
-from tests import commands, making, opened
+from tests import factories, opened, stage_commands
 from tests.test_house import command, resolved
 
 ROOT = Path(__file__).parents[1]
 BESIDE = {
     "components/core/overlays.py",  # `aimo use` writes params.yaml with it; stages see what it wrote
-    "components/lib/engine/trials.py",  # the checks that every engine must pass, for tests
+    "components/lib/engine/self_check.py",  # the checks that every engine must pass, for tests
 }
 
 
@@ -132,13 +132,13 @@ def test_no_file_of_ours_is_forgotten() -> None:
 
 
 def test_a_stage_opens_no_file_of_ours_beyond_its_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sitting, whose sandbox starts programs by path; test_demo.py asks the same of all stages."""
-    home = commands.filled(tmp_path, monkeypatch)
+    """A run, whose sandbox starts programs by path; test_demo.py asks the same of all stages."""
+    home = stage_commands.filled(tmp_path, monkeypatch)
     drawn = [(seed, problem(seed)) for seed in (1, 2)]
-    asked = [making.problem(f"generated-{seed}", one.answer, one.statement) for seed, one in drawn]
+    asked = [factories.problem(f"generated-{seed}", one.answer, one.statement) for seed, one in drawn]
     rows.write(home / "problems.parquet", asked, Problem)
     words = "teacher --problems problems.parquet --model problems.parquet --out out.parquet --questions q.parquet --metrics metrics.json"
-    env = commands.environment() | opened.surroundings(tmp_path / "notes", ROOT) | {"DVC_STAGE": "solve@teacher"}
+    env = stage_commands.environment() | opened.surroundings(tmp_path / "notes", ROOT) | {"DVC_STAGE": "solve@teacher"}
     subprocess.run([sys.executable, "-m", "components.solve", *words.split()], env=env, check=True)
     (files,) = opened.by_stage(tmp_path / "notes").values()
     assert {"components/solve/attempt.py", "components/lib/sandbox/zygote.py", "components/lib/prompts/tir.md"} <= files

@@ -1,4 +1,4 @@
-"""The seven names of Kaggle's protocol, each provoked for real: which of them ends a sitting, and what a lenient one makes of it."""
+"""The seven names of Kaggle's protocol, each provoked for real: which of them ends a run, and what a lenient one makes of it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,14 +10,14 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from components.gateway.sitting import GatewayAddress, sit
+from components.gateway.exam_run import GatewayAddress, run_exam
 from components.gateway.stage import gateway
+from components.lib.kaggle.client import Client, GrpcClient, InProcessClient
 from components.lib.kaggle.failure import ErrorName
-from components.lib.kaggle.line import Direct, Line, Wire
 from components.lib.kaggle.server import InferenceServer
 from components.serve.notebook import predictor
-from tests import by_hand
-from tests.sittings import AIMO2, Clock, Predict, answering, config, examine, in_order, result, right, spending
+from tests import kaggle_protocol
+from tests.gateway_runs import AIMO2, Clock, Predict, answering, config, examine, in_order, result, right, spending
 
 
 def two_then(last: Predict) -> Predict:
@@ -34,16 +34,16 @@ def raising(id_: Any, question: Any) -> Any:
 
 
 @contextmanager
-def served(predict: Predict) -> Iterator[Line]:
-    with InferenceServer(predict, port=0) as server, Wire("localhost", server.port, 5) as line:
+def served(predict: Predict) -> Iterator[Client]:
+    with InferenceServer(predict, port=0) as server, GrpcClient("localhost", server.port, 5) as line:
         yield line
 
 
-LINES: list[Callable[[Predict], Any]] = [served, lambda predict: nullcontext(Direct(predict))]
+LINES: list[Callable[[Predict], Any]] = [served, lambda predict: nullcontext(InProcessClient(predict))]
 
 
-def sit_kaggle(folder: Path, line: Line, **over: Any) -> dict[str, Any]:
-    done = sit(in_order(), config(mode="kaggle", **over), AIMO2, line, folder)
+def sit_kaggle(folder: Path, line: Client, **over: Any) -> dict[str, Any]:
+    done = run_exam(in_order(), config(mode="kaggle", **over), AIMO2, line, folder)
     assert done.failure and done.score == 0 and not (folder / "submission.parquet").exists()
     return result(folder)
 
@@ -60,7 +60,7 @@ def test_a_servers_long_exception_is_kept_up_to_8000_characters(tmp_path: Path) 
     def predict(name: str, question: str) -> bytes:
         raise RuntimeError("²" * 30_000)
 
-    with by_hand.server(predict) as port, Wire("localhost", port, startup_s=5) as line:
+    with kaggle_protocol.server(predict) as port, GrpcClient("localhost", port, startup_s=5) as line:
         told = sit_kaggle(tmp_path, line)
     assert told["ErrorName"] == "SERVER_RAISED_EXCEPTION" and len(told["ErrorDetails"]) == 8000
 
@@ -100,14 +100,14 @@ def test_server_never_started(tmp_path: Path) -> None:
     with InferenceServer(predictor(right), port=0) as gone:
         port = gone.port
     began = time.monotonic()
-    with Wire("localhost", port, startup_s=0.3) as line:
+    with GrpcClient("localhost", port, startup_s=0.3) as line:
         told = sit_kaggle(tmp_path, line)
     assert (told["ErrorType"], told["ErrorName"]) == (1, "SERVER_NEVER_STARTED")
     assert told["ErrorDetails"] == "Failed to connect to server after waiting 0.3 seconds" and time.monotonic() - began < 10
 
 
 def test_a_host_that_does_not_exist_is_a_server_that_never_started(tmp_path: Path) -> None:
-    with Wire("inference-server.invalid", 50051, startup_s=900) as line:
+    with GrpcClient("inference-server.invalid", 50051, startup_s=900) as line:
         told = sit_kaggle(tmp_path, line)
     assert told["ErrorName"] == "SERVER_NEVER_STARTED" and "no host inference-server.invalid" in told["ErrorDetails"]
 
@@ -134,8 +134,8 @@ def test_a_server_may_come_up_after_the_gateway(tmp_path: Path) -> None:
     over, thread = threading.Event(), threading.Thread(target=later)
     thread.start()
     try:
-        with Wire("localhost", port, startup_s=20) as line:
-            assert sit(in_order(), config(), AIMO2, line, tmp_path).score == 3
+        with GrpcClient("localhost", port, startup_s=20) as line:
+            assert run_exam(in_order(), config(), AIMO2, line, tmp_path).score == 3
     finally:
         over.set()
         thread.join()
@@ -154,9 +154,9 @@ def test_server_connection_failed(tmp_path: Path) -> None:
     )
     with subprocess.Popen([sys.executable, "-c", dies], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]) as process:
         assert process.stdout
-        with Wire("localhost", int(process.stdout.readline()), startup_s=30) as line:
-            done = sit(in_order(), config(), AIMO2, line, tmp_path)
-    assert len(done.asked) == 1 and done.failure, "also a lenient sitting ends where there is no server"
+        with GrpcClient("localhost", int(process.stdout.readline()), startup_s=30) as line:
+            done = run_exam(in_order(), config(), AIMO2, line, tmp_path)
+    assert len(done.questions) == 1 and done.failure, "also a lenient run ends where there is no server"
     told = result(tmp_path)
     assert (told["ErrorType"], told["ErrorName"]) == (2, "SERVER_CONNECTION_FAILED") and "UNAVAILABLE" in told["ErrorDetails"]
 
@@ -164,7 +164,7 @@ def test_server_connection_failed(tmp_path: Path) -> None:
 def test_a_late_response_is_a_failed_connection_in_kaggle_mode(tmp_path: Path) -> None:
     clock = Clock()
     done = examine(tmp_path, spending(clock, lambda call: 1801.0 * call), clock, mode="kaggle")
-    assert done.failure and done.failure.name == ErrorName.SERVER_CONNECTION_FAILED and len(done.asked) == 1
+    assert done.failure and done.failure.name == ErrorName.SERVER_CONNECTION_FAILED and len(done.questions) == 1
 
 
 def test_gateway_raised_exception(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_unspecified_is_the_sittings_own_end(tmp_path: Path) -> None:
     """No rule of the protocol is broken where the notebook's time is up; Kaggle's gateway has no name for it, and is ended with it."""
     clock = Clock()
     done = examine(tmp_path, spending(clock, lambda _: 8000.0), clock, mode="kaggle", response_s=9000.0)
-    assert done.failure and len(done.asked) == 2
+    assert done.failure and len(done.questions) == 2
     assert (result(tmp_path)["ErrorType"], result(tmp_path)["ErrorName"]) == (0, "UNSPECIFIED")
 
 
@@ -203,8 +203,10 @@ def test_a_lenient_sitting_goes_on_where_a_kaggle_sitting_ends(tmp_path: Path, o
         return last(id_, question) if next(calls) % 5 == 1 else predictor(right)(id_, question)
 
     with opened(predict) as line:
-        lenient = sit(in_order(5), config(), AIMO2, line, tmp_path / "lenient")
-    assert [one.right for one in lenient.asked] == [True, False, True, True, True] and str(lenient.asked[1].void).startswith(name)
+        lenient = run_exam(in_order(5), config(), AIMO2, line, tmp_path / "lenient")
+    assert [one.correct for one in lenient.questions] == [True, False, True, True, True] and str(
+        lenient.questions[1].invalid_reason
+    ).startswith(name)
     assert pl.read_parquet(tmp_path / "lenient/submission.parquet")["answer"].to_list() == [0, None, 4, 6, 8]
     calls = iter(range(1000))
     with opened(predict) as line:

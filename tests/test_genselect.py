@@ -1,4 +1,4 @@
-"""What a judge is shown, how its verdict is read, and how readings follow one another."""
+"""What a judge is shown, how its verdict is read, and how judgements follow one another."""
 
 import itertools
 import json
@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from components.core import rows
 from components.core.types import Candidate, Judgement, Problem
-from components.judge.drawing import SHARES, Knockout, Repeated, Share, show
+from components.judge.plans import STRATEGY_WEIGHTS, Knockout, Repeated, SamplingStrategy, sample_candidates
 from components.judge.stage import Judge, judge
-from components.lib import genselect, selections
+from components.lib import genselect, genselect_sampling
+from components.lib.answer_groups import group_by_answer
 from components.lib.engine.config import EngineHosts, Engines
-from components.lib.supporters import by_answer
-from tests.making import candidate, problem, run
+from tests.factories import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,54 +63,57 @@ def test_a_long_summary_is_cut_and_keeps_its_box(text: str, wanted: str | None) 
     assert found == wanted and len(found or "") <= 100
 
 
-# ---- repeated readings ----------------------------------------------------------------------------------------------------------
+# ---- repeated judgements ----------------------------------------------------------------------------------------------------------
 
 
 def clusters(cast: Sequence[Candidate]) -> list[list[Candidate]]:
-    return list(by_answer(cast).values())
+    return list(group_by_answer(cast).values())
 
 
 def tries(answers: Sequence[int | None]) -> list[Candidate]:
     return [candidate(answer, index=index) for index, answer in enumerate(answers)]
 
 
-@given(st.lists(st.integers(1, 5), min_size=2, max_size=40), st.integers(2, 16), st.sampled_from(list(SHARES)), st.integers(0, 9))
-def test_every_cluster_is_shown_as_far_as_there_is_room(answers: list[int], max_shown: int, share: Share, seed: int) -> None:
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=40), st.integers(2, 16), st.sampled_from(list(STRATEGY_WEIGHTS)), st.integers(0, 9))
+def test_every_cluster_is_shown_as_far_as_there_is_room(
+    answers: list[int], max_shown: int, sampling_strategy: SamplingStrategy, seed: int
+) -> None:
     groups = clusters(tries(answers))
-    shown = show(groups, max_shown, share, seed)
+    shown = sample_candidates(groups, max_shown, sampling_strategy, seed)
     assert len(shown) <= min(max_shown, len(answers))
     assert len({c.index for c in shown}) == len(shown)
     assert len({c.answer for c in shown}) == min(len(groups), max_shown)
-    assert [c.index for c in show(groups, max_shown, share, seed)] == [c.index for c in shown]
+    assert [c.index for c in sample_candidates(groups, max_shown, sampling_strategy, seed)] == [c.index for c in shown]
 
 
 @pytest.mark.parametrize(
-    ("share", "wanted"), [("linear", 16 * 13 / 33), ("sqrt", 16 * 13**0.5 / (13**0.5 + 2 * 10**0.5)), ("bayesian", 16 * 14 / 36)]
+    ("sampling_strategy", "wanted"),
+    [("linear", 16 * 13 / 33), ("sqrt", 16 * 13**0.5 / (13**0.5 + 2 * 10**0.5)), ("bayesian", 16 * 14 / 36)],
 )
-def test_places_are_shared_in_proportion_on_average(share: Share, wanted: float) -> None:
+def test_places_are_shared_in_proportion_on_average(sampling_strategy: SamplingStrategy, wanted: float) -> None:
     groups = clusters(tries([1] * 13 + [2] * 10 + [3] * 10))
-    num = [sum(c.answer == 1 for c in show(groups, 16, share, seed)) for seed in range(2000)]
+    num = [sum(c.answer == 1 for c in sample_candidates(groups, 16, sampling_strategy, seed)) for seed in range(2000)]
     assert sum(num) / len(num) == pytest.approx(wanted, abs=0.2)
 
 
 def test_a_small_cluster_gets_more_room_by_the_root_than_in_proportion() -> None:
     groups = clusters(tries([1] * 27 + [2] * 3))
 
-    def shown(share: Share) -> int:
-        return sum(c.answer == 2 for seed in range(500) for c in show(groups, 16, share, seed))
+    def shown(sampling_strategy: SamplingStrategy) -> int:
+        return sum(c.answer == 2 for seed in range(500) for c in sample_candidates(groups, 16, sampling_strategy, seed))
 
     assert shown("linear") < shown("bayesian") < shown("sqrt")
 
 
-def test_readings_of_a_problem_have_draws_and_orders_of_their_own() -> None:
-    draw = Repeated(kind="repeated", readings=8, max_shown=4, share="linear").draw(tries([1, 1, 1, 1, 2, 2, 3]), 0, "1/p")
-    assert len({tuple(c.index for c in shown.candidates) for shown in draw.read}) > 4
-    assert len({shown.seed for shown in draw.read}) == 8
-    assert not draw.through
+def test_judgements_of_a_problem_have_draws_and_orders_of_their_own() -> None:
+    draw = Repeated(kind="repeated", num_judgements=8, max_shown=4, sampling_strategy="linear").draw(tries([1, 1, 1, 1, 2, 2, 3]), 0, "1/p")
+    assert len({tuple(c.index for c in shown.candidates) for shown in draw.windows}) > 4
+    assert len({shown.seed for shown in draw.windows}) == 8
+    assert not draw.byes
 
 
 def test_one_answer_is_not_read_by_either_plan() -> None:
-    for plan in (Repeated(kind="repeated", readings=2, max_shown=4, share="linear"), Knockout(kind="knockout", window=2)):
+    for plan in (Repeated(kind="repeated", num_judgements=2, max_shown=4, sampling_strategy="linear"), Knockout(kind="knockout", window=2)):
         assert plan.draw(tries([5, 5, 5, None]), 0, "1/p") == ([], [])
 
 
@@ -122,12 +125,12 @@ def test_a_knockout_reads_everybody_once_a_round_and_ends_with_one_answer(answer
     pool, plan = tries(answers), Knockout(kind="knockout", window=window)
     for round in itertools.count():
         draw = plan.draw(pool, round, "1/p")
-        if not draw.read and not draw.through:
+        if not draw.windows and not draw.byes:
             break
-        assert all(2 <= len(shown.candidates) <= window and len(clusters(shown.candidates)) > 1 for shown in draw.read)
-        seen = [c.index for shown in draw.read for c in shown.candidates]
-        assert len(seen) == len(set(seen)) and {*seen, *(c.index for c in draw.through)} <= {c.index for c in pool}
-        left = [*draw.through, *(chance.choice(shown.candidates) for shown in draw.read)]
+        assert all(2 <= len(shown.candidates) <= window and len(clusters(shown.candidates)) > 1 for shown in draw.windows)
+        seen = [c.index for shown in draw.windows for c in shown.candidates]
+        assert len(seen) == len(set(seen)) and {*seen, *(c.index for c in draw.byes)} <= {c.index for c in pool}
+        left = [*draw.byes, *(chance.choice(shown.candidates) for shown in draw.windows)]
         assert len(left) < len(pool)
         pool = left
     assert len({c.answer for c in pool}) == 1
@@ -137,7 +140,7 @@ def test_a_knockout_reads_everybody_once_a_round_and_ends_with_one_answer(answer
 
 
 class Judged(NamedTuple):
-    """What a reading of the stage left."""
+    """What a judgement of the stage left."""
 
     metrics: dict[str, Any]
     made: list[Judgement]
@@ -145,10 +148,10 @@ class Judged(NamedTuple):
 
 def settings(**plan: object) -> Judge:
     whole = {"seed": 1, "prompt": "genselect", "engine": "scripted", "engine_by_format": {}, "plan": plan, "summary_chars": 3000}
-    return Judge.model_validate({**whole, "max_tokens": 100, "temperature": 0.7, "at_once": 3})
+    return Judge.model_validate({**whole, "max_tokens": 100, "temperature": 0.7, "num_concurrent": 3})
 
 
-REPEATED = {"kind": "repeated", "readings": 4, "max_shown": 4, "share": "linear"}
+REPEATED = {"kind": "repeated", "num_judgements": 4, "max_shown": 4, "sampling_strategy": "linear"}
 
 
 def judged(home: Path, answers: dict[str, list[int | None]], reply: Callable[[int], str], **plan: object) -> Judged:
@@ -176,7 +179,7 @@ def test_the_first_place_can_be_chosen_and_so_can_each_of_two_equal_texts(tmp_pa
 def test_a_verdict_that_names_nobody_is_kept_and_a_recorded_lot_chooses(tmp_path: Path) -> None:
     answers: dict[str, list[int | None]] = {f"p{i}": [7, 3, 5, None] for i in range(12)}
     once = judged(tmp_path, answers, lambda number: f"hard to say {number}", **REPEATED)
-    assert once.metrics["unparsed"] == once.metrics["readings"] == len(once.made) == 48
+    assert once.metrics["unparsed"] == once.metrics["judgements"] == len(once.made) == 48
     assert all(one.parsed is None and one.text == f"hard to say {one.index}" for one in once.made)
     assert {one.shown.index(one.chosen) for one in once.made} == {0, 1, 2}
     assert judged(tmp_path, answers, lambda number: f"hard to say {number}", **REPEATED).made == once.made
@@ -185,17 +188,17 @@ def test_a_verdict_that_names_nobody_is_kept_and_a_recorded_lot_chooses(tmp_path
 def test_what_a_reading_keeps_is_enough_to_draw_it_again(tmp_path: Path) -> None:
     answers: list[int | None] = [7, 7, 7, 3, 3, 5]
     for one in judged(tmp_path, {"p": answers}, lambda number: "Judgment: 1", **REPEATED).made:
-        assert tuple(c.index for c in show(clusters(tries(answers)), 4, "linear", one.seed)) == one.shown
+        assert tuple(c.index for c in sample_candidates(clusters(tries(answers)), 4, "linear", one.seed)) == one.shown
         assert one.answer == answers[one.chosen]
 
 
 def test_problems_of_one_answer_bypass_the_model(tmp_path: Path) -> None:
     found = judged(tmp_path, {"p": [7, 7, None], "q": [7, 3]}, lambda number: "Judgment: 0", **REPEATED)
     assert {one.problem for one in found.made} == {"q"}
-    assert found.metrics["problems_of_one_answer"] == 1
+    assert found.metrics["problems_unanimous"] == 1
 
 
-def test_a_knockout_keeps_all_its_readings_with_their_rounds(tmp_path: Path) -> None:
+def test_a_knockout_keeps_all_its_judgements_with_their_rounds(tmp_path: Path) -> None:
     found = judged(tmp_path, {"p": [7, 3] * 10, "q": [7, 3]}, lambda number: "Judgment: 0", kind="knockout", window=4)
     of_p = [one for one in found.made if one.problem == "p"]
     assert [one.index for one in of_p] == list(range(len(of_p)))
@@ -217,6 +220,6 @@ def test_a_knockout_keeps_all_its_readings_with_their_rounds(tmp_path: Path) -> 
 def test_the_number_of_shown_solutions_is_cut_to_an_integer_and_not_rounded() -> None:
     """A normal of mean 3 and deviation 1/3 on [2, 4]: cutting gives 2 as often as 3, rounding would nearly always give 3."""
     draw = random.Random(1)
-    sizes = [selections._size(draw, 4) for _ in range(4000)]
+    sizes = [genselect_sampling._size(draw, 4) for _ in range(4000)]
     assert sizes.count(2) / 4000 == pytest.approx(0.5, abs=0.03)
     assert sizes.count(4) / 4000 < 0.01

@@ -10,9 +10,9 @@ import pytest
 
 from components.curate import canonical
 from components.curate.canonical import numbers
-from components.extract import replies
+from components.extract import parsing
 from components.lib.answers import Contest, gold
-from tests.test_curate_matches import fates, mark
+from tests.test_curate_duplicates import drops, entry
 
 CONTEST = Contest(low=0, high=999, modulus=1000)
 
@@ -52,12 +52,12 @@ def test_every_kind_of_boilerplate_is_really_cut(text: str) -> None:
 
 def test_numbers_are_compared_whole() -> None:
     assert numbers(canonical.canonical("Of 12 cards take 31.")) == ("12", "31")
-    pool = [mark("a", "Of 12 cards take 31 and find how many are left."), mark("b", "Of 1 cards take 231 and find how many are left.")]
-    assert not fates(pool)
+    table = [entry("a", "Of 12 cards take 31 and find how many are left."), entry("b", "Of 1 cards take 231 and find how many are left.")]
+    assert not drops(table)
 
 
 def test_a_class_is_a_whole_word() -> None:
-    assert replies.says("proof", "Proofs by induction are not asked for here.") is None
+    assert parsing.classification("proof", "Proofs by induction are not asked for here.") is None
 
 
 # ---- what is missing is not good -----------------------------------------------------------------------------------------
@@ -65,11 +65,11 @@ def test_a_class_is_a_whole_word() -> None:
 
 @pytest.mark.parametrize("kind", ["proof", "mcq", "binary", "invalid"])
 def test_an_empty_verdict_is_neither_yes_nor_no(kind: str) -> None:
-    assert replies.says(kind, "") is None
+    assert parsing.classification(kind, "") is None
 
 
 def test_a_reply_without_an_answer_line_has_none() -> None:
-    assert replies.answer("Output:\n42") is None
+    assert parsing.answer("Output:\n42") is None
 
 
 # ---- what is outside is not normal ---------------------------------------------------------------------------------------
@@ -90,5 +90,5 @@ def test_spellings_of_one_answer_are_one(spelling: str | int | float) -> None:
 
 
 def test_rows_of_one_statement_and_one_answer_in_two_spellings_do_not_contradict() -> None:
-    held = [mark(name, "Find $x$.", gold(answer, CONTEST)) for name, answer in (("a", "016"), ("b", "16"))]
-    assert {name: fate.reason for name, fate in fates(held).items()} == {"b": "duplicate"}
+    held = [entry(name, "Find $x$.", gold(answer, CONTEST)) for name, answer in (("a", "016"), ("b", "16"))]
+    assert {name: drop.reason for name, drop in drops(held).items()} == {"b": "duplicate"}

@@ -10,30 +10,30 @@ from typing import Any
 import pytest
 
 from components.core.errors import UserError
-from flows import lineage, recorded
-from tests import exams
+from flows import dvc_lock, lineage
+from tests import recorded_workspace
 
 
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = exams.workspace(tmp_path_factory.mktemp("mirrored"))
-    assert lineage.sync(root) == len(recorded.read(root)) == 17
+    root = recorded_workspace.workspace(tmp_path_factory.mktemp("mirrored"))
+    assert lineage.sync(root) == len(dvc_lock.read(root)) == 17
     return root
 
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
-    return exams.workspace(tmp_path / "fresh")
+    return recorded_workspace.workspace(tmp_path / "fresh")
 
 
 def runs(root: Path, wanted: str = "") -> list[Any]:
-    with lineage.opened(root) as store:
+    with lineage.tracking_store(root) as store:
         return list(store.client.search_runs([store.experiment], wanted, max_results=100))
 
 
 def run(root: Path, stage: str) -> Any:
     (found,) = runs(root, f"tags.`dvc.stage` = '{stage}'")
-    with lineage.opened(root) as store:
+    with lineage.tracking_store(root) as store:
         return store.client.get_run(found.info.run_id)  # a search leaves linked models out
 
 
@@ -43,14 +43,14 @@ def test_a_second_mirror_writes_nothing(mirrored: Path) -> None:
 
 
 def test_makers_come_before_readers_though_the_lock_has_them_the_other_way_round(mirrored: Path) -> None:
-    order = list(recorded.read(mirrored))
+    order = list(dvc_lock.read(mirrored))
     assert order.index("fetch@base") < order.index("train@cot") < order.index("quantize@awq") < order.index("vote@awq")
     assert order.index("curate") < order.index("exam@base")
 
 
 def test_datasets_are_inputs_with_dvcs_md5_as_digest(mirrored: Path) -> None:
     (rows,) = run(mirrored, "train@cot").inputs.dataset_inputs
-    entry = recorded.read(mirrored)["train@cot"]
+    entry = dvc_lock.read(mirrored)["train@cot"]
     assert (rows.dataset.name, rows.dataset.digest) == ("data/sft/cot", next(dep.md5 for dep in entry.deps if dep.path == "data/sft/cot"))
 
 
@@ -58,13 +58,13 @@ def test_params_metrics_and_the_loss_curve_are_there(mirrored: Path) -> None:
     found = run(mirrored, "train@cot")
     assert found.data.params == {"models.train.cot.lr": "0.002", "models.train.cot.steps": "[1, 2]"}
     assert found.data.metrics["loss.last"] == 0.5
-    with lineage.opened(mirrored) as store:
+    with lineage.tracking_store(mirrored) as store:
         history = store.client.get_metric_history(found.info.run_id, "loss")
     assert [(point.step, point.value) for point in history] == [(1, 2.5), (2, 1.5)]
 
 
 def test_where_a_stage_ran_is_told_by_tags_unless_it_is_the_note_of_another_run(fresh: Path) -> None:
-    metrics = next(out for out in recorded.read(fresh)["train@cot"].outs if out.path.startswith("reports/metrics/"))
+    metrics = next(out for out in dvc_lock.read(fresh)["train@cot"].outs if out.path.startswith("reports/metrics/"))
     told = {"ended": 1.0, "seconds": 2.0, "machine": {"host": "there", "train": {"launch": "infra/launch/one.yaml"}}}
     (fresh / ".aimo/ran").mkdir(parents=True)
     (fresh / ".aimo/ran/train@cot.json").write_text(json.dumps(told | {"metrics": metrics.md5}))
@@ -78,7 +78,7 @@ def test_where_a_stage_ran_is_told_by_tags_unless_it_is_the_note_of_another_run(
 
 
 def test_a_model_is_linked_to_its_parent_model(mirrored: Path) -> None:
-    with lineage.opened(mirrored) as store:
+    with lineage.tracking_store(mirrored) as store:
         made = {model.model_id: model.name for model in store.client.search_logged_models([store.experiment])}
         (parent,) = run(mirrored, "quantize@awq").inputs.model_inputs
         (child,) = run(mirrored, "quantize@awq").outputs.model_outputs
@@ -86,8 +86,8 @@ def test_a_model_is_linked_to_its_parent_model(mirrored: Path) -> None:
 
 
 def test_a_votes_score_is_linked_to_the_model_and_to_the_exam(mirrored: Path) -> None:
-    exam = next(dep for dep in recorded.read(mirrored)["vote@awq"].deps if dep.path.endswith("exam.parquet"))
-    with lineage.opened(mirrored) as store:
+    exam = next(dep for dep in dvc_lock.read(mirrored)["vote@awq"].deps if dep.path.endswith("exam.parquet"))
+    with lineage.tracking_store(mirrored) as store:
         (model,) = store.client.search_logged_models(
             [store.experiment], "metrics.`majority` > 0.4", datasets=[{"dataset_name": exam.path, "dataset_digest": exam.md5}]
         )
@@ -103,10 +103,10 @@ def test_a_trace_goes_back_to_the_first_rows_prompts_and_code(mirrored: Path) ->
     }  # fmt: skip
     assert all(stages.index(reader) < stages.index(maker) for reader, maker in [("train@cot", "fetch@base"), ("compose@cot", "curate")])
     text = lineage.show(steps)
-    raw = next(out for out in recorded.read(mirrored)["generate@generated"].outs)
+    raw = next(out for out in dvc_lock.read(mirrored)["generate@generated"].outs)
     assert f"{raw.md5} data/raw/train/generated" in text
     assert "components/lib/prompts/cot.md" in text and "code/quantize.json" in text
-    assert exams.git(mirrored, "rev-parse", "HEAD").strip() in text
+    assert recorded_workspace.git(mirrored, "rev-parse", "HEAD").strip() in text
 
 
 def test_an_unknown_name_is_told_what_there_is(mirrored: Path) -> None:
@@ -115,23 +115,23 @@ def test_an_unknown_name_is_told_what_there_is(mirrored: Path) -> None:
 
 
 def test_a_half_written_run_and_its_model_are_replaced(fresh: Path) -> None:
-    entry = recorded.read(fresh)["fetch@base"]
-    with lineage.opened(fresh) as store:
+    entry = dvc_lock.read(fresh)["fetch@base"]
+    with lineage.tracking_store(fresh) as store:
         half = store.client.create_run(store.experiment, tags={"dvc.entry": entry.key, "dvc.stage": "fetch@base"}).info.run_id
         store.client.create_logged_model(store.experiment, name="base", source_run_id=half)
     lineage.sync(fresh)
     assert run(fresh, "fetch@base").info.run_id != half
-    with lineage.opened(fresh) as store:
+    with lineage.tracking_store(fresh) as store:
         (base,) = store.client.search_logged_models([store.experiment], "name = 'base'")
     assert base.source_run_id != half
 
 
 def test_a_commit_is_noted_once_it_holds_the_entry(fresh: Path) -> None:
-    before = exams.git(fresh, "rev-parse", "HEAD").strip()
-    exams.workspace(fresh, exams.SKILLS | {"awq": 0.4})
+    before = recorded_workspace.git(fresh, "rev-parse", "HEAD").strip()
+    recorded_workspace.workspace(fresh, recorded_workspace.SKILLS | {"awq": 0.4})
     assert lineage.sync(fresh) == 17
     assert run(fresh, "quantize@awq").data.tags["git.commit"] == f"{before}-dirty"
-    after = exams.commit(fresh)
+    after = recorded_workspace.commit(fresh)
     assert lineage.sync(fresh) == 0
     assert run(fresh, "quantize@awq").data.tags["git.commit"] == after
     assert run(fresh, "fetch@base").data.tags["git.commit"] == before
@@ -148,7 +148,7 @@ def test_a_stage_that_still_reads_older_rows_is_not_traced_to_the_newer_ones(fre
     lock = json.loads((fresh / "dvc.lock").read_text())
     lock["stages"]["compose@cot"]["outs"][0]["md5"] = "0" * 32 + ".dir"
     (fresh / "dvc.lock").write_text(json.dumps(lock))
-    entries = recorded.read(fresh)
+    entries = dvc_lock.read(fresh)
     assert entries["compose@cot"].key not in entries["train@cot"].needs
 
 
@@ -166,7 +166,7 @@ def test_with_the_server_away_the_run_goes_on_and_a_strict_mirror_says_so(
 def test_a_growing_loss_curve_is_shown_live_and_then_replaced_by_the_mirror(fresh: Path) -> None:
     path, stop = fresh / ".aimo/live/cot.csv", threading.Event()
     path.parent.mkdir()
-    shown = threading.Thread(target=lineage.live, args=(fresh, "train@cot", stop), kwargs={"every_s": 0.05})
+    shown = threading.Thread(target=lineage.stream_loss_curve, args=(fresh, "train@cot", stop), kwargs={"every_s": 0.05})
     shown.start()
     path.write_text("step,loss\n1,3.0\n2,2.0\n3,1.")
     deadline = time.monotonic() + 30

@@ -12,13 +12,13 @@ from components.core.machine import MachineConfig
 from components.core.runner import contract
 from components.core.types import Candidate, Problem
 from components.lib.engine.config import EngineHosts
-from components.lib.engine.process import devices
+from components.lib.engine.server_process import devices
 from components.quantize.stage import quantize
 from flows import summary
 from flows.graph import Graph
 from flows.walk import Outcome
-from tests.making import candidate, problem
-from tests.toy import dvc, workspace
+from tests.factories import candidate, problem
+from tests.toy_workspace import dvc, workspace
 
 ROOT = Path(__file__).parents[1]
 SECRET = "engines: {server: {urls: ['http://me:secret@host:8000/v1?key=secret']}}\n"
@@ -107,7 +107,7 @@ def test_a_change_of_the_machine_makes_no_stage_stale(judged: Path) -> None:
     defaults = judged / machine.DEFAULTS
     defaults.write_text(defaults.read_text().replace("max_num_seqs: 64", "max_num_seqs: 8").replace(".envs/vllm", ".envs/other"))
     (judged / machine.OWN).write_text('engines: {server: {urls: ["http://elsewhere:8000"]}}\n')
-    (judged / machine.PROFILE).write_text("sandbox: {sessions: 3}\n")
+    (judged / machine.PROFILE).write_text("sandbox: {max_sessions: 3}\n")
     assert graph.changed() == set()
     params = judged / "params.yaml"
     params.write_text(params.read_text().replace("max_model_len: 1024", "max_model_len: 512"))

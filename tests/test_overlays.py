@@ -113,7 +113,7 @@ def test_what_stands_with_a_profile_is_laid_only_where_that_is_below(tmp_path: P
     for names in (["big", "recipe"], ["recipe", "big"]):
         used(root, *names)
         assert read(root / "params.yaml")["train"]["common"] == {"lr": 1.0e-4, "epochs": 7}
-        assert read(root / "params.yaml") == overlays.laid(names, root).params
+        assert read(root / "params.yaml") == overlays.merged(names, root).params
     with pytest.raises(UserError, match="no profile or recipe 'bgi', did you mean 'big'"):
         used(root, "wrong")
 
@@ -190,7 +190,7 @@ def test_every_profile_and_recipe_passes_the_checks_of_its_components(tmp_path: 
     for folder in ("components", "infra"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     overlays.use([name], tmp_path, [Promote, Flow])
-    assert overlays.about(overlays.available(ROOT)[name]), "says in its first line what it is"
+    assert overlays.description(overlays.available(ROOT)[name]), "says in its first line what it is"
 
 
 def test_every_section_is_some_component_s() -> None:

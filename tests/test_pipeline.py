@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from flows.graph import Graph
-from flows.parts import PARTS, stages
+from flows.subgraphs import SUBGRAPHS, stages
 from tests.test_walk import sleepers, until
-from tests.toy import dvc, workspace
+from tests.toy_workspace import dvc, workspace
 
 ROOT = Path(__file__).parents[1]
 AIMO = [sys.executable, "-m", "flows.cli"]
@@ -110,7 +110,7 @@ def test_with_nothing_changed_no_stage_runs_and_no_server_starts(tmp_path: Path)
 
 def test_every_part_has_stages_and_build_data_needs_no_training() -> None:
     graph = Graph.read(ROOT)
-    parts = {name: stages(graph, name) for name in PARTS}
+    parts = {name: stages(graph, name) for name in SUBGRAPHS}
     assert parts["retrain"] == set(graph.order)
     assert parts["build-data"] - parts["finetune"] == {"compose@distill", "validate@distill"}  # a set that nothing here is trained on
     assert parts["finetune"] < parts["quantize"] < parts["evaluate"]

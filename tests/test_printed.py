@@ -3,8 +3,8 @@
 import pytest
 
 from components.core.types import CodeRun
-from components.lib.answers import Contest, Prefer, Reading, choose, printed, read
-from tests.making import run
+from components.lib.answers import AnswerSource, Contest, ParsedAnswer, choose, parse, printed
+from tests.factories import run
 
 AIMO2 = Contest(low=0, high=999, modulus=1000)
 AIMO3 = Contest(low=0, high=99999, modulus=None)
@@ -50,13 +50,13 @@ def test_a_run_that_did_not_end_well_printed_no_answer_even_if_an_earlier_one_di
 
 
 def test_a_print_is_reduced_where_the_contest_reduces_and_only_there() -> None:
-    assert printed((run(output="1042"),), AIMO2) == Reading(42, None, "1042", True)
-    assert printed((run(output="1042"),), AIMO3) == Reading(1042, None, "1042", False)
+    assert printed((run(output="1042"),), AIMO2) == ParsedAnswer(42, None, "1042", True)
+    assert printed((run(output="1042"),), AIMO3) == ParsedAnswer(1042, None, "1042", False)
     assert printed((run(output="100000"),), AIMO3).answer is None
 
 
 @pytest.mark.parametrize(
-    ("prefer", "box", "output", "wanted"),
+    ("answer_source", "box", "output", "wanted"),
     [
         ("boxed-first", "7", "42", 7),
         ("printed-first", "7", "42", 42),
@@ -75,7 +75,9 @@ def test_a_print_is_reduced_where_the_contest_reduces_and_only_there() -> None:
         ("printed-first", None, None, "no code ran"),
     ],
 )
-def test_box_and_print_are_weighed_as_the_setting_says(prefer: Prefer, box: str | None, output: str | None, wanted: int | str) -> None:
-    boxed = read("So it is." if box is None else rf"\boxed{{{box}}}", AIMO3)
-    found = choose(boxed, printed((run(output=output),) if output is not None else (), AIMO3), prefer)
+def test_box_and_print_are_weighed_as_the_setting_says(
+    answer_source: AnswerSource, box: str | None, output: str | None, wanted: int | str
+) -> None:
+    boxed = parse("So it is." if box is None else rf"\boxed{{{box}}}", AIMO3)
+    found = choose(boxed, printed((run(output=output),) if output is not None else (), AIMO3), answer_source)
     assert (found.answer if found.reason is None else found.reason) == wanted

@@ -15,10 +15,10 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Example
 from components.lib import checkpoint
-from components.quantize import calibration, fidelity
+from components.quantize import calibration, kl_divergence
 from components.quantize.methods import awq
 from components.quantize.stage import quantize
-from tests.quantizing import ENVS, byte_tokenizer, config, example, make, write_rows
+from tests.quantize_fixtures import ENVS, byte_tokenizer, config, example, make, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +54,11 @@ def sha256(model: Path) -> str:
 def test_a_quantized_model_is_smaller_complete_and_close(start: Path, made: dict[str, Made], key: str, ratio: float, kl: float) -> None:
     model, metrics = made[key]
     assert checkpoint.format_of(model) == key
-    assert metrics["bytes_before"] == fidelity.weight_bytes(start)
-    assert metrics["bytes_after"] == fidelity.weight_bytes(model)
+    assert metrics["bytes_before"] == kl_divergence.weight_bytes(start)
+    assert metrics["bytes_after"] == kl_divergence.weight_bytes(model)
     assert metrics["ratio"] < ratio
-    assert 0 < metrics["kl"] < kl
-    assert 0 < metrics["top1"] <= 1
+    assert 0 < metrics["kl_divergence"] < kl
+    assert 0 < metrics["top1_agreement"] <= 1
     same = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
     assert [name for name in same if (model / name).read_bytes() != (start / name).read_bytes()] == []
     assert sorted(p.name for p in model.iterdir()) == sorted(p.name for p in start.iterdir())
@@ -87,17 +87,17 @@ def test_a_quantized_model_generates_as_its_start_does(start: Path, made: dict[s
 
 
 def test_rope_theta_is_kept_for_old_and_new_readers(start: Path, made: dict[str, Made]) -> None:
-    wanted = fidelity.rotary(checkpoint.load(start, "float32", "cpu")[0])
+    wanted = kl_divergence.rotary_frequencies(checkpoint.load(start, "float32", "cpu")[0])
     assert wanted[1] == pytest.approx(1e6 ** (-2 / 32), rel=1e-6)
     for key in made:
-        assert fidelity.rotary(checkpoint.load(made[key].model, "float32", "cpu")[0]) == wanted
+        assert kl_divergence.rotary_frequencies(checkpoint.load(made[key].model, "float32", "cpu")[0]) == wanted
     written = checkpoint.read_config(made["awq"].model)
     assert written["rope_theta"] == written["rope_parameters"]["rope_theta"] == 1e6
 
 
 def test_a_scaled_rope_is_told_to_the_old_reader_where_it_looks() -> None:
     new = {"dtype": "bfloat16", "rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6, "factor": 4.0}}
-    old = awq.older(new)
+    old = awq.for_transformers_4(new)
     assert (old["rope_theta"], old["rope_scaling"], old["torch_dtype"]) == (1e6, {"rope_type": "yarn", "factor": 4.0}, "bfloat16")
 
 
@@ -139,15 +139,15 @@ def test_every_weight_of_a_packed_file_must_find_its_place(made: dict[str, Made]
 def test_awq_disturbs_a_layers_output_less_than_plain_rounding(start: Path, tir: Path, made: dict[str, Made]) -> None:
     plain, tokenizer = checkpoint.load(start, "float32", "cpu")
     rounded, calibrated = checkpoint.load(start, "float32", "cpu")[0], checkpoint.load(made["awq"].model, "float32", "cpu")[0]
-    assert config("awq").yardstick(rounded) == "rounding"
-    seen = calibration.draw(tir, tokenizer, seed=1, windows=24, length=32, measured=8, tokens=64)
+    assert config("awq").baseline(rounded) == "rounding"
+    seen = calibration.sample(tir, tokenizer, seed=1, windows=24, length=32, held_out=8, tokens=64)
     wanted = [first_layer(plain, row) for row in seen.measured]
 
     def error(model: Any) -> float:
         return sum(float((first_layer(model, row) - want).square().sum()) for row, want in zip(seen.measured, wanted, strict=True))
 
     assert error(calibrated) < 0.8 * error(rounded)
-    assert made["awq"].metrics["kl"] < made["awq"].metrics["kl_rounding"]
+    assert made["awq"].metrics["kl_divergence"] < made["awq"].metrics["kl_divergence_rtn"]
 
 
 def first_layer(model: Any, row: list[int]) -> Any:
@@ -162,31 +162,31 @@ def test_plain_rounding_errs_by_half_a_step_at_most() -> None:
 
     weight = torch.randn(16, 128, generator=torch.Generator().manual_seed(0))
     step = (weight.reshape(-1, 64).amax(1) - weight.reshape(-1, 64).amin(1)) / 15
-    off = (awq.nearest(weight, 64) - weight).abs().reshape(-1, 64).amax(1)
+    off = (awq.round_to_nearest(weight, 64) - weight).abs().reshape(-1, 64).amax(1)
     assert bool((off <= 1.01 * step).all())  # a whole step at the ends, where the zero point itself was rounded
     assert float((off / step).median()) < 0.75
 
 
 def test_a_model_has_not_moved_from_itself(start: Path) -> None:
     model, _ = checkpoint.load(start, "float32", "cpu")
-    once = fidelity.predictions(model, [[5, 6, 7], [8, 9]])
-    assert fidelity.moved(once, once) == (0.0, 1.0)
+    once = kl_divergence.log_probs(model, [[5, 6, 7], [8, 9]])
+    assert kl_divergence.divergence(once, once) == (0.0, 1.0)
 
 
 def test_rows_are_drawn_by_id_and_measured_ones_are_not_calibrated_with(tir: Path, tmp_path: Path) -> None:
     backwards = tmp_path / "examples.parquet"
     rows.write(backwards, reversed([example(i) for i in range(60)]), Example)
-    wanted = {"seed": 1, "windows": 40, "length": 400, "measured": 20, "tokens": 400}
-    drawn = calibration.draw(tir, byte_tokenizer(), **wanted)
-    assert calibration.draw(tmp_path, byte_tokenizer(), **wanted) == drawn
-    assert len({tuple(ids) for ids in drawn.windows} & {tuple(ids) for ids in drawn.measured}) == 0
-    assert calibration.draw(tir, byte_tokenizer(), **{**wanted, "seed": 2}) != drawn
+    wanted = {"seed": 1, "windows": 40, "max_calib_seq_len": 400, "measured": 20, "tokens": 400}
+    drawn = calibration.sample(tir, byte_tokenizer(), **wanted)
+    assert calibration.sample(tmp_path, byte_tokenizer(), **wanted) == drawn
+    assert len({tuple(ids) for ids in drawn.windows} & {tuple(ids) for ids in drawn.held_out}) == 0
+    assert calibration.sample(tir, byte_tokenizer(), **{**wanted, "seed": 2}) != drawn
 
 
 def test_a_long_row_gives_a_window_and_is_not_dropped(tir: Path) -> None:
-    drawn = calibration.draw(tir, byte_tokenizer(), seed=1, windows=10, length=16, measured=1, tokens=8)
+    drawn = calibration.sample(tir, byte_tokenizer(), seed=1, windows=10, length=16, held_out=1, tokens=8)
     assert [len(window) for window in drawn.windows] == [16] * 10
-    assert [len(row) for row in drawn.measured] == [8]
+    assert [len(row) for row in drawn.held_out] == [8]
 
 
 def test_a_quantized_model_is_not_quantized_again(made: dict[str, Made], tir: Path, tmp_path: Path) -> None:

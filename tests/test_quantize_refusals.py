@@ -14,10 +14,10 @@ import pytest
 
 from components.core.errors import UserError
 from components.lib import checkpoint
-from components.quantize import isolated
+from components.quantize import worker
 from components.quantize.method import QuantizeEnvs
 from components.quantize.stage import quantize
-from tests.quantizing import ENVS, config, make, write_rows
+from tests.quantize_fixtures import ENVS, config, make, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,16 @@ def tir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("key", "changed", "says"),
     [
-        ("awq", {"grup": 64}, r"quantize\.awq: unknown key 'grup', did you mean 'group'"),
+        ("awq", {"grup": 64}, r"quantize\.awq: unknown key 'grup', did you mean 'group_size'"),
         ("awq", {"bits": 3}, r"quantize\.awq\.bits: Input should be 4 \(found: 3\)"),
         ("awq", {"zero_point": False}, r"quantize\.awq\.zero_point"),
-        ("fp8", {"group": 64}, r"quantize\.fp8: unknown key 'group'"),
+        ("fp8", {"group_size": 64}, r"quantize\.fp8: unknown key 'group_size'"),
         ("fp8", {"scheme": "FP8"}, r"quantize\.fp8\.scheme"),
-        ("fp8", {"measure": {"rows": 1, "tokens": 8, "dtype": "float32"}}, r"quantize\.fp8\.measure: 'device' is missing"),
+        (
+            "fp8",
+            {"kl_divergence": {"num_rows": 1, "num_tokens": 8, "dtype": "float32"}},
+            r"quantize\.fp8\.kl_divergence: 'device' is missing",
+        ),
     ],
 )
 def test_a_wrong_entry_is_refused_by_its_key(key: str, changed: dict[str, Any], says: str) -> None:
@@ -56,9 +60,13 @@ def test_an_unknown_method_is_told_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("key", "changed", "says"),
     [
-        ("awq", {"group": 96}, r"quantize\.awq\.group: 96 does not divide 256, the inputs of model\.layers\.0"),
-        ("awq", {"samples": 53}, r"examples\.parquet: 60 rows, but quantize wants 8 to measure on and 53 others"),
-        ("awq", {"samples": 1, "length": 400}, r"quantize\.awq\.length: 400, but the calibration rows hold only"),
+        ("awq", {"group_size": 96}, r"quantize\.awq\.group_size: 96 does not divide 256, the inputs of model\.layers\.0"),
+        ("awq", {"max_calib_samples": 53}, r"examples\.parquet: 60 rows, but quantize wants 8 to measure on and 53 others"),
+        (
+            "awq",
+            {"max_calib_samples": 1, "max_calib_seq_len": 400},
+            r"quantize\.awq\.max_calib_seq_len: 400, but the calibration rows hold only",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_cure(
@@ -107,24 +115,24 @@ def test_a_worker_that_sees_another_rope_theta_stops_before_it_calibrates(start:
     (tmp_path / "blocks.json").write_text(json.dumps([[5] * 32]))
     job = {"model": str(tmp_path / "lost"), "blocks": str(tmp_path / "blocks.json"), "out": str(tmp_path / "out"), "inv_freq": wanted}
     with pytest.raises(RuntimeError, match="rotary frequencies differ"):
-        isolated.run(".envs/awq", "awq", {**job, "bits": 4, "group": 64, "zero_point": True, "duo_scaling": False}, 1)
+        worker.run(".envs/awq", "awq", {**job, "bits": 4, "group_size": 64, "zero_point": True, "duo_scaling": False}, 1)
 
 
 def test_a_failed_worker_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"awq_worker\.py in .* failed with 1; its last lines:(.|\n)*No module named 'awq'"):
-        isolated.run(None, "awq", {"model": str(tmp_path)}, 1)
+        worker.run(None, "awq", {"model": str(tmp_path)}, 1)
 
 
 def test_a_worker_leaves_when_its_stage_is_gone() -> None:
-    worker = Path(isolated.__file__).with_name("fp8_worker.py")
+    process = Path(worker.__file__).with_name("fp8_worker.py")
     ended = subprocess.run(
-        [sys.executable, "-P", str(worker), "{}"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-P", str(process), "{}"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
     )
     assert (ended.returncode, ended.stderr) == (1, "")
 
 
 def test_a_worker_inherits_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "secret")
-    given = isolated._environment("/nowhere", 3)
+    given = worker._environment("/nowhere", 3)
     assert "secret" not in given.values()
     assert (given["OMP_NUM_THREADS"], given["HF_HUB_OFFLINE"]) == ("3", "1")

@@ -16,9 +16,9 @@ from components.compose.kinds import tir
 from components.core import rows
 from components.core.types import Candidate, Problem
 from components.validate.stage import Validate, validate
-from tests import composing
-from tests.composing import Composed, config
-from tests.real_traces import CONTEST, DATA, aime25, gsm8k, math, qwen, tora
+from tests import compose_fixtures
+from tests.compose_fixtures import Composed, config
+from tests.public_datasets import CONTEST, DATA, aime25, gsm8k, math, qwen, tora
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
 
@@ -37,7 +37,7 @@ def traces_of_gsm8k() -> tuple[list[Problem], list[Candidate]]:
 
 def built(key: str, problems: list[Problem], attempts: list[Candidate], suite: str, warnings: int = 0, **fields: Any) -> Composed:
     """The set, past its gate; prints what was left out."""
-    found = composing.run(config(key, **fields), Path(), problems, attempts, name="set")
+    found = compose_fixtures.run(config(key, **fields), Path(), problems, attempts, name="set")
     rows.write(Path("exam.parquet"), aime25(), Problem)
     limits = {"min_rows": 5, "max_statement_chars": 200_000, "max_share_dropped": 0.95, "max_reason_share": 0.6, "champion": None}
     gate = Validate.model_validate({"suite": suite, "kinds": [key], "max_drift": 0.2, **limits})
@@ -52,7 +52,7 @@ def built(key: str, problems: list[Problem], attempts: list[Candidate], suite: s
 def test_tool_traces_make_a_tir_set_and_each_loss_has_its_reason() -> None:
     problems, attempts = traces_of_gsm8k()
     rules = ["block_not_closed", "block_without_output", "last_code_failed", "box_before_code", "answer_before_code", "no_box_after_code"]
-    found = built("tir", problems, attempts, "examples", rules=rules)
+    found = built("tir", problems, attempts, "examples", filters=rules)
     assert found.metrics["rows"] + sum(found.metrics["dropped"].values()) == len(attempts) == 2638
     assert found.metrics["dropped"] == {
         "wrong answer": 357,
@@ -101,7 +101,7 @@ def test_eight_samples_make_a_cot_set_of_the_shortest() -> None:
 def test_few_of_a_hundred_problems_are_split_enough_to_select_from() -> None:
     problems, attempts = qwen()
     drawn = {"by": "rule", "instances": 8, "max_shown": 16, "max_chars": 100_000, "count_chars": 60_000, "max_tokens": 20_000}
-    found = built("genselect", problems, attempts, "examples", mode="cot", warnings=2, texts=drawn)
+    found = built("genselect", problems, attempts, "examples", mode="cot", warnings=2, completions=drawn)
     assert found.metrics["dropped"] == {
         "no readable summary": 316,  # attempts: no integer of the contest, or more boxes than one
         "none is wrong": 57,  # problems, from here on
@@ -116,9 +116,9 @@ def test_few_of_a_hundred_problems_are_split_enough_to_select_from() -> None:
 @pytest.mark.parametrize(
     ("fields", "dropped"),
     [
-        ({"rejected": "longest", "max_ratio": 0.7}, {"not short enough beside the other": 45, "no verdict": 36, "none is right": 2}),
+        ({"rejected": "longest", "max_length_ratio": 0.7}, {"not short enough beside the other": 45, "no verdict": 36, "none is right": 2}),
         (
-            {"rejected": "least similar", "max_ratio": 0.9, "max_similarity": 0.83},
+            {"rejected": "least similar", "max_length_ratio": 0.9, "max_similarity": 0.83},
             {"no verdict": 36, "not short enough beside the other": 21, "too similar": 10, "none is right": 2},
         ),
     ],
@@ -129,7 +129,7 @@ def test_eight_samples_make_preferences(fields: dict[str, Any], dropped: dict[st
     texts = {(one.problem, one.index): one for one in attempts}
     for pair in found.kept:
         chosen, rejected = (texts[pair.problem, index] for index in pair.candidates)
-        assert len(chosen.text) < fields["max_ratio"] * len(rejected.text)
+        assert len(chosen.text) < fields["max_length_ratio"] * len(rejected.text)
         assert pair.chosen[0].content == chosen.text and pair.rejected[0].content == rejected.text
     assert found.metrics["dropped"] == dropped
 

@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from components.core import rows
-from components.core.types import Candidate, Check, Judgement, Problem, Sat, Vote
+from components.core.types import Candidate, Check, Judgement, Problem, QuestionRecord, Vote
 from components.lib.answers import Contest
 from components.lib.engine.config import Engines
 from components.lib.rules import length_model
 from components.lib.sandbox.local import SandboxConfig
-from components.lib.votes.numbers import Votes
-from components.solve.sitting import Solve
+from components.lib.votes.config import VoteConfig
+from components.solve.exam_run import Solve
 from components.solve.stage import solve
 from components.vote.stage import vote
 from flows.recipes import EXAM
 from tests import micro_model
-from tests.cookbook import RECIPES, params
-from tests.desks import CAPACITY, HOSTS
-from tests.making import candidate, problem
+from tests.factories import candidate, problem
+from tests.question_runs import CAPACITY, HOSTS
+from tests.recipe_settings import RECIPES, params
 
 MOST_TOKENS = 40
 SCALE = 4
@@ -70,8 +70,8 @@ def small(setting: Any, name: str = "") -> Any:
 def test_a_recipe_sits_a_small_exam_and_votes(recipe: str, home: Path, table: list[str], tmp_path: Path) -> None:
     whole = params("micro", recipe)
     exam = {**whole["solve"]["common"], **whole["solve"][EXAM]}
-    clock = {**small(exam["clock"]), **({"model": str(home / "length.json")} if "model" in exam["clock"] else {})}
-    config = Solve.model_validate({**exam, "plan": small(exam["plan"]), "clock": clock, "max_tokens": MOST_TOKENS})
+    clock = {**small(exam["time_budget"]), **({"model": str(home / "length.json")} if "model" in exam["time_budget"] else {})}
+    config = Solve.model_validate({**exam, "plan": small(exam["plan"]), "time_budget": clock, "max_tokens": MOST_TOKENS})
     engines, sandbox, contest = (kind.model_validate(whole[kind.section]) for kind in (Engines, SandboxConfig, Contest))
     candidates, questions, began = tmp_path / "candidates.parquet", tmp_path / "questions.parquet", time.monotonic()
     told = solve(
@@ -79,17 +79,17 @@ def test_a_recipe_sits_a_small_exam_and_votes(recipe: str, home: Path, table: li
         problems=home / "problems.parquet", model=home / "model", out=candidates, questions=questions, work=tmp_path,
     )  # fmt: skip
     cast = vote(
-        Votes.model_validate(whole["vote"]), candidates=candidates, questions=questions, judgements=home / "judgements.parquet",
+        VoteConfig.model_validate(whole["vote"]), candidates=candidates, questions=questions, judgements=home / "judgements.parquet",
         checks=home / "checks.parquet", problems=home / "problems.parquet", out=tmp_path / "votes.parquet",
     )  # fmt: skip
-    made, sat = list(rows.read(candidates, Candidate)), list(rows.read(questions, Sat))
+    made, records = list(rows.read(candidates, Candidate)), list(rows.read(questions, QuestionRecord))
     own = [one for one in rows.read(tmp_path / "votes.parquet", Vote) if one.strategy == whole["vote"]["strategies"][0]]
     table.append(
         f"{recipe:22}{len(made):9}{sum(len(one.runs) for one in made):6}{told['tokens']:8}{time.monotonic() - began:9.1f}  "
-        + ", ".join(f"{question.stopped_by or '-'}: {one.answer}" for question, one in zip(sat, own, strict=True))
+        + ", ".join(f"{question.stopped_by or '-'}: {one.answer}" for question, one in zip(records, own, strict=True))
     )
-    assert [one.problem for one in own] == [question.problem for question in sat] == ["p", "q"] and cast["problems"] == 2
+    assert [one.problem for one in own] == [question.problem for question in records] == ["p", "q"] and cast["problems"] == 2
     assert {one.problem for one in made} == {"p", "q"} and told["tokens"] > 0
     assert {one.mode for one in made} <= set(config.plan.prompts)
     assert all(one.num_tokens <= MOST_TOKENS for one in made)
-    assert all(one.num_tokens and one.entropies for one in made if one.ended != "cancelled")
+    assert all(one.num_tokens and one.entropies for one in made if one.finish_reason != "cancelled")

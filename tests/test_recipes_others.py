@@ -7,15 +7,15 @@ import pytest
 from components.core import machine, overlays
 from components.core.params import read
 from components.lib import prompts
-from components.lib.rules.clocks import History
+from components.lib.rules.time_budget import History
 from components.lib.sandbox.local import SandboxCapacity
 from components.lib.votes.ballot import Ballot, decide, strategies
 from flows import recipes as listed
 from flows.promote import Promote
 from flows.walk import Flow
-from tests.cookbook import RECIPES, ROOT, chosen, contest, ended_by, exam, params, said, spoke, stopped, votes
-from tests.desks import sat, words
-from tests.making import candidate, check
+from tests.factories import candidate, check
+from tests.question_runs import run_question, words
+from tests.recipe_settings import RECIPES, ROOT, chosen, contest, ended_by, exam, params, said, spoke, stopped, votes
 
 FIELDS = {"statement", "executions", "low", "high", "thought", "code", "error", "candidates"}
 """What plans fill in."""
@@ -35,11 +35,11 @@ def test_a_recipe_is_valid_over_a_profile_and_asks_by_prompts_that_are_there(rec
         assert name in ("cot", "tir") or (ROOT / config.prompts / f"{Path(name).name}.md").is_file(), (
             "DVC watches the folder in solve.common"
         )
-    here = machine.laid(read(ROOT / machine.DEFAULTS), overlays.laid([profile, recipe], ROOT).machine)
-    assert config.plan.most * config.questions_at_once <= SandboxCapacity.check(here, Path()).sessions
+    here = machine.laid(read(ROOT / machine.DEFAULTS), overlays.merged([profile, recipe], ROOT).machine)
+    assert config.plan.max_concurrency * config.max_concurrent_questions <= SandboxCapacity.check(here, Path()).max_sessions
     strategies(whole["vote"]["strategies"])
     assert whole["promote"]["strategy"] in whole["vote"]["strategies"]
-    room = whole["engines"]["server"]["max_model_len"] if profile == "14b" else whole["models"]["fetch"]["base"]["positions"]
+    room = whole["engines"]["server"]["max_model_len"] if profile == "14b" else whole["models"]["fetch"]["base"]["max_position_embeddings"]
     assert config.max_tokens < room
 
 
@@ -48,8 +48,8 @@ def test_the_list_tells_each_recipe_and_what_it_is_not() -> None:
     heads = [line.split()[0] for line in told.splitlines() if line and not line.startswith((" ", "`"))]
     assert sorted(heads) == RECIPES and heads[0] == "nemoskills"
     assert "nemoskills             AIMO-2, rank 1, private 34." in told
-    assert "  clock  buffer (base_s 350, cap_s 210, sitting_s 18000)" in told
-    assert all(overlays.told(ROOT / overlays.RECIPES / f"{recipe}.yaml").differs for recipe in RECIPES)
+    assert "  time   buffer (base_s 350, cap_s 210, exam_s 18000)" in told
+    assert all(overlays.recipe_info(ROOT / overlays.RECIPES / f"{recipe}.yaml").differs for recipe in RECIPES)
 
 
 # ---- the winner of AIMO-1 -------------------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def test_numina_runs_four_programs_deep_shows_200_characters_and_prunes_what_fai
     replies |= {"p/0/0": call.format("1/0"), "p/0/1": "\\boxed{7}"}
     replies |= {f"p/1/{turn}": call.format(f"print({turn})") for turn in range(5)}
     replies |= {"p/2/0": call.format("print('x' * 500)"), "p/2/1": "\\boxed{8}"}
-    pruned, deep, long, *rest = sat(tmp_path, replies, exam("numina")).candidates()
+    pruned, deep, long, *rest = run_question(tmp_path, replies, exam("numina")).candidates()
     assert (pruned.answer, [cell.status for cell in pruned.runs]) == (None, ["error"]) and len(rest) == 45
     assert len(deep.runs) == 4 and deep.text.endswith("</tool_call>")
     sandbox = params("14b", "numina")["sandbox"]
@@ -74,17 +74,17 @@ def test_numina_runs_four_programs_deep_shows_200_characters_and_prunes_what_fai
 
 @pytest.mark.parametrize(("elapsed", "done", "limit"), [(0, 0, 900), (5000, 10, 700), (16000, 40, 300), (17200, 49, 200), (17400, 49, 0)])
 def test_bisiadis_keeps_a_reserve_for_later_questions_within_bounds(elapsed: float, done: int, limit: float) -> None:
-    clock = exam("bisiadis").clock
+    clock = exam("bisiadis").time_budget
     assert clock.allow(History(50, elapsed, [elapsed / max(1, done)] * done, [900.0] * done)).limit_s == limit
 
 
 def test_bisiadis_ends_an_attempt_at_its_first_whole_box_and_a_question_at_four_votes(tmp_path: Path) -> None:
     replies = said(*range(1, 9)) | {f"p/{index}/0": words(index, " \\boxed{x} \\boxed{54321} or \\boxed{2}") for index in (1, 3, 4, 6)}
     replies["p/7/0"] = words(50, " \\boxed{100000}")
-    desk = sat(tmp_path, replies, exam("bisiadis"), contest=contest("bisiadis"))
-    assert ended_by(desk) == "identical" and [one.answer for one in desk.finished].count(54321) == 4
-    assert all(made.text.endswith("54321}") for made in desk.candidates() if made.answer == 54321)
-    beyond = sat(tmp_path, {f"p/{n}/0": " \\boxed{100000}" for n in range(8)}, exam("bisiadis"), contest=contest("bisiadis"))
+    question = run_question(tmp_path, replies, exam("bisiadis"), contest=contest("bisiadis"))
+    assert ended_by(question) == "identical" and [one.answer for one in question.finished].count(54321) == 4
+    assert all(made.text.endswith("54321}") for made in question.candidates() if made.answer == 54321)
+    beyond = run_question(tmp_path, {f"p/{n}/0": " \\boxed{100000}" for n in range(8)}, exam("bisiadis"), contest=contest("bisiadis"))
     assert {made.abstained for made in beyond.candidates()} == {"out of range"}
 
 
@@ -104,9 +104,9 @@ def test_varianceofx_looks_at_the_last_256_tokens_only() -> None:
 
 def test_varianceofx_tells_the_range_and_stops_when_no_other_answer_can_win(tmp_path: Path) -> None:
     config = exam("varianceofx")
-    desk = sat(tmp_path, said(7, 7, 7, 5, 8, 7, None, 7), config, contest=contest("varianceofx"))
-    assert "from\n0 to 99999" in desk.attempts[0].prompt
-    assert (ended_by(desk), len(desk.finished)) == ("identical", 6)
+    question = run_question(tmp_path, said(7, 7, 7, 5, 8, 7, None, 7), config, contest=contest("varianceofx"))
+    assert "from\n0 to 99999" in question.attempts[0].prompt
+    assert (ended_by(question), len(question.finished)) == ("identical", 6)
     assert stopped(config, [7, 7, 7, 5, 8, None], 8) == "unreachable"  # 1 + 2 <= 3
     assert stopped(exam("bisiadis"), [7, 7, 7, 5, 8, None], 8) is None
 

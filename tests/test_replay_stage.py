@@ -18,11 +18,10 @@ from components.core.types import Candidate, Problem
 from components.replay import figures, pool
 from components.replay.pools import aimo1_runs, qwen_math
 from components.replay.recipe import Recipe, not_replayed
-from components.replay.replaying import replayed
+from components.replay.simulation import simulate
 from components.replay.stage import Replay, ordered, replay
-from tests.making import problem
-from tests.pools import attempt
-from tests.replays import NUMBERS, PLAIN, RECIPES, recipe, small_pool
+from tests.factories import attempt, problem
+from tests.replay_pools import NUMBERS, PLAIN, RECIPES, recipe, small_pool
 
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
@@ -31,7 +30,15 @@ DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "sha
 
 
 def config(recipes: dict[str, dict[str, Any]], **fields: Any) -> Replay:
-    given = {"draws": 50, "seed": 1, "order": "as_stored", "ks": [1, 4], "confidence": 0.95, "resamples": 200, "recipes": recipes}
+    given = {
+        "num_samples": 50,
+        "seed": 1,
+        "order": "as_stored",
+        "k_values": [1, 4],
+        "confidence": 0.95,
+        "resamples": 200,
+        "recipes": recipes,
+    }
     return Replay.model_validate({**given, **fields})
 
 
@@ -49,7 +56,7 @@ TWO = [*six("a", [7, 7, 7, 7, 3, None]), *six("b", [3, 7, 3, 7, 5, 6])]
 
 
 def test_the_stage_tells_every_recipe_and_why_one_cannot_be_replayed(tmp_path: Path) -> None:
-    candidates, problems = stored(tmp_path, [attempt("a", 6, None, ended="cancelled"), *TWO])
+    candidates, problems = stored(tmp_path, [attempt("a", 6, None, finish_reason="cancelled"), *TWO])
     recipes = {
         "first": PLAIN,
         "agree": RECIPES["agree"],
@@ -68,7 +75,7 @@ def test_the_stage_tells_every_recipe_and_why_one_cannot_be_replayed(tmp_path: P
     assert results["recipes"]["first"]["accuracy"]["mean"] == 0.5  # of the tie in b the answer that was first, 3, wins
     assert results["recipes"]["agree"]["seconds"]["mean"] == 5.0  # 4 s and 6 s
     assert results["recipes"]["agree"]["tokens"]["mean"] == pytest.approx((40 + 10 * (4 / 5 + 4 / 6) + 60) / 2)
-    assert (results["pool"]["cancelled_left_out"], results["pool"]["problems_without_attempts"]) == (1, 1)
+    assert (results["pool"]["num_cancelled"], results["pool"]["num_without_attempts"]) == (1, 1)
     page = (tmp_path / "page.html").read_text()
     assert "generates differently" in page and "1 attempts (7.7 %) were cancelled" in page
     assert "http" not in page.replace("http-equiv", "") and "<script" not in page
@@ -86,8 +93,8 @@ def test_under_a_clock_it_matters_whether_the_hard_problems_stand_first() -> Non
     easy, hard = six("easy", [7] * 6), [c.model_copy(update={"seconds": 50.0 + c.index}) for c in six("hard", [None] * 5 + [7])]
     problems = [pool.attempts(problem(cs[0].problem), cs, ["majority"], NUMBERS, Path("p")) for cs in (easy, hard)]
     assert [a.problem.id for a in ordered(problems, "hard_first")] == ["hard", "easy"]
-    by = {"c": recipe({**PLAIN, "clock": {"kind": "fixed", "sitting_s": 54, "question_s": 54}})}
-    right = {order: replayed(ordered(problems, order), by, 5, 1)["c"].right.mean() for order in ("hard_first", "hard_last")}
+    by = {"c": recipe({**PLAIN, "time_budget": {"kind": "fixed", "exam_s": 54, "question_s": 54}})}
+    right = {order: simulate(ordered(problems, order), by, 5, 1)["c"].correct.mean() for order in ("hard_first", "hard_last")}
     assert right == {"hard_first": 0.0, "hard_last": 0.5}
 
 
@@ -95,7 +102,7 @@ def test_under_a_clock_it_matters_whether_the_hard_problems_stand_first() -> Non
     ("candidates", "told"),
     [
         ([], "holds no finished attempt"),
-        ([attempt("a", 0, None, ended="cancelled")], "holds no finished attempt"),
+        ([attempt("a", 0, None, finish_reason="cancelled")], "holds no finished attempt"),
         ([attempt("x", 0)], "problem 'x' is not in"),
         ([attempt("a", 0), attempt("b", 0), attempt("a", 1)], "problem 'a' is in two pieces"),
     ],
@@ -118,7 +125,9 @@ def test_a_mistake_in_a_recipe_is_told_by_its_place(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"replay.*of_frist"):
         Held.check(
-            {"replay": {"recipes": {"x": {**PLAIN, "stop": [{"kind": "agree", "of_frist": 5, "equal": 4}]}}}}, Path("params.yaml"), None
+            {"replay": {"recipes": {"x": {**PLAIN, "early_stopping": [{"kind": "agree", "of_frist": 5, "equal": 4}]}}}},
+            Path("params.yaml"),
+            None,
         )
 
 
@@ -157,7 +166,7 @@ def test_a_run_of_the_first_contest_becomes_attempts_and_what_never_began_does_n
     (tmp_path / "aimo1_reference.csv").write_text("id,problem,answer\np,What?,52\n")
     found = aimo1_runs.read(tmp_path)
     assert [(p.id, p.group, p.answer) for p in found.problems] == [("p-g", "p", 52)]
-    assert [(c.answer, c.ended) for c in found.candidates] == [(52, "stop"), (52, "stop"), (None, "stop"), (None, "cancelled")]
+    assert [(c.answer, c.finish_reason) for c in found.candidates] == [(52, "stop"), (52, "stop"), (None, "stop"), (None, "cancelled")]
     assert found.dropped == {"samples that never began": 1}
     with pytest.raises(UserError, match="no such file"):
         qwen_math.read(tmp_path)
@@ -192,13 +201,16 @@ def published(folder: str, reader: Any, tmp_path: Path, recipes: dict[str, dict[
     rows.write(tmp_path / "candidates.parquet", found.candidates, Candidate)
     rows.write(tmp_path / "problems.parquet", found.problems, Problem)
     where = {"candidates": tmp_path / "candidates.parquet", "problems": tmp_path / "problems.parquet", "page": tmp_path / "page.html"}
-    return replay(config(recipes, ks=[1, 8]), NUMBERS, **where)
+    return replay(config(recipes, k_values=[1, 8]), NUMBERS, **where)
 
 
 def test_the_published_samples_of_qwen_math_give_their_published_numbers(tmp_path: Path) -> None:
     eight = {**PLAIN, "plan": {"any": 8}}
     results = published(
-        "samples_qwen_rm_maj8", qwen_math, tmp_path, {"all": eight, "identical": {**eight, "stop": [{"kind": "identical", "equal": 3}]}}
+        "samples_qwen_rm_maj8",
+        qwen_math,
+        tmp_path,
+        {"all": eight, "identical": {**eight, "early_stopping": [{"kind": "identical", "equal": 3}]}},
     )
     assert (results["pool"]["problems"], results["pool"]["attempts"]) == (71, 568)
     assert (
@@ -211,7 +223,7 @@ def test_the_published_samples_of_qwen_math_give_their_published_numbers(tmp_pat
 def test_the_published_runs_on_the_first_contest_show_a_wide_loss_of_selection(tmp_path: Path) -> None:
     results = published("aimo1_tir_votes", aimo1_runs, tmp_path, {"all": {**PLAIN, "plan": {"any": 8}}})
     assert (results["pool"]["problems"], results["pool"]["groups"], results["pool"]["attempts"]) == (35, 5, 62637)
-    assert results["pool"]["cancelled_left_out"] == 801
+    assert results["pool"]["num_cancelled"] == 801
     assert results["recipes"]["all"]["selection_loss"]["mean"] > 0.25
 
 

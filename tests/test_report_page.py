@@ -8,8 +8,8 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Problem
 from components.report.funnel import funnel
-from tests.making import run
-from tests.reports import FIRST, MEASURED, NASTY, VALIDATED, VOTED, Tags, exam, reported, sat, small_files, workspace
+from tests.factories import run
+from tests.report_inputs import FIRST, MEASURED, NASTY, VALIDATED, VOTED, Tags, exam, reported, small_files, workspace, write_exam
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +36,11 @@ def test_the_page_asks_nobody(page: str) -> None:
 
 def test_what_models_and_sources_wrote_is_text(tmp_path: Path) -> None:
     exam(tmp_path, NASTY)
-    sat(tmp_path, "first", [[7, 3]] * 4, {"majority": [7] * 4}, text=NASTY)
+    write_exam(tmp_path, "first", [[7, 3]] * 4, {"majority": [7] * 4}, text=NASTY)
     block = f"</tool_call>\n```output\n{NASTY}\n```\n"
-    sat(tmp_path, "second", [[7]] * 4, {"majority": [7] * 4}, text=f"<tool_call>\n1{block}", cells=(run("1", NASTY),))
+    write_exam(tmp_path, "second", [[7]] * 4, {"majority": [7] * 4}, text=f"<tool_call>\n1{block}", cells=(run("1", NASTY),))
     small_files(tmp_path, MEASURED, VALIDATED, curve=False)
-    reported(tmp_path, ks=[1])
+    reported(tmp_path, k_values=[1])
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     read = Tags(page)
     assert page.count("<script") == [tag for tag, _ in read.tags].count("script") == 2, "the page's own"
@@ -69,7 +69,7 @@ def test_the_page_tells_what_the_stages_measured(page: str) -> None:
 def test_the_funnel_goes_the_way_of_the_data() -> None:
     steps = {step.stage: step for step in funnel(dict(sorted(MEASURED.items())))}
     assert list(steps) == ["generate@exam", "collect@forum", "extract", "curate", "compose@cot"]
-    assert steps["generate@exam"][1:] == ({"drawn": 17}, {"other class": 10, "repeats": 3}, {"problems": 4})
+    assert steps["generate@exam"][1:] == ({"drawn": 17}, {"other split class": 10, "repeats": 3}, {"problems": 4})
     assert steps["collect@forum"][1:] == ({"rows": 6}, {"topic empty": 1}, {"topics": 5})
     assert steps["extract"][1:] == ({"topics": 5}, {"proof": 2}, {"problems": 3})
     assert steps["curate"].dropped == {"duplicate": 22, "contaminated": 1}
@@ -87,7 +87,7 @@ def test_the_same_inputs_give_the_same_bytes(root: Path, page: str, tmp_path: Pa
 @pytest.mark.parametrize("lost", ["metrics/exam@first.json", "metrics/curate.json", "validation/problems.json", "losses/first.csv"])
 def test_a_small_file_that_is_missing_leaves_its_table_out(lost: str, tmp_path: Path) -> None:
     exam(tmp_path)
-    sat(tmp_path, "first", FIRST, VOTED)
+    write_exam(tmp_path, "first", FIRST, VOTED)
     small_files(tmp_path, MEASURED, VALIDATED, curve=True)
     (tmp_path / lost).unlink()
     reported(tmp_path, examined=["first"], resamples=50)
@@ -96,12 +96,12 @@ def test_a_small_file_that_is_missing_leaves_its_table_out(lost: str, tmp_path: 
 
 def test_what_does_not_fit_the_exam_is_refused(tmp_path: Path) -> None:
     exam(tmp_path)
-    sat(tmp_path, "first", [*FIRST, [7]], {"majority": [7] * 5})
+    write_exam(tmp_path, "first", [*FIRST, [7]], {"majority": [7] * 5})
     small_files(tmp_path, {}, {}, curve=False)
     alone: dict[str, object] = {"examined": ["first"]}
     with pytest.raises(UserError, match=r"exam.first.candidates\.parquet: problem 'p4' is not in the exam; `dvc repro`"):
         reported(tmp_path, **alone)
-    sat(tmp_path, "first", FIRST[:3], {"majority": [7] * 3})
+    write_exam(tmp_path, "first", FIRST[:3], {"majority": [7] * 3})
     with pytest.raises(UserError, match=r"votes\.parquet: no vote by majority on problem 'p3'"):
         reported(tmp_path, **alone)
     with pytest.raises(UserError, match=r"exam.other.candidates\.parquet: no such file"):

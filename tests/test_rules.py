@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from components.lib.rules.stops import NOBODY, Ended, Stop, decide, now
+from components.lib.rules.early_stopping import NOBODY, StopDecision, StopRule, check, decide
 from components.lib.rules.tally import Tally, occurrences
 
 Answers = Sequence[int | None]
-STOP: TypeAdapter[Stop] = TypeAdapter(Stop)
+STOP: TypeAdapter[StopRule] = TypeAdapter(StopRule)
 AGREE = {"kind": "agree", "of_first": 5, "equal": 4}
 LAST = {"kind": "last", "of_last": 5, "equal": 4}
 REPEATS: dict[str, Any] = {"kind": "repeats", "steps": [[4, 4], [7, 5], [9, 6]]}
@@ -29,17 +29,17 @@ JUNK: dict[str, Any] = {"kind": "junk", "bands": [[5, 7, 5], [8, 11, 4], [12, 16
 DIVERGED: dict[str, Any] = {"kind": "diverged", "finished": 8, "distinct": 6}
 
 
-def rule(settings: dict[str, Any]) -> Stop:
+def rule(settings: dict[str, Any]) -> StopRule:
     return STOP.validate_python(settings)
 
 
 def stopped(settings: dict[str, Any], answers: Answers, planned: int, at_s: Sequence[float] | None = None) -> bool:
     """Whether the rule holds after the last of these events."""
-    return now([rule(settings)], Tally.of(answers, at_s or list(range(len(answers))), planned)) is not None
+    return check([rule(settings)], Tally.of(answers, at_s or list(range(len(answers))), planned)) is not None
 
 
 @pytest.mark.parametrize(
-    ("settings", "answers", "planned", "settled"),
+    ("settings", "answers", "planned", "should_stop"),
     [
         (AGREE, [], 12, False),
         (AGREE, [7, 7, 7], 12, False),
@@ -96,15 +96,16 @@ def stopped(settings: dict[str, Any], answers: Answers, planned: int, at_s: Sequ
         (DIVERGED, [1, 2, 3, 4, 5, 0, None, None], 16, False),  # 0 is junk
     ],
 )  # fmt: skip
-def test_a_rule_holds_where_its_source_says(settings: dict[str, Any], answers: Answers, planned: int, settled: bool) -> None:
-    assert stopped(settings, answers, planned) is settled
+def test_a_rule_holds_where_its_source_says(settings: dict[str, Any], answers: Answers, planned: int, should_stop: bool) -> None:
+    assert stopped(settings, answers, planned) is should_stop
 
 
 @pytest.mark.parametrize(
-    ("at_s", "settled"), [([100, 200, 300, 470], False), ([100, 200, 300, 480], True), ([100, 200, 300], False), ([100, 200, 540], True)]
+    ("at_s", "should_stop"),
+    [([100, 200, 300, 470], False), ([100, 200, 300, 480], True), ([100, 200, 300], False), ([100, 200, 540], True)],
 )
-def test_the_later_it_is_the_fewer_answers_are_enough(at_s: list[float], settled: bool) -> None:
-    assert stopped(EXITS, list(range(1, len(at_s) + 1)), 15, at_s) is settled
+def test_the_later_it_is_the_fewer_answers_are_enough(at_s: list[float], should_stop: bool) -> None:
+    assert stopped(EXITS, list(range(1, len(at_s) + 1)), 15, at_s) is should_stop
 
 
 def leaders(answers: Answers) -> list[int]:
@@ -149,7 +150,7 @@ def events(seed: int, draws: int, length: int, different: int) -> tuple[np.ndarr
 def test_a_rule_over_many_draws_says_what_a_plain_loop_says(kind: str, different: int) -> None:
     settings, plain = PLAIN[kind]
     answers, at_s = events(seed=different, draws=40, length=16, different=different)
-    said = rule(settings).settled(Tally(answers, at_s, 18))
+    said = rule(settings).should_stop(Tally(answers, at_s, 18))
     assert said.shape == answers.shape
     wanted = [
         [plain([None if a < 0 else a for a in row[: t + 1].tolist()], times[: t + 1].tolist(), 18) for t in range(16)]
@@ -163,31 +164,31 @@ def test_every_kind_of_rule_is_held_against_a_plain_loop_and_sometimes_holds() -
     answers, at_s = events(seed=2, draws=200, length=16, different=4)
     spread, _ = events(seed=12, draws=200, length=16, different=12)
     for settings, _ in PLAIN.values():
-        held = np.concatenate([rule(settings).settled(Tally(given, at_s, 18)) for given in (answers, spread)])
+        held = np.concatenate([rule(settings).should_stop(Tally(given, at_s, 18)) for given in (answers, spread)])
         assert held.any() and not held.all(), settings
 
 
 def test_draws_may_have_any_number_of_axes() -> None:
     answers, at_s = events(seed=5, draws=12, length=16, different=3)
     for settings, _ in PLAIN.values():
-        flat = rule(settings).settled(Tally(answers, at_s, 16))
-        folded = rule(settings).settled(Tally(answers.reshape(3, 4, 16), at_s.reshape(3, 4, 16), 16))
+        flat = rule(settings).should_stop(Tally(answers, at_s, 16))
+        folded = rule(settings).should_stop(Tally(answers.reshape(3, 4, 16), at_s.reshape(3, 4, 16), 16))
         assert (folded.reshape(12, 16) == flat).all()
 
 
 def test_the_rule_that_is_listed_first_is_the_one_that_ended_the_question() -> None:
     gives_up, wins = rule({"kind": "diverged", "finished": 2, "distinct": 2}), rule({"kind": "count", "answers": 2})
     tally = Tally.of([1, 2], [1.0, 2.0], 4)
-    assert now([gives_up, wins], tally) == Ended(0, given_up=True)
-    assert now([wins, gives_up], tally) == Ended(0, given_up=False)
+    assert check([gives_up, wins], tally) == StopDecision(0, given_up=True)
+    assert check([wins, gives_up], tally) == StopDecision(0, given_up=False)
     decision = decide([rule(IDENTICAL), gives_up], tally)
     assert decision.by.tolist() == [NOBODY, 1]
     assert decision.stop.tolist() == decision.given_up.tolist() == [False, True]
 
 
 def test_without_rules_and_without_events_a_question_goes_on() -> None:
-    assert now([], Tally.of([7] * 8, list(range(8)), 8)) is None
-    assert now([rule(IDENTICAL)], Tally.of([], [], 8)) is None
+    assert check([], Tally.of([7] * 8, list(range(8)), 8)) is None
+    assert check([rule(IDENTICAL)], Tally.of([], [], 8)) is None
 
 
 def test_a_value_is_counted_up_to_and_with_its_event() -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests import boxes
+from tests import sandboxes
 
 SECRET = "the-answer-is-42"
 OK, ERROR, KEPT, LOST, CRASHED = "ok", "error", "timeout-kept", "timeout-lost", "crashed"
@@ -189,15 +189,15 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @pytest.fixture(scope="module")
-def box(target: Target) -> Iterator[boxes.Box]:
+def box(target: Target) -> Iterator[sandboxes.Box]:
     os.environ["AIMO_TEST_SECRET"] = SECRET
-    with boxes.opened() as box:
+    with sandboxes.opened() as box:
         yield box
     del os.environ["AIMO_TEST_SECRET"]
 
 
 @pytest.fixture(scope="module")
-def neighbour(box: boxes.Box) -> Iterator[object]:
+def neighbour(box: sandboxes.Box) -> Iterator[object]:
     session = box.session()
     box.do(session.run(f"open('mine', 'w').write('{SECRET}'); answer = 42"))
     yield session
@@ -205,7 +205,7 @@ def neighbour(box: boxes.Box) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_attack_is_stopped(attack: Attack, box: boxes.Box, neighbour: boxes.LocalSession, target: Target) -> None:
+def test_attack_is_stopped(attack: Attack, box: sandboxes.Box, neighbour: sandboxes.LocalSession, target: Target) -> None:
     words = {"home": target.home, "pid": os.getpid(), "tcp": target.tcp.getsockname()[1], "udp": target.udp.getsockname()[1]}
     code = attack.code
     for word, value in {**words, "project": Path(__file__).parents[1]}.items():
@@ -232,7 +232,7 @@ def test_attack_is_stopped(attack: Attack, box: boxes.Box, neighbour: boxes.Loca
     ["open('{folder}/mine').read()", "os.listdir('{folder}')", "os.listdir('{folder}/..')", "os.kill({pid}, 0)", "os.kill({pid}, 9)",
      "open('/proc/{pid}/mem', 'rb')", "open('/proc/{pid}/fd/3')", "os.readlink('/proc/{pid}/cwd')", "open('{folder}/evil', 'w')"],
 )  # fmt: skip
-def test_sessions_are_kept_apart(attempt: str, box: boxes.Box, neighbour: boxes.LocalSession) -> None:
+def test_sessions_are_kept_apart(attempt: str, box: sandboxes.Box, neighbour: sandboxes.LocalSession) -> None:
     place, pid = box.do(neighbour.run("import os; print(os.getcwd().encode().hex(), os.getpid())")).output.split()
     code = attempt.replace("{folder}", bytes.fromhex(place).decode()).replace("{pid}", pid)
     run = box.cell(refused(code))
@@ -241,7 +241,7 @@ def test_sessions_are_kept_apart(attempt: str, box: boxes.Box, neighbour: boxes.
     assert box.do(neighbour.run("answer")).output == "42\n"
 
 
-def test_a_thread_that_never_ends_is_still_between_cells(box: boxes.Box, neighbour: boxes.LocalSession) -> None:
+def test_a_thread_that_never_ends_is_still_between_cells(box: sandboxes.Box, neighbour: sandboxes.LocalSession) -> None:
     session = box.session()
     box.do(session.run("import threading\ndef f():\n    while True: pass\nthreading.Thread(target=f, daemon=True).start()"))
     mine = box.processes()
@@ -252,7 +252,7 @@ def test_a_thread_that_never_ends_is_still_between_cells(box: boxes.Box, neighbo
     box.do(session.close())
 
 
-def test_a_frame_sent_ahead_loses_the_session_before_the_next_cell(box: boxes.Box, neighbour: boxes.LocalSession) -> None:
+def test_a_frame_sent_ahead_loses_the_session_before_the_next_cell(box: sandboxes.Box, neighbour: sandboxes.LocalSession) -> None:
     late = "import os, threading\nx = 1\nthreading.Timer(0.2, lambda: os.write(3, b'ahead')).start()"
     first, second, third = box.cells(late, "import time; time.sleep(0.5)", "x")
     assert (first.status, second.status) == ("ok", "crashed")
@@ -260,8 +260,8 @@ def test_a_frame_sent_ahead_loses_the_session_before_the_next_cell(box: boxes.Bo
     assert "NameError" in third.output
 
 
-def test_children_die_with_a_killed_zygote(box: boxes.Box) -> None:
-    with boxes.opened(warm=False) as other:
+def test_children_die_with_a_killed_zygote(box: sandboxes.Box) -> None:
+    with sandboxes.opened(warm=False) as other:
         session = other.session()
         other.do(session.run("1"))
         processes = other.processes()
@@ -271,28 +271,28 @@ def test_children_die_with_a_killed_zygote(box: boxes.Box) -> None:
         while other.processes() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert other.processes() == []
-        with pytest.raises(boxes.SandboxError, match="zygote"):
+        with pytest.raises(sandboxes.SandboxError, match="zygote"):
             other.do(session.run("1"))
-        with contextlib.suppress(boxes.SandboxError):
+        with contextlib.suppress(sandboxes.SandboxError):
             other.do(session.close())
         root = other.sandbox.server.root
     assert not root.exists()
 
 
 @pytest.mark.parametrize(
-    ("without", "promises"),
+    ("without", "guarantees"),
     [("seccomp", ["no network", "survives a kill"]), ("landlock", ["out of reach", "kept apart"]), ("limits", ["memory is bounded"])],
 )
-def test_a_missing_layer_is_refused_by_name(without: str, promises: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")  # no bubblewrap: it would keep some promises by itself
-    layers = tuple(layer for layer in boxes.LAYERS if layer != without)
-    with pytest.raises(boxes.SandboxError) as refusal, boxes.opened(layers, warm=False):
+def test_a_missing_layer_is_refused_by_name(without: str, guarantees: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")  # no bubblewrap: it would keep some guarantees by itself
+    layers = tuple(layer for layer in sandboxes.LAYERS if layer != without)
+    with pytest.raises(sandboxes.SandboxError) as refusal, sandboxes.opened(layers, warm=False):
         pass
-    for cure in (*promises, "missing:", "kernel", "container", "another machine", "allow_weak"):
+    for cure in (*guarantees, "missing:", "kernel", "container", "another machine", "allow_weak"):
         assert cure in str(refusal.value)
 
 
 def test_weak_isolation_is_allowed_only_when_asked_for_and_says_so() -> None:
-    with boxes.opened(("limits",), warm=False, allow_weak=True) as box:
+    with sandboxes.opened(("limits",), warm=False, allow_weak=True) as box:
         assert box.sandbox.isolation == "weak"
         assert box.cell("1 + 1").output == "2\n"

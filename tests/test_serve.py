@@ -14,20 +14,20 @@ from ruamel.yaml import YAML
 
 from components.core import machine
 from components.core.errors import UserError
-from components.gateway.paper import Question, paper
-from components.gateway.sitting import Gateway, sit
+from components.gateway.exam_run import Gateway, run_exam
+from components.gateway.questions import Question, question_order
 from components.lib import arithmetic
 from components.lib.answers import Contest
-from components.lib.kaggle.line import Wire
+from components.lib.kaggle.client import GrpcClient
 from components.serve import bundle
 from components.serve.notebook import serve
 from components.serve.solver import solver
-from tests import by_hand
+from tests import kaggle_protocol
 
 ROOT = Path(__file__).parents[1]
 MODEL = Path("components/lib/arithmetic")  # the template teacher's: it knows problems by their id
 CONTEST = Contest(low=0, high=999, modulus=1000)
-GATEWAY: dict[str, Any] = {"mode": "kaggle", "shuffle": True, "seed": 1, "sittings": 1, "questions": 50}
+GATEWAY: dict[str, Any] = {"mode": "kaggle", "shuffle": True, "seed": 1, "num_runs": 1, "num_questions": 50}
 GATEWAY |= {"response_s": 60.0, "startup_s": 60.0, "total_s": 600.0}
 
 
@@ -35,7 +35,7 @@ def params(folder: Path, **solve: Any) -> Path:
     """The project's params.yaml and infra/machine.yaml, the teacher without errors, a free port."""
     whole = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     whole["gateway"] = GATEWAY
-    whole["engines"]["teacher"]["wrong"] = 0.0
+    whole["engines"]["teacher"]["error_rate"] = 0.0
     whole["solve"]["teacher"] |= solve
     file = folder / "params.yaml"
     with file.open("w", encoding="utf-8") as written:
@@ -73,16 +73,16 @@ def test_the_model_is_opened_by_the_first_question(tmp_path: Path) -> None:
         answer("a", "What is 1 + 1?")
 
 
-@pytest.mark.parametrize("clock", [{"question_s": 350.0, "sitting_s": 0.0}, {"question_s": 0.1, "sitting_s": 18000.0}])
+@pytest.mark.parametrize("clock", [{"question_s": 350.0, "exam_s": 0.0}, {"question_s": 0.1, "exam_s": 18000.0}])
 def test_the_recipes_clock_is_obeyed(tmp_path: Path, clock: dict[str, float]) -> None:
-    """The sitting is over; or a question has a tenth of a second, five of the teacher's tokens."""
+    """The run is over; or a question has a tenth of a second, five of the teacher's tokens."""
     (asked,) = questions(1)
-    with solver("teacher", ROOT / MODEL, params(tmp_path, clock={"kind": "fixed", **clock})) as answer:
+    with solver("teacher", ROOT / MODEL, params(tmp_path, time_budget={"kind": "fixed", **clock})) as answer:
         assert answer(asked.id, asked.text) is None
 
 
 def test_the_clock_knows_how_many_questions_come(tmp_path: Path) -> None:
-    file = params(tmp_path, clock={"kind": "cutoffs", "sitting_s": 18000.0, "ends_s": [350.0, 700.0]})
+    file = params(tmp_path, time_budget={"kind": "cutoffs", "exam_s": 18000.0, "ends_s": [350.0, 700.0]})
     (asked,) = questions(1)
     with solver("teacher", ROOT / MODEL, file) as answer, pytest.raises(UserError, match="names 2 ends, but there are 50 questions"):
         answer(asked.id, asked.text)
@@ -127,12 +127,12 @@ def test_the_bundle_answers_gateways_as_a_process_of_its_own(made: Path, tmp_pat
         told = process.stdout.readline()
         assert told.startswith("predict is served at port"), told + process.stdout.read()
         port, asked = int(told.rpartition(" ")[2]), questions(12)
-        client = by_hand.Client(port)
+        client = kaggle_protocol.Client(port)
         for question in asked[:2]:
             assert client.predict(question.id, question.text) == {"id": [question.id], "answer": [question.gold]}
         client.channel.close()
-        with Wire("localhost", port, startup_s=10) as line:
-            done = sit(paper(asked, seed=3), Gateway.model_validate(GATEWAY), CONTEST, line, tmp_path / "out")
+        with GrpcClient("localhost", port, startup_s=10) as line:
+            done = run_exam(question_order(asked, seed=3), Gateway.model_validate(GATEWAY), CONTEST, line, tmp_path / "out")
         assert (done.score, done.failure) == (12, None)
     finally:
         process.terminate()
@@ -146,7 +146,7 @@ def test_the_bundle_rehearses_on_a_file_and_writes_what_a_notebook_writes(made: 
         told, _ = process.communicate(timeout=120)
     assert process.returncode == 0 and "[3] of 3 right" in told, told
     written = {path.name for path in (tmp_path / "empty").iterdir()}
-    assert written == {"submission.parquet", "result.json", "sitting.json", "score.json"}
+    assert written == {"submission.parquet", "result.json", "run.json", "score.json"}
 
 
 def test_the_manifest_names_every_file_and_a_changed_one_is_found(made: Path, tmp_path: Path) -> None:
@@ -173,9 +173,9 @@ def test_the_manifest_names_every_file_and_a_changed_one_is_found(made: Path, tm
 
 
 def test_a_clocks_own_model_is_taken_along(tmp_path: Path) -> None:
-    clock = {"kind": "tokens", "sitting_s": 1.0, "question_s": 1.0, "model": "models/length.json", "scale": 1.0, "low": 1, "high": 9}
-    file = params(tmp_path, clock=clock)
-    with pytest.raises(UserError, match=r"solve\.teacher\.clock\.model: no file models/length\.json"):
+    clock = {"kind": "tokens", "exam_s": 1.0, "question_s": 1.0, "model": "models/length.json", "scale": 1.0, "low": 1, "high": 9}
+    file = params(tmp_path, time_budget=clock)
+    with pytest.raises(UserError, match=r"solve\.teacher\.time_budget\.model: no file models/length\.json"):
         bundle.write(tmp_path / "out", "teacher", ROOT / MODEL, MODEL, file)
     (tmp_path / "models").mkdir()
     (tmp_path / "models/length.json").write_text("{}", encoding="utf-8")
@@ -200,7 +200,7 @@ def test_nothing_needs_the_server() -> None:
         assert file.parent.name == "serve" or "components.serve" not in file.read_text(encoding="utf-8"), file
 
 
-@pytest.mark.parametrize(("command", "said"), [("serve", "--problems"), ("submit-bundle", "--there"), ("gateway", "--out")])
+@pytest.mark.parametrize(("command", "said"), [("serve", "--problems"), ("submit-bundle", "--mounted-at"), ("gateway", "--out")])
 def test_a_command_shows_the_words_of_its_component(command: str, said: str) -> None:
     run = [sys.executable, "-c", "from flows.cli import main; main()", command, "--help"]
     assert said in subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True).stdout

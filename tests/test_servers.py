@@ -1,4 +1,4 @@
-"""The server engine against servers that misbehave, and each flavour's spellings. No model server is needed."""
+"""The server engine against servers that misbehave, and each backend's spellings. No model server is needed."""
 
 import asyncio
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import UserError
-from components.lib.engine.flavours import FLAVOURS, FlavourName, Reply, body
-from components.lib.engine.protocol import Completion, EngineError, Sampling, Until
+from components.lib.engine.backends import BACKENDS, BackendName, StreamedReply, request_body
+from components.lib.engine.protocol import Completion, EngineError, Sampling, StopCondition
 from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from tests import micro_model
 
@@ -25,11 +25,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return micro_model.make(tmp_path_factory.mktemp("model") / "micro")
 
 
-def engine(model: Path, *urls: str, env: str = ".envs/none", flavour: FlavourName = "vllm") -> ServerEngine:
+def engine(model: Path, *urls: str, env: str = ".envs/none", backend: BackendName = "vllm") -> ServerEngine:
     settings = ServerSettings(
-        flavour=flavour, dtype="float32", max_model_len=64, tensor_parallel_size=1, flags=[], body={}, template={}, step_s=0.02,
+        backend=backend, dtype="float32", max_model_len=64, tensor_parallel_size=1, flags=[], extra_body={}, chat_template_kwargs={}, step_s=0.02,
     )  # fmt: skip
-    host = ServerHost(urls=list(urls), env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=4, start_s=20.0)
+    host = ServerHost(urls=list(urls), env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=4, startup_s=20.0)
     return ServerEngine(settings, host, model)
 
 
@@ -72,9 +72,9 @@ class Fake:
         writer.close()
 
 
-def ask(model: Path, stream: Sequence[str], status: int = 200, flavour: FlavourName = "vllm", stop: tuple[str, ...] = ()) -> Completion:
+def ask(model: Path, stream: Sequence[str], status: int = 200, backend: BackendName = "vllm", stop: tuple[str, ...] = ()) -> Completion:
     async def scene() -> Completion:
-        async with Fake(stream, status) as url, engine(model, url, flavour=flavour) as opened:
+        async with Fake(stream, status) as url, engine(model, url, backend=backend) as opened:
             return await opened.complete("abc", PLAIN._replace(stop=stop), key="p/1/0", seed=1)
 
     return asyncio.run(scene())
@@ -131,7 +131,7 @@ def test_a_server_that_dies_while_it_starts_is_an_error_with_its_last_words(mode
 
 def test_only_vllm_is_started_here(model: Path) -> None:
     with pytest.raises(UserError, match=r"engines\.server\.urls.*sglang"):
-        engine(model, flavour="sglang")
+        engine(model, backend="sglang")
 
 
 async def _open(engine: ServerEngine) -> None:
@@ -140,7 +140,7 @@ async def _open(engine: ServerEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flavour", "stream", "expected"),
+    ("backend", "stream", "expected"),
     [
         ("vllm", [piece("a" + END, "stop", 3, stop_reason=END)], Completion("a" + END, 3, "stop", END)),
         ("vllm", [piece("a", "stop", 3, stop_reason=None)], Completion("a", 3, "stop", None)),
@@ -152,12 +152,12 @@ async def _open(engine: ServerEngine) -> None:
         ("lmdeploy", [piece("a"), piece("b", "stop")], Completion("ab", 2, "stop", None)),
     ],
 )
-def test_each_flavour_keeps_the_stop_string(model: Path, flavour: FlavourName, stream: list[str], expected: Completion) -> None:
-    assert ask(model, stream, flavour=flavour, stop=(END,)) == expected
+def test_each_flavour_keeps_the_stop_string(model: Path, backend: BackendName, stream: list[str], expected: Completion) -> None:
+    assert ask(model, stream, backend=backend, stop=(END,)) == expected
 
 
 def test_filters_are_said_in_each_servers_own_way() -> None:
-    asked = {name: body(flavour, [1], PLAIN._replace(stop=(END,)), 5) for name, flavour in FLAVOURS.items()}
+    asked = {name: request_body(backend, [1], PLAIN._replace(stop=(END,)), 5) for name, backend in BACKENDS.items()}
     assert {name: request["top_k"] for name, request in asked.items()} == {"vllm": -1, "sglang": -1, "lmdeploy": 0, "trtllm": 0}
     assert all(request["seed"] == 5 and request["min_p"] == 0.0 for request in asked.values())
     assert asked["sglang"]["no_stop_trim"] is True
@@ -166,9 +166,9 @@ def test_filters_are_said_in_each_servers_own_way() -> None:
 
 
 def test_pieces_without_a_count_count_as_one() -> None:
-    reply = Reply()
+    reply = StreamedReply()
     for line in (piece("a"), "", ": ping", piece("b", "stop")):
-        reply.take(line, FLAVOURS["sglang"], PLAIN)
+        reply.take(line, BACKENDS["sglang"], PLAIN)
     assert (reply.text, reply.num_tokens) == ("ab", 2)
 
 
@@ -225,40 +225,42 @@ def test_a_refusal_is_not_tried_elsewhere(model: Path) -> None:
 
 # ---- what the caller watches for -----------------------------------------------------------------------------------
 
-AT_BRACE = Until("boxed", "}", lambda text: text.find("}") + 1 or None)
-TWICE_AA = Until("twice", "", lambda text: len(text) if text.endswith("aa") else None)  # holds at one moment only: a whole piece hides it
+AT_BRACE = StopCondition("boxed", "}", lambda text: text.find("}") + 1 or None)
+TWICE_AA = StopCondition(
+    "twice", "", lambda text: len(text) if text.endswith("aa") else None
+)  # holds at one moment only: a whole piece hides it
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
 @pytest.mark.parametrize(
     ("text", "asked", "wanted"),
     [
-        ("so 7} and more", {"until": (AT_BRACE,)}, ("so 7}", "until", "boxed")),
-        ("xaab and more}", {"until": (AT_BRACE, TWICE_AA)}, ("xaa", "until", "twice")),
-        ("x}</tool_call> y", {"until": (AT_BRACE,), "stop": (END,)}, ("x}", "until", "boxed")),
+        ("so 7} and more", {"stop_conditions": (AT_BRACE,)}, ("so 7}", "stop_condition", "boxed")),
+        ("xaab and more}", {"stop_conditions": (AT_BRACE, TWICE_AA)}, ("xaa", "stop_condition", "twice")),
+        ("x}</tool_call> y", {"stop_conditions": (AT_BRACE,), "stop": (END,)}, ("x}", "stop_condition", "boxed")),
     ],
 )
-@pytest.mark.parametrize("flavour", ["vllm", "lmdeploy"])
+@pytest.mark.parametrize("backend", ["vllm", "lmdeploy"])
 def test_a_reason_of_the_callers_cuts_at_one_place_in_whatever_pieces_and_closes_the_stream(
-    model: Path, flavour: FlavourName, text: str, asked: dict[str, object], wanted: tuple[str, str, str], size: int
+    model: Path, backend: BackendName, text: str, asked: dict[str, object], wanted: tuple[str, str, str], size: int
 ) -> None:
     fake = Fake([piece(text[at : at + size]) for at in range(0, len(text), size)], endless=True)
 
     async def scene() -> Completion:
-        async with fake as url, engine(model, url, flavour=flavour) as opened:
+        async with fake as url, engine(model, url, backend=backend) as opened:
             completion = await opened.complete("abc", PLAIN._replace(**asked), key="p/1/0", seed=1)
             async with asyncio.timeout(5):
                 await fake.left_by_client.wait()
             return completion
 
     completion = asyncio.run(scene())
-    assert (completion.text, completion.ended, completion.stop) == wanted
+    assert (completion.text, completion.finish_reason, completion.stop_reason) == wanted
 
 
 def test_a_reason_that_holds_in_the_last_piece_counts(model: Path) -> None:
-    reply = Reply()
-    reply.take(piece("x} and more", "length", 3), FLAVOURS["vllm"], PLAIN._replace(until=(AT_BRACE,)))
-    assert reply.completion(()) == Completion("x}", 3, "until", "boxed")
+    reply = StreamedReply()
+    reply.take(piece("x} and more", "length", 3), BACKENDS["vllm"], PLAIN._replace(stop_conditions=(AT_BRACE,)))
+    assert reply.completion(()) == Completion("x}", 3, "stop_condition", "boxed")
 
 
 @pytest.mark.parametrize(("likeliest", "wanted"), [(2, math.log(2)), (3, 1.375 * math.log(2))])
@@ -266,11 +268,11 @@ def test_entropies_are_over_the_likeliest_tokens_alone(model: Path, likeliest: i
     """1/2 ln 2 + 1/4 ln 4 = ln 2; with 1/8 ln 8 it is 1.375 ln 2. A server adds the drawn token where it is none of the likeliest."""
     shares = {"drawn": 1 / 16, "a": 1 / 2, "b": 1 / 4, "c": 1 / 8, "never": 0.0}
     given = {token: math.log(share) if share else -9999.0 for token, share in list(shares.items())[: likeliest + 1]}
-    reply = Reply()
+    reply = StreamedReply()
     for finish in (None, "length"):
-        reply.take(piece("x", finish, logprobs={"top_logprobs": [given]}), FLAVOURS["vllm"], PLAIN._replace(logprobs=likeliest))
+        reply.take(piece("x", finish, logprobs={"top_logprobs": [given]}), BACKENDS["vllm"], PLAIN._replace(logprobs=likeliest))
     assert reply.completion(()).entropies == pytest.approx([wanted, wanted])
-    assert body(FLAVOURS["vllm"], [1], PLAIN._replace(logprobs=likeliest), 1)["logprobs"] == likeliest
+    assert request_body(BACKENDS["vllm"], [1], PLAIN._replace(logprobs=likeliest), 1)["logprobs"] == likeliest
 
 
 def test_other_line_separators_are_part_of_the_text(model: Path) -> None:

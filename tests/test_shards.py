@@ -1,4 +1,4 @@
-"""A Ray cluster of two workers on this machine: shards of a sitting as tasks, one worker killed on the way, and rows by Ray Data."""
+"""A Ray cluster of two workers on this machine: shards of a run as tasks, one worker killed on the way, and rows by Ray Data."""
 
 import os
 import signal
@@ -9,26 +9,26 @@ from pathlib import Path
 
 import pytest
 
+from components.core import map_batches as batches
 from components.core import rows
-from components.core import shards as mapping
 from components.core.errors import UserError
 from components.core.params import PARAMS
 from components.core.runner import Metrics
-from components.core.types import Problem, Sat
+from components.core.types import Problem, QuestionRecord
 from components.lib.engine.config import Engines
 from components.lib.engine.protocol import EngineError
-from components.lib.rules.clocks import Buffer, Fixed
+from components.lib.rules.time_budget import Buffer, Fixed
 from components.solve import shards
-from components.solve.sitting import Handed, Keeper
-from components.solve.stage import _sit, solve
+from components.solve.exam_run import LoggedQuestion, QuestionLog
+from components.solve.stage import _run, solve
 from tests import test_curate_stage as curating
-from tests.desks import CAPACITY, CONTEST, HOSTS, SANDBOX
-from tests.making import problem, sat
+from tests.factories import problem, question_record
+from tests.question_runs import CAPACITY, CONTEST, HOSTS, SANDBOX
 from tests.test_solve import TEACHER, exam
 
 NUM = 20
-NUM_ROWS = mapping.BATCH * 5 // 2
-FORGETFUL = Fixed(kind="fixed", question_s=350.0, sitting_s=1e6)
+NUM_ROWS = batches.BATCH * 5 // 2
+FORGETFUL = Fixed(kind="fixed", question_s=350.0, exam_s=1e6)
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +58,17 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, engines: Engines) -> Path:
-    """The folder of a sitting in one piece."""
+    """The folder of a run in one piece."""
     folder = tmp_path_factory.mktemp("whole")
     sealed(folder, engines, 1)
     return folder
 
 
-def teaching(engines: Engines) -> shards.Part:
-    return partial(_sit, TEACHER, engines, SANDBOX, CONTEST, HOSTS, CAPACITY, Path("components/lib/arithmetic"))
+def teaching(engines: Engines) -> shards.RunShard:
+    return partial(_run, TEACHER, engines, SANDBOX, CONTEST, HOSTS, CAPACITY, Path("components/lib/arithmetic"))
 
 
-async def dying(part: shards.Part, once: Path, asked: Sequence[Problem], kept: Path) -> Metrics:
+async def dying(part: shards.RunShard, once: Path, asked: Sequence[Problem], kept: Path) -> Metrics:
     """The worker of the shard with problem 1 is killed when it is half done; once, or always where `once` is a folder."""
     if any(problem.id == "generated-1" for problem in asked):
         if once.is_dir():
@@ -94,9 +94,9 @@ def bytes_of(folder: Path) -> bytes:
     return (folder / "out.parquet").read_bytes() + (folder / "questions.parquet").read_bytes()
 
 
-def handed_in(kept: Path, asked: Sequence[Problem]) -> list[Handed]:
+def logged_questions(kept: Path, asked: Sequence[Problem]) -> list[LoggedQuestion]:
     """In the problems' order; `elapsed` is a shard's own."""
-    return [question.model_copy(update={"elapsed": 0.0}) for question in Keeper(kept, [problem.id for problem in asked])]
+    return [question.model_copy(update={"elapsed": 0.0}) for question in QuestionLog(kept, [problem.id for problem in asked])]
 
 
 def test_shards_seal_the_same_bytes_as_one_sitting(tmp_path: Path, whole: Path, engines: Engines, cluster: None) -> None:
@@ -106,11 +106,11 @@ def test_shards_seal_the_same_bytes_as_one_sitting(tmp_path: Path, whole: Path, 
 def test_a_killed_workers_shard_is_sat_again_and_nothing_is_there_twice(
     tmp_path: Path, whole: Path, asked: list[Problem], engines: Engines, cluster: None
 ) -> None:
-    kept, once = tmp_path / "sat.jsonl", tmp_path / "killed"
-    measured = shards.sit(2, partial(dying, teaching(engines), once), asked, kept)
+    kept, once = tmp_path / "questions.jsonl", tmp_path / "killed"
+    measured = shards.run(2, partial(dying, teaching(engines), once), asked, kept)
     assert once.exists(), "a worker was killed"
-    assert len(list(rows.read(kept, Handed))) == NUM
-    assert handed_in(kept, asked) == handed_in(whole / "work" / "sat.jsonl", asked)
+    assert len(list(rows.read(kept, LoggedQuestion))) == NUM
+    assert logged_questions(kept, asked) == logged_questions(whole / "work" / "questions.jsonl", asked)
     assert measured["engine"].startswith("teacher") and ", " not in measured["isolation"]
 
 
@@ -118,27 +118,27 @@ def test_a_killed_run_goes_on_with_what_is_missing(
     tmp_path: Path, whole: Path, asked: list[Problem], engines: Engines, cluster: None
 ) -> None:
     """The even problems are in, and two of the others, and half a line."""
-    lines, kept = (whole / "work" / "sat.jsonl").read_text(encoding="utf-8").splitlines(keepends=True), tmp_path / "sat.jsonl"
-    lines.sort(key=lambda line: Handed.model_validate_json(line).sat.place % 2)
+    lines, kept = (whole / "work" / "questions.jsonl").read_text(encoding="utf-8").splitlines(keepends=True), tmp_path / "questions.jsonl"
+    lines.sort(key=lambda line: LoggedQuestion.model_validate_json(line).record.place % 2)
     kept.write_text("".join(lines[: NUM // 2 + 2]) + lines[-1][:40], encoding="utf-8")
-    shards.sit(2, teaching(engines), asked, kept)
-    assert handed_in(kept, asked) == handed_in(whole / "work" / "sat.jsonl", asked)
+    shards.run(2, teaching(engines), asked, kept)
+    assert logged_questions(kept, asked) == logged_questions(whole / "work" / "questions.jsonl", asked)
 
 
 def test_a_shard_that_kills_every_worker_is_an_error(tmp_path: Path, asked: list[Problem], engines: Engines, cluster: None) -> None:
     with pytest.raises(EngineError, match=f"failed {shards.RETRIES + 1} times"):
-        shards.sit(2, partial(dying, teaching(engines), tmp_path), asked, tmp_path / "sat.jsonl")
+        shards.run(2, partial(dying, teaching(engines), tmp_path), asked, tmp_path / "questions.jsonl")
 
 
 def test_an_error_of_a_shard_is_the_users_as_it_was_raised(tmp_path: Path, asked: list[Problem], engines: Engines, cluster: None) -> None:
-    part = partial(_sit, TEACHER.model_copy(update={"engine": "teecher"}), engines, SANDBOX, CONTEST, HOSTS, CAPACITY, tmp_path)
+    part = partial(_run, TEACHER.model_copy(update={"engine": "teecher"}), engines, SANDBOX, CONTEST, HOSTS, CAPACITY, tmp_path)
     with pytest.raises(UserError, match=r"^params\.yaml: engine: no engine 'teecher'"):
-        shards.sit(2, part, asked, tmp_path / "sat.jsonl")
+        shards.run(2, part, asked, tmp_path / "questions.jsonl")
 
 
 def test_a_clock_with_a_memory_is_refused(tmp_path: Path) -> None:
-    clock = Buffer(kind="buffer", base_s=350.0, cap_s=210.0, sitting_s=1e6)
-    with pytest.raises(UserError, match=r"clock buffer.*shards: 1"):
+    clock = Buffer(kind="buffer", base_s=350.0, cap_s=210.0, exam_s=1e6)
+    with pytest.raises(UserError, match=r"time_budget buffer.*shards: 1"):
         shards.check(2, clock)
     shards.check(1, clock)
 
@@ -153,8 +153,8 @@ def test_more_than_one_shard_needs_ray_and_one_does_not(monkeypatch: pytest.Monk
 def test_rows_are_worked_on_by_ray_data_in_their_order(cluster: None, tmp_path: Path) -> None:
     file = tmp_path / "problems.parquet"
     rows.write(file, [problem(f"p{number}", number) for number in range(NUM_ROWS)], Problem)
-    here = list(mapping.mapped(_named, file, Problem, None))
-    assert list(mapping.mapped(_named, file, Problem, mapping.LOCAL)) == here == [f"p{number}={number}" for number in range(NUM_ROWS)]
+    here = list(batches.map_batches(_named, file, Problem, None))
+    assert list(batches.map_batches(_named, file, Problem, batches.LOCAL)) == here == [f"p{number}={number}" for number in range(NUM_ROWS)]
 
 
 def test_a_cluster_gives_curate_the_same_bytes(cluster: None, tmp_path: Path) -> None:
@@ -163,16 +163,16 @@ def test_a_cluster_gives_curate_the_same_bytes(cluster: None, tmp_path: Path) ->
         "benchmarks": curating.PUBLIC,
     }
     curating.run(tmp_path / "here", **given)
-    curating.run(tmp_path / "there", cluster=mapping.LOCAL, **given)
+    curating.run(tmp_path / "there", cluster=batches.LOCAL, **given)
     for path in sorted((tmp_path / "here/out").iterdir()):
         assert path.read_bytes() == (tmp_path / "there/out" / path.name).read_bytes()
 
 
 def test_what_a_worker_cannot_read_is_said_with_its_file(cluster: None, tmp_path: Path) -> None:
     file = tmp_path / "problems.parquet"
-    rows.write(file, [sat("p")], Sat)
+    rows.write(file, [question_record("p")], QuestionRecord)
     with pytest.raises(UserError, match=r"problems.parquet: a batch failed on the cluster(.|\n)*wanted: Problem"):
-        list(mapping.mapped(_named, file, Problem, mapping.LOCAL))
+        list(batches.map_batches(_named, file, Problem, batches.LOCAL))
 
 
 def _named(batch: list[Problem]) -> list[str]:

@@ -19,7 +19,7 @@ NUM = 600
 
 
 def engine(wrong: float = 0.1, seed: int = 1) -> TeacherEngine:
-    return TeacherEngine(TeacherSettings(step_s=0.02, wrong=wrong, seed=seed))
+    return TeacherEngine(TeacherSettings(step_s=0.02, error_rate=wrong, seed=seed))
 
 
 def run(code: str, names: dict[str, object]) -> str:
@@ -39,7 +39,7 @@ async def attempt(teacher: TeacherEngine, seed: int, mode: str, index: int = 0) 
     for turn in range(5):
         completion = await teacher.complete(prompt + text, SAMPLING, key=f"generated-{seed}/{index}/{turn}", seed=turn)
         text += completion.text
-        if completion.stop is None:
+        if completion.stop_reason is None:
             return text
         code = tool_syntax.last_code(completion.text)
         assert code is not None
@@ -100,7 +100,7 @@ def test_the_box_holds_what_the_program_printed() -> None:
     prompt = prompts.render("tir", statement=problem(seed).statement) + "\n...</tool_call>"
     for printed, said in [("17", "The answer is \\boxed{17}."), ("TypeError: no", UNKNOWN)]:
         reply = asyncio.run(engine(0.0).complete(prompt + tool_syntax.output_block(printed), SAMPLING, key=f"generated-{seed}/0/1", seed=0))
-        assert (reply.text, reply.stop, reply.ended) == (said, None, "stop")
+        assert (reply.text, reply.stop_reason, reply.finish_reason) == (said, None, "stop")
 
 
 @pytest.mark.parametrize("name", ["aime-1", "generated-", "generated-x", "forum-generated-3"])
@@ -128,7 +128,7 @@ def test_the_token_limit_cuts() -> None:
     cut = asyncio.run(
         ask(prompt, SAMPLING._replace(max_tokens=5), key="generated-1/0/0", seed=0, progress=lambda text, num: seen.append((text, num)))
     )
-    assert (cut.num_tokens, cut.ended) == (5, "length")
+    assert (cut.num_tokens, cut.finish_reason) == (5, "length")
     assert whole.text.startswith(cut.text)
     assert seen == [(cut.text, 5)]
 

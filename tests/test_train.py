@@ -11,24 +11,41 @@ from typing import Any
 
 import pytest
 
-from components.compose.kind import asked, turn
+from components.compose.kind import assistant_turn, user_message
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Candidate, Example
-from components.lib import checkpoint, prompts, seen
-from components.train import chat
+from components.lib import checkpoint, model_contamination, prompts
+from components.train import tokenization
+from components.train.finetune import TrainLaunch, _rehearsal_rows
 from components.train.stage import Train, train
-from components.train.tuning import TrainLaunch, _rehearsed
 from tests import micro_model
-from tests.making import candidate, problem, run
+from tests.factories import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {
-    "start": "base", "data": "tir", "rehearsal": "cot",
-    "seed": 1, "num_processes": 1, "device": "cpu", "dtype": "float32", "batch": 2, "accumulation": 1,
-    "epochs": 2, "lr": 1e-3, "schedule": "cosine", "warmup": 0.1, "weight_decay": 0.1, "beta2": 0.98, "max_grad_norm": 1.0,
-    "max_length": 400, "checkpoints": 4, "gradient_checkpointing": False, "packing": False, "rehearse": 0,
-}  # fmt: skip
+    "start": "base",
+    "data": "tir",
+    "rehearsal": "cot",
+    "seed": 1,
+    "num_processes": 1,
+    "device": "cpu",
+    "dtype": "float32",
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 1,
+    "num_train_epochs": 2,
+    "learning_rate": 1e-3,
+    "lr_scheduler_type": "cosine",
+    "warmup_ratio": 0.1,
+    "weight_decay": 0.1,
+    "adam_beta2": 0.98,
+    "max_grad_norm": 1.0,
+    "max_length": 400,
+    "num_checkpoints": 4,
+    "gradient_checkpointing": False,
+    "packing": False,
+    "num_rehearsal_rows": 0,
+}
 LOTS = [(0, 1), (10, 1), (10, 2), (100, 1)]
 
 
@@ -38,8 +55,8 @@ def examples() -> list[Example]:
 
 
 def example(one: Candidate, statement: str) -> Example:
-    question = asked(prompts.render("tir", statement=statement))
-    return Example(id=f"tir/{one.problem}", problem=one.problem, candidate=one.index, kind="tir", messages=(question, *turn(one)))
+    question = user_message(prompts.render("tir", statement=statement))
+    return Example(id=f"tir/{one.problem}", problem=one.problem, candidate=one.index, kind="tir", messages=(question, *assistant_turn(one)))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +65,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     micro_model.make(folder / "model")
     (folder / "data").mkdir()
     rows.write(folder / "data" / "examples.parquet", examples(), Example)
-    (folder / "data" / "facts.json").write_text('{"contaminated_by": {"olympic": 2}}')
+    (folder / "data" / "stats.json").write_text('{"contaminated_by": {"olympic": 2}}')
     return folder
 
 
@@ -60,7 +77,7 @@ def tuned(folder: Path, name: str, launch: Path = ROOT / "infra/launch/one.yaml"
     """Runs the stage."""
     work = folder / f"work-{name}"
     work.mkdir(exist_ok=True)
-    inputs = {"data": folder / "data", "rehearsed": folder / "rehearsed", "start": folder / "model", "gate": folder}
+    inputs = {"data": folder / "data", "rehearsal": folder / "rehearsal", "start": folder / "model", "gate": folder}
     return train(config(**over), TrainLaunch(launch=str(launch)), **inputs, out=folder / name, losses=folder / f"{name}.csv", work=work)
 
 
@@ -75,8 +92,8 @@ def test_code_output_and_prompt_carry_no_loss_and_the_end_of_the_turn_does(start
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(start / "model")
-    row = chat.encode(examples()[3], tokenizer)
-    learnt = tokenizer.decode([label for label in row.labels if label != chat.NO_LOSS])
+    row = tokenization.encode(examples()[3], tokenizer)
+    learnt = tokenizer.decode([label for label in row.labels if label != tokenization.IGNORE_INDEX])
     assert learnt.endswith("The answer is \\boxed{7}.<|im_end|>")
     assert "print(3 + 4)" in learnt and "```output" not in learnt and "Use Python" not in learnt
     assert "```output\n7\n```" in tokenizer.decode(row.input_ids)
@@ -85,24 +102,26 @@ def test_code_output_and_prompt_carry_no_loss_and_the_end_of_the_turn_does(start
 def test_rows_of_an_earlier_set_are_mixed_in_by_lot(tmp_path: Path) -> None:
     earlier = examples()
     rows.write(tmp_path / "examples.parquet", earlier, Example)
-    drawn = [[row.id for row in _rehearsed(config(rehearse=num, seed=seed), tmp_path / "examples.parquet")] for num, seed in LOTS]
+    drawn = [
+        [row.id for row in _rehearsal_rows(config(num_rehearsal_rows=num, seed=seed), tmp_path / "examples.parquet")] for num, seed in LOTS
+    ]
     assert [len(ids) for ids in drawn] == [0, 10, 10, 40]
     assert drawn[1] != drawn[2] and drawn[1] == drawn[3][:10] and sorted(drawn[3]) == sorted(row.id for row in earlier)
 
 
 def test_a_rehearsing_training_learns_both_sets(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(start)
-    (start / "rehearsed").mkdir()
-    rows.write(start / "rehearsed" / "examples.parquet", examples()[:8], Example)
-    alone, both = (tuned(start, f"r{num}", rehearse=num) for num in (0, 8))
+    (start / "rehearsal").mkdir()
+    rows.write(start / "rehearsal" / "examples.parquet", examples()[:8], Example)
+    alone, both = (tuned(start, f"r{num}", num_rehearsal_rows=num) for num in (0, 8))
     assert (alone["rows"], both["rows"]) == (40, 48) and both["steps"] > alone["steps"]
 
 
 def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_bytes(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(start)
-    between_logs = {"epochs": 10, "checkpoints": 6}  # of 200 steps each second one is logged, each 29th kept
+    between_logs = {"num_train_epochs": 10, "num_checkpoints": 6}  # of 200 steps each second one is logged, each 29th kept
     whole = trained(start, "whole", **between_logs)
-    assert seen.of(start / "whole") == {"olympic": 2}
+    assert model_contamination.of(start / "whole") == {"olympic": 2}
     victim = subprocess.Popen(
         [sys.executable, "-c", f"from tests.test_train import *; trained(Path({str(start)!r}), 'killed', **{between_logs})"],
         cwd=ROOT, start_new_session=True,
@@ -139,7 +158,7 @@ def test_two_processes_share_the_rows_and_one_model_comes_out(start: Path, monke
 
 
 def test_packed_rows_are_fewer_steps(start: Path) -> None:
-    trained(start, "packed", packing=True, epochs=1)
+    trained(start, "packed", packing=True, num_train_epochs=1)
     assert 1 <= len((start / "packed.csv").read_text().splitlines()) - 1 < 20
 
 

@@ -12,11 +12,11 @@ from components.core.errors import UserError
 from components.core.types import Dropped, Example, Message, Preference, Problem, Prompt, Row
 from components.lib.answers import Contest
 from components.lib.pinned import digest
-from components.validate import whole
+from components.validate import dataset_checks
 from components.validate.check import BATCH
-from components.validate.known import digest as fingerprint
+from components.validate.overlap import digest as fingerprint
 from components.validate.stage import Validate, validate
-from tests.making import problem
+from tests.factories import problem
 
 EXAM = Path("data/problems/exam.parquet")
 CONTEST = Contest(low=0, high=999, modulus=1000)
@@ -25,7 +25,7 @@ PROBLEMS = Validate.model_validate({"suite": "problems", "kinds": [], "min_rows"
 TIR = PROBLEMS.model_copy(update={"suite": "examples", "kinds": ["tir"]})
 DPO = PROBLEMS.model_copy(update={"suite": "preferences"})
 GRPO = PROBLEMS.model_copy(update={"suite": "prompts"})
-FACTS = {"rows": 2, "sources": {"a": 2}, "licences": {"Apache-2.0": 2}, "characters": {"16-31": 2}, "answers": {"0-99": 2}}
+STATS = {"rows": 2, "sources": {"a": 2}, "licences": {"Apache-2.0": 2}, "characters": {"16-31": 2}, "answers": {"0-99": 2}}
 SOUND = {
     "train": [problem("t1", statement="What is 1 + 6?"), problem("t2", statement="What is 2 + 5?")],
     "practice": [problem("p1", statement="What is 3 + 4?")],
@@ -48,13 +48,13 @@ def problems(*train: Problem, num_dropped: int = 0, **sets: list[Problem]) -> Pa
     return folder
 
 
-def written(name: str, made: Sequence[Row], facts: dict[str, Any] | None = None, dropped: Sequence[str] = ()) -> Path:
+def written(name: str, made: Sequence[Row], stats: dict[str, Any] | None = None, dropped: Sequence[str] = ()) -> Path:
     """A set's folder as compose leaves it, beside an exam."""
     folder = Path("data/sft/set")
     rows.write(folder / f"{name}.parquet", made, type(made[0]))
     left = [Dropped(id=f"d{number}", statement="", reason=reason, detail="") for number, reason in enumerate(dropped)]
     rows.write(folder / "dropped.parquet", left, Dropped)
-    (folder / "facts.json").write_text(json.dumps({**FACTS, "rows": len(made), **(facts or {})}))
+    (folder / "stats.json").write_text(json.dumps({**STATS, "rows": len(made), **(stats or {})}))
     rows.write(EXAM, SOUND["exam"], Problem)
     return folder
 
@@ -131,7 +131,7 @@ def test_a_warning_is_written_down_and_stops_nothing() -> None:
     data = problems(problem("t3", statement="what is 1 + 6?").model_copy(update={"answer": 8}), num_dropped=20)
     assert validate(PROBLEMS, CONTEST, data=data, exam=EXAM, out=Path("out.json"))["warnings"] == 2
     found = results("out.json")
-    assert found["same_wording_as", "expect_column_values_to_be_in_set"]["first"] == [{"id": "t3", "value": "t1"}]
+    assert found["same_statement_as", "expect_column_values_to_be_in_set"]["first"] == [{"id": "t3", "value": "t1"}]
     assert not found["share_dropped", "expect_column_values_to_be_between"]["success"]
 
 
@@ -142,13 +142,13 @@ def test_sound_examples_pass() -> None:
 @pytest.mark.parametrize(
     ("bad", "column"),
     [
-        (turn(3, tool_loss=True), "loss_elsewhere"),
-        (turn(3, loss=False), "num_loss"),
+        (turn(3, tool_loss=True), "loss_outside_assistant"),
+        (turn(3, loss=False), "num_loss_messages"),
         (turn(3)[:3], "last_role"),
         ([part for part in turn(3) if part[0] != "tool"], "code_ran"),
         (turn(3)[1:], "question_chars"),
         ([], "last_role"),
-        ([("user", "Now: What is 0 + 7?", True), *turn(3)[1:]], "loss_elsewhere"),
+        ([("user", "Now: What is 0 + 7?", True), *turn(3)[1:]], "loss_outside_assistant"),
     ],
 )
 def test_a_bad_example_stops_the_chain_and_is_named(bad: list[tuple[str, str, bool]], column: str) -> None:
@@ -185,7 +185,7 @@ def test_the_share_of_each_reason_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "warned"),
+    ("stats", "warned"),
     [
         ({}, set()),
         ({"sources": {"a": 1, "b": 1}}, {"drift_of_sources"}),
@@ -194,24 +194,24 @@ def test_the_share_of_each_reason_is_looked_at() -> None:
         ({"answers": {"0-99": 9, "900-999": 1}}, set()),
     ],
 )
-def test_drift_from_the_champion_s_set_is_a_warning_by_name(facts: dict[str, Any], warned: set[str]) -> None:
+def test_drift_from_the_champion_s_set_is_a_warning_by_name(stats: dict[str, Any], warned: set[str]) -> None:
     champion = Path("champion.json")
-    champion.write_text(json.dumps({**FACTS, "rows": 10}))
+    champion.write_text(json.dumps({**STATS, "rows": 10}))
     config = Validate.model_validate({**TIR.model_dump(), "champion": {"path": str(champion), "sha256": digest(champion)}})
-    validate(config, CONTEST, data=examples(turn(1), turn(2), facts=facts), exam=EXAM, out=Path("out.json"))
+    validate(config, CONTEST, data=examples(turn(1), turn(2), stats=stats), exam=EXAM, out=Path("out.json"))
     assert {column for (column, _), one in results("out.json").items() if not one["success"]} == warned
 
 
 def test_drift_is_the_share_of_rows_that_would_have_to_move() -> None:
     rest = {"characters": {}, "answers": {}}
     ours, theirs = {**rest, "sources": {"a": 6, "b": 4}}, {**rest, "sources": {"a": 50, "b": 30, "c": 20}}
-    assert whole.drift(ours, theirs)["sources"] == pytest.approx(0.2)
+    assert dataset_checks.drift(ours, theirs)["sources"] == pytest.approx(0.2)
 
 
 def test_a_set_without_its_facts_is_said() -> None:
     data = examples(turn(1), turn(2))
-    (data / "facts.json").write_text("{}")
-    with pytest.raises(UserError, match=r"facts.json: not what compose writes"):
+    (data / "stats.json").write_text("{}")
+    with pytest.raises(UserError, match=r"stats.json: not what compose writes"):
         validate(TIR, CONTEST, data=data, exam=EXAM, out=Path("out.json"))
 
 
@@ -226,10 +226,10 @@ def pair(number: int, chosen: Any = None, rejected: Any = None) -> Preference:
 @pytest.mark.parametrize(
     ("bad", "column"),
     [
-        (pair(3, rejected=turn(3)[1:]), "sides_differ"),
-        (pair(3, chosen=turn(3, tool_loss=True)[1:]), "loss_elsewhere"),
-        (pair(3, rejected=turn(3, tool_loss=True)[1:]), "rejected_loss_elsewhere"),
-        (pair(3, rejected=turn(3, loss=False)[1:]), "rejected_num_loss"),
+        (pair(3, rejected=turn(3)[1:]), "completions_differ"),
+        (pair(3, chosen=turn(3, tool_loss=True)[1:]), "loss_outside_assistant"),
+        (pair(3, rejected=turn(3, tool_loss=True)[1:]), "rejected_loss_outside_assistant"),
+        (pair(3, rejected=turn(3, loss=False)[1:]), "rejected_num_loss_messages"),
         (pair(3, rejected=turn(3)[1:3]), "rejected_last_role"),
         (pair(3).model_copy(update={"problem": "e1"}), "shared_with_exam"),
         (pair(3).model_copy(update={"messages": ()}), "question_chars"),
@@ -251,7 +251,7 @@ def prompt(number: int, **fields: Any) -> Prompt:
         (prompt(3, gold=1000), "gold"),
         (prompt(3, gold=-1), "gold"),
         (prompt(3, messages=messages(turn(3))), "last_role"),
-        (prompt(3, messages=messages([("user", "What is 9?", True)])), "num_loss"),
+        (prompt(3, messages=messages([("user", "What is 9?", True)])), "num_loss_messages"),
         (prompt(3, problem="e1"), "shared_with_exam"),
     ],
 )

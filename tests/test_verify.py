@@ -1,4 +1,4 @@
-"""Checks after the sitting: limits that a statement sets, programs that run again in the real sandbox, a model's yes and no."""
+"""Checks after the run: limits that a statement sets, programs that run again in the real sandbox, a model's yes and no."""
 
 import csv
 import gzip
@@ -12,16 +12,15 @@ import pytest
 
 from components.core import rows
 from components.core.types import Candidate, Check, Problem
-from components.lib import verdict
-from components.lib.answers import Contest, read
+from components.lib import yes_no
+from components.lib.answers import Contest, parse
 from components.lib.engine.config import Engines
-from components.verify.constraints import kept, limits
-from components.verify.opinion import opinion
-from components.verify.rerun import rerun
+from components.verify.checks import model_check, rerun
+from components.verify.constraints import bounds, check_constraints
 from components.verify.stage import Verify, verify
-from tests.boxes import Box, config, opened
-from tests.desks import CAPACITY, HOSTS
-from tests.making import candidate, problem, run
+from tests.factories import candidate, problem, run
+from tests.question_runs import CAPACITY, HOSTS
+from tests.sandboxes import Box, config, opened
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
@@ -47,7 +46,7 @@ WIDE = Contest(low=0, high=10**12, modulus=None)
     ],
 )
 def test_limits_that_a_statement_sets(statement: str, low: int, high: int | None) -> None:
-    (limit,) = limits(statement, AIMO3)
+    (limit,) = bounds(statement, AIMO3)
     assert (limit.low, limit.high) == (low, high)
 
 
@@ -68,13 +67,13 @@ def test_limits_that_a_statement_sets(statement: str, low: int, high: int | None
     ],
 )
 def test_what_is_no_limit_on_the_answer_is_not_taken_for_one(statement: str) -> None:
-    assert limits(statement, AIMO3) == []
+    assert bounds(statement, AIMO3) == []
 
 
 def test_reduced_answers_are_held_to_a_modulus_alone() -> None:
     """Answers modulo 1000: the least positive integer with some property may be 1000, and is written 0."""
-    assert limits("Find the smallest positive integer $n$.", AIMO2) == []
-    assert len(limits("Find the remainder when $N$ is divided by 100.", AIMO2)) == 1
+    assert bounds("Find the smallest positive integer $n$.", AIMO2) == []
+    assert len(bounds("Find the remainder when $N$ is divided by 100.", AIMO2)) == 1
 
 
 @pytest.mark.parametrize(
@@ -82,12 +81,12 @@ def test_reduced_answers_are_held_to_a_modulus_alone() -> None:
     [(99, 1.0, "below the modulus 100"), (100, 0.0, "100 breaks: below the modulus 100"), (1000, 0.0, "1000 breaks: the contest's range")],
 )
 def test_an_answer_is_held_against_range_and_statement(answer: int, score: float, says: str) -> None:
-    assert kept("Find the remainder when $N$ is divided by 100.", answer, AIMO2) == (score, says)
+    assert check_constraints("Find the remainder when $N$ is divided by 100.", answer, AIMO2) == (score, says)
 
 
 def test_a_statement_without_limits_says_nothing() -> None:
-    assert kept("Find $n$.", 5, AIMO2).score is None
-    assert kept("Find $n$.", 1000, AIMO2).score == 0.0
+    assert check_constraints("Find $n$.", 5, AIMO2).score is None
+    assert check_constraints("Find $n$.", 1000, AIMO2).score == 0.0
 
 
 def golds() -> Iterator[tuple[str, int]]:
@@ -96,15 +95,15 @@ def golds() -> Iterator[tuple[str, int]]:
         yield from ((row["problem"], int(row["answer"])) for row in csv.DictReader(file) if row["answer"].isdigit())
     with gzip.open(DATA / "math/test_5000.jsonl.gz", "rt", encoding="utf-8") as lines:
         for row in map(json.loads, lines):
-            answer = read(row["solution"], WIDE).answer
+            answer = parse(row["solution"], WIDE).answer
             if answer is not None:
                 yield row["problem"], answer
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
 def test_no_right_answer_of_real_problems_breaks_a_limit() -> None:
-    found = [(statement, answer) for statement, answer in golds() if limits(statement, WIDE)]
-    broken = [(statement, answer) for statement, answer in found if kept(statement, answer, WIDE).score == 0.0]
+    found = [(statement, answer) for statement, answer in golds() if bounds(statement, WIDE)]
+    broken = [(statement, answer) for statement, answer in found if check_constraints(statement, answer, WIDE).score == 0.0]
     assert len(found) > 100
     assert broken == []
 
@@ -143,7 +142,7 @@ def test_an_answer_that_was_drawn_at_random_does_not_stand(box: Box) -> None:
     assert box.do(rerun(tried, box.sandbox, AIMO2, seed=2)).score == 0.0
 
 
-# ---- a model's opinion --------------------------------------------------------------------------------------------------------
+# ---- a model's model_check --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -161,13 +160,13 @@ def test_an_answer_that_was_drawn_at_random_does_not_stand(box: Box) -> None:
     ],
 )
 def test_verdicts(reply: str, wanted: bool | None) -> None:
-    assert verdict.parse(reply) is wanted
+    assert yes_no.parse(reply) is wanted
 
 
 def test_the_score_is_the_share_of_yes_among_replies_that_can_be_read() -> None:
-    check = opinion(candidate(7), ["Verdict: yes", "Verdict: yes", "Verdict: no", "who knows"])
+    check = model_check(candidate(7), ["Verdict: yes", "Verdict: yes", "Verdict: no", "who knows"])
     assert (check.score, check.detail) == (pytest.approx(2 / 3), "2 yes, 1 no, 1 unreadable")
-    assert opinion(candidate(7), ["who knows"]).score is None
+    assert model_check(candidate(7), ["who knows"]).score is None
 
 
 # ---- the stage ------------------------------------------------------------------------------------------------------------------
@@ -188,7 +187,7 @@ def verified(home: Path, cast: list[Candidate], exam: list[Problem], **fields: o
     rows.write(home / "candidates.parquet", cast, Candidate)
     rows.write(home / "problems.parquet", exam, Problem)
     usual = {"seed": 1, "top": 2, "reruns": 8, "model_samples": 0, "prompt": "verify", "engine": "scripted", "engine_by_format": {}}
-    settings = Verify.model_validate({**usual, "summary_chars": 3000, "max_tokens": 100, "temperature": 0.7, "at_once": 2, **fields})
+    settings = Verify.model_validate({**usual, "summary_chars": 3000, "max_tokens": 100, "temperature": 0.7, "num_concurrent": 2, **fields})
     metrics = verify(
         settings, Engines.load(ROOT / "params.yaml"), config(), AIMO2, HOSTS, CAPACITY, candidates=home / "candidates.parquet",
         problems=home / "problems.parquet", model=home / "replies.jsonl", out=home / "out.parquet",
@@ -210,7 +209,7 @@ def test_only_the_leading_answers_of_disputed_problems_are_checked(tmp_path: Pat
         ("constraint", 0): 1.0, ("constraint", 2): 0.0,  # 120 is no remainder
         ("rerun", 0): 1.0, ("rerun", 1): 1.0, ("rerun", 2): 0.0, ("rerun", 3): 0.0,
     }  # fmt: skip
-    assert found.metrics["rerun"]["mean_score"] == {"right": 1.0, "wrong": 0.0}
+    assert found.metrics["rerun"]["mean_score"] == {"correct": 1.0, "incorrect": 0.0}
 
 
 def test_a_model_is_asked_about_one_candidate_per_answer(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ import pytest
 
 from components.core import rows
 from components.core.errors import UserError
-from components.core.types import Candidate, Check, CodeRun, Judgement, Problem, Sat, Vote
-from components.lib.answers import Contest, read
+from components.core.types import Candidate, Check, CodeRun, Judgement, Problem, QuestionRecord, Vote
+from components.lib.answers import Contest, parse
 from components.lib.votes.ballot import STRATEGIES, Ballot, count, decide, strategies
 from components.vote.stage import vote
-from tests.making import candidate, check, judgement, problem, run, sat, votes
+from tests.factories import candidate, check, judgement, problem, question_record, run, votes
 
 
 def ballot(cast: Sequence[int | Candidate], read: Sequence[Judgement] = (), checks: Sequence[Check] = (), **numbers: object) -> Ballot:
@@ -152,7 +152,7 @@ def test_of_a_knockout_only_the_final_counts() -> None:
 
 def test_readings_of_the_leading_zero_and_of_the_plain_number_are_one_answer() -> None:
     contest = Contest(low=0, high=999, modulus=1000)
-    answers = [read(text, contest).answer for text in (r"\boxed{016}", r"\boxed{16}", r"\boxed{16.0}", r"\boxed{17}", r"\boxed{17}")]
+    answers = [parse(text, contest).answer for text in (r"\boxed{016}", r"\boxed{16}", r"\boxed{16.0}", r"\boxed{17}", r"\boxed{17}")]
     tries = [candidate(answer) for answer in answers]
     assert [(s.answer, s.candidates) for s in count(ballot(tries), STRATEGIES["majority"])] == [(16, (0, 1, 2)), (17, (3, 4))]
 
@@ -176,7 +176,7 @@ def test_only_the_top_answers_can_gain_and_unanimous_votes_skip_the_checks() -> 
     tries = [50, 50, 60, 60, 70]
     beaten = ballot(tries, checks=[check(4, 1.0)], verified={"top": 2, "gain": 9.0})
     assert winner("verified", beaten) == 50
-    assert winner("verified", beaten._replace(numbers=votes(verified={"top": 3, "gain": 9.0}))) == 70
+    assert winner("verified", beaten._replace(config=votes(verified={"top": 3, "gain": 9.0}))) == 70
     assert count(ballot([50, 50], checks=[check(0, 1.0)]), STRATEGIES["verified"])[0].weight == 2.0
 
 
@@ -237,7 +237,7 @@ def test_a_strategy_that_weighs_each_candidate_alone_says_so(name: str) -> None:
         together = list(STRATEGIES[name].cast(whole))
         apart = [voice for one in whole.candidates for voice in STRATEGIES[name].cast(whole._replace(candidates=[one]))]
         differing += sorted(together) != sorted(apart)
-    if STRATEGIES[name].alone:
+    if STRATEGIES[name].per_candidate:
         assert differing == 0
     elif name != "genselect":  # without readings it is the majority
         assert differing > 0
@@ -261,11 +261,21 @@ def test_the_stage_votes_on_every_problem_and_counts_those_without_an_answer(tmp
     paths = {name: tmp_path / f"{name}.parquet" for name in ("problems", "candidates", "questions", "judgements", "checks", "out")}
     rows.write(paths["problems"], exam, Problem)
     rows.write(paths["candidates"], tries, Candidate)
-    rows.write(paths["questions"], [sat("p"), sat("q"), sat("r"), sat("late", limit_s=0.0), sat("lost", given_up=True)], Sat)
+    rows.write(
+        paths["questions"],
+        [
+            question_record("p"),
+            question_record("q"),
+            question_record("r"),
+            question_record("late", limit_s=0.0),
+            question_record("lost", given_up=True),
+        ],
+        QuestionRecord,
+    )
     rows.write(paths["judgements"], [judgement(0, "p")], Judgement)
     rows.write(paths["checks"], [check(1, 1.0, name="r"), check(0, 0.0, name="r")], Check)
-    told = vote(votes(strategies=["majority", "genselect", "verified"], fallback=49, fallback_late=210), **paths)
-    assert told["right"] == {"majority": 1, "genselect": 2, "verified": 0}
+    told = vote(votes(strategies=["majority", "genselect", "verified"], fallback=49, fallback_out_of_time=210), **paths)
+    assert told["correct"] == {"majority": 1, "genselect": 2, "verified": 0}
     assert told["unanswered"] == dict.fromkeys(("majority", "genselect", "verified"), 3)
     found = {(cast.problem, cast.strategy): cast for cast in rows.read(paths["out"], Vote)}
     assert len(found) == 15

@@ -19,9 +19,9 @@ import pytest
 from components.core.errors import UserError
 from flows.fork_server import ForkServer
 from flows.graph import Graph
-from flows.home import alone
-from flows.walk import Outcome, StageFailed, end_leftovers, own_words, run_stage, walk
-from tests.toy import dvc, workspace
+from flows.walk import Outcome, StageFailed, end_orphans, run_stage, stage_error, walk
+from flows.workspace import workspace_lock
+from tests.toy_workspace import dvc, workspace
 
 ROOT = Path(__file__).parents[1]
 SLEEP = "sleep 60 & sleep 61; cp a.txt b.txt"
@@ -31,7 +31,7 @@ def walked(root: Path, parallel: int = 2) -> dict[str, str]:
     graph = Graph.read(root)
     with ForkServer() as server:
         outcomes = walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, lambda *_: None), parallel)
-    return {outcome.stage: outcome.how for outcome in outcomes}
+    return {outcome.stage: outcome.status for outcome in outcomes}
 
 
 def test_the_walk_leaves_the_lock_of_dvc_repro_and_does_nothing_twice(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_failure_says_the_stage_s_own_words_and_stops_the_walk(tmp_path: Path)
     graph = Graph.read(root)
     with ForkServer() as server:
         outcomes = walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, lambda *_: None), 2)
-    assert {o.stage: o.how for o in outcomes} == {"first": "run", "left": "failed", "right": "run"}
+    assert {o.stage: o.status for o in outcomes} == {"first": "run", "left": "failed", "right": "run"}
     assert outcomes[1].error == "error: no teacher; give one"
 
 
@@ -78,7 +78,7 @@ def test_a_failure_says_the_stage_s_own_words_and_stops_the_walk(tmp_path: Path)
     ],
 )
 def test_own_words(lines: list[str], words: str) -> None:
-    assert own_words(lines) == words
+    assert stage_error(lines) == words
 
 
 def test_an_interrupted_walk_ends_all_stages_with_their_children(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_killed_walk_takes_its_fork_server_and_its_stages_along_and_is_resumed
         victim.kill()
         until(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
     assert not sleepers(root)
-    assert end_leftovers(root) == []
+    assert end_orphans(root) == []
     (root / "again").touch()
     then = walked(root)
     assert (then["first"], then["left"], then["join"]) == ("cached", "run", "run")
@@ -117,7 +117,7 @@ def test_what_outlives_a_killed_fork_server_is_ended_by_the_next_walk(tmp_path: 
         server.kill()
         victim.kill()
     assert sleepers(root), "the stage lives on: nobody could end it"
-    assert "left" in end_leftovers(root)
+    assert "left" in end_orphans(root)
     assert not sleepers(root)
 
 
@@ -127,7 +127,7 @@ def test_one_fork_server_walks_two_workspaces_that_know_nothing_of_each_other(tm
 
         def walk_it(root: Path) -> list[str]:
             graph = Graph.read(root)
-            return [done.how for done in walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, lambda *_: None), 2)]
+            return [done.status for done in walk(graph, set(graph.order), lambda stage: run_stage(server, stage, root, lambda *_: None), 2)]
 
         assert [*pool.map(walk_it, roots)] == [["run"] * 4] * 2
     for name, root in zip(("one", "other"), roots, strict=True):
@@ -155,14 +155,14 @@ def test_a_leftover_s_number_that_another_process_has_now_is_left_alone(tmp_path
     note = tmp_path / ".aimo/running/left.json"
     note.parent.mkdir(parents=True)
     note.write_text(f'{{"pid": {os.getpid()}, "born": 1.0}}')
-    assert end_leftovers(tmp_path) == []
+    assert end_orphans(tmp_path) == []
     assert not note.exists()
 
 
 def test_two_runs_in_one_workspace_are_refused_by_name(tmp_path: Path) -> None:
-    with alone(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} is running"), alone(tmp_path):
+    with workspace_lock(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()} is running"), workspace_lock(tmp_path):
         pass
-    with alone(tmp_path):
+    with workspace_lock(tmp_path):
         pass
 
 
@@ -193,8 +193,8 @@ def test_what_most_others_wait_for_begins_first(tmp_path: Path) -> None:
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(project / name, tmp_path / name)
     graph, begun = Graph.read(tmp_path), list[str]()
-    chains = graph.chains()
-    assert all(chains[need] > chains[name] for name, step in graph.steps.items() for need in step.needs)
+    chain_lengths = graph.chain_lengths()
+    assert all(chain_lengths[need] > chain_lengths[name] for name, step in graph.steps.items() for need in step.needs)
 
     def run(stage: str) -> Outcome:
         begun.append(stage)
@@ -207,8 +207,8 @@ def test_what_most_others_wait_for_begins_first(tmp_path: Path) -> None:
 
 def test_a_part_of_the_graph_is_its_targets_and_what_they_need(tmp_path: Path) -> None:
     graph = Graph.read(workspace(tmp_path))
-    assert graph.with_needs({"left"}) == {"first", "left"}
-    assert graph.with_users({"left"}) == {"left", "join"}
+    assert graph.with_upstream({"left"}) == {"first", "left"}
+    assert graph.with_downstream({"left"}) == {"left", "join"}
     assert graph.matching(["l*", "right"]) == {"left", "right"}
     with pytest.raises(UserError, match="no stage 'lefty', did you mean 'left'"):
         graph.matching(["lefty"])
@@ -218,7 +218,7 @@ def test_a_settled_lock_is_in_order_and_holds_no_stage_that_is_gone(tmp_path: Pa
     root = workspace(tmp_path)
     record = "  {}:\n    cmd: x\n    outs:\n    - path: {}.txt\n      hash: md5\n      md5: aaaa\n      size: 1\n"
     (root / "dvc.lock").write_text("schema: '2.0'\nstages:\n" + "".join(record.format(s, s) for s in ("right", "gone", "left")))
-    Graph.read(root).settle()
+    Graph.read(root).normalize_lock()
     assert (root / "dvc.lock").read_text() == "schema: '2.0'\nstages:\n" + "".join(record.format(s, s) for s in ("left", "right"))
     assert Graph.read(root).entry("left")["outs"][0]["path"] == "left.txt"
     assert Graph.read(root).entry("join") == {}

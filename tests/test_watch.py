@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import component
+from tests.toy_workspace import component
 
 FLAGS = ("--data", "data", "--out", "out.txt", "--metrics", "metrics.json")
 

@@ -23,7 +23,7 @@ from datatrove.utils.text import TextNormConfig
 from datatrove.utils.typeshelper import Languages
 from datatrove.utils.word_tokenizers import load_word_tokenizer
 
-from benchmarks.peers.spent import spent
+from benchmarks.peers.resource_usage import measure_usage
 
 
 def deduplicate(folder: Path, config: MinhashConfig) -> None:
@@ -53,7 +53,7 @@ def main() -> None:
     given = parser.parse_args()
     config = MinhashConfig(norm_config=TextNormConfig(norm_numbers=not given.numbers))
     load_word_tokenizer(Languages.english).word_tokenize("spaCy is imported at the first word.")
-    print(json.dumps(spent(lambda: deduplicate(given.folder, config))._asdict()))
+    print(json.dumps(measure_usage(lambda: deduplicate(given.folder, config))._asdict()))
 
 
 if __name__ == "__main__":

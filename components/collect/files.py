@@ -12,8 +12,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from components.collect.readers import FORMATS, File
 from components.collect.source import Collect
-from components.collect.tables import FORMATS, File
 from components.core.errors import UserError
 from components.core.watch import watched
 

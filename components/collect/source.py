@@ -72,7 +72,7 @@ class Collect(Config, section="sources", keyed=True, common="collect"):
         """Writes this source's rows into the folder `out`."""
         raise NotImplementedError
 
-    def allow(self) -> None:
+    def check_licence(self) -> None:
         """Raises UserError for a licence that is not on the list: checked before a row is read."""
         if self.licence not in self.licences:
             raise UserError(
@@ -95,7 +95,7 @@ def _kind(kind: object, where: str) -> str:
     return str(kind)
 
 
-def unusable(text: object) -> str | None:
+def statement_error(text: object) -> str | None:
     """Why a text cannot be a statement, or None where it can."""
     if text is None or (isinstance(text, str) and not text.strip()):
         return "statement empty"
@@ -108,17 +108,17 @@ def unusable(text: object) -> str | None:
     return None
 
 
-def shown(text: object) -> str:
+def excerpt(text: object) -> str:
     """A text as a dropped row keeps it: readable, storable, not longer than its reason deserves."""
     return str(text).encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")[:500] if text is not None else ""
 
 
-def seal(out: Path, name: str, kind: type[R], stream: Iterator[R | Dropped]) -> Metrics:
+def write_rows(out: Path, name: str, kind: type[R], stream: Iterator[R | Dropped]) -> Metrics:
     """Writes `<name>.parquet` and `dropped.parquet` from one stream, in memory that does not grow with it; counts the reasons."""
     aside, reasons = out / "dropped.jsonl", Counter[str]()
 
     def kept() -> Iterator[R]:
-        with rows.Growing(aside) as dropped:
+        with rows.JsonlWriter(aside) as dropped:
             for row in stream:
                 if isinstance(row, Dropped):
                     dropped.append(row)

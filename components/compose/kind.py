@@ -6,19 +6,19 @@ from typing import ClassVar, NamedTuple
 from pydantic import Field
 
 from components.core.params import Settings
-from components.core.types import Candidate, Dropped, Example, Message, Preference, Problem, Prompt, Remark
+from components.core.types import Annotation, Candidate, Dropped, Example, Message, Preference, Problem, Prompt
 from components.lib import tool_syntax
 from components.lib.answers import Contest
 
-Made = Example | Preference | Prompt
+TrainingRow = Example | Preference | Prompt
 
 
-class Group(NamedTuple):
+class AttemptGroup(NamedTuple):
     """One problem, its attempts of the wanted mode, and what models said of them."""
 
     problem: Problem
     candidates: Sequence[Candidate]
-    remarks: Sequence[Remark]
+    annotations: Sequence[Annotation]
     contest: Contest
     seed: int
 
@@ -28,7 +28,7 @@ class Kind(Settings):
 
     file: ClassVar[str] = "examples"
     """The name of the file that its rows lie in."""
-    row: ClassVar[type[Made]] = Example
+    row: ClassVar[type[TrainingRow]] = Example
 
     mode: str
     """The prompt that the attempts were asked with."""
@@ -36,7 +36,7 @@ class Kind(Settings):
     """The prompt that the rows hold."""
     max_rows: int = Field(ge=1)
 
-    def make(self, group: Group) -> Iterator[Made | Dropped]:
+    def make(self, group: AttemptGroup) -> Iterator[TrainingRow | Dropped]:
         """The rows of one problem, and what was left out."""
         raise NotImplementedError
 
@@ -45,24 +45,24 @@ class Kind(Settings):
         return ()
 
 
-def left_out(kind: str, problem: Problem, candidate: Candidate | None, reason: str) -> Dropped:
+def dropped_row(kind: str, problem: Problem, candidate: Candidate | None, reason: str) -> Dropped:
     """A row of the side file: the attempt, or the whole problem, and why it was not taken."""
     name = f"{kind}/{problem.id}" if candidate is None else f"{kind}/{problem.id}/{candidate.index}"
     return Dropped(id=name, statement=problem.statement, reason=reason, detail=candidate.text if candidate else "")
 
 
-def asked(content: str) -> Message:
+def user_message(content: str) -> Message:
     """A user message; it never carries loss."""
     return Message(role="user", content=content, loss=False)
 
 
-def turn(candidate: Candidate) -> tuple[Message, ...]:
+def assistant_turn(candidate: Candidate) -> tuple[Message, ...]:
     """An attempt as one assistant turn in pieces; tool output carries no loss."""
     cut = tool_syntax.pieces(candidate.text, candidate.runs)
     return tuple(Message(role="tool" if piece.output else "assistant", content=piece.text, loss=not piece.output) for piece in cut)
 
 
-def refuse(problem: Problem, candidate: Candidate) -> str | None:
+def rejection_reason(problem: Problem, candidate: Candidate) -> str | None:
     """Why an attempt does not count as a right solution, or None. What no one has judged is not right."""
     if candidate.answer is None:
         return f"no answer: {candidate.abstained}"
@@ -70,4 +70,4 @@ def refuse(problem: Problem, candidate: Candidate) -> str | None:
         return "no verdict"
     if candidate.answer != problem.answer:
         return "wrong answer"
-    return None if candidate.ended == "stop" else f"ended by {candidate.ended}"
+    return None if candidate.finish_reason == "stop" else f"ended by {candidate.finish_reason}"

@@ -33,7 +33,7 @@ class Slice(Settings):
     sources: list[str]
     pass_rate: Interval | None
     """Share of a problem's attempts that are right."""
-    measured_on: str | None
+    pass_rate_mode: str | None
     """The mode whose attempts count for the pass rate; null: all of them."""
     tokens: Interval | None
     """Generated tokens of the attempt. A problem without attempts has none."""
@@ -56,7 +56,7 @@ def _ends(interval: str) -> tuple[float, bool, float, bool]:
 
 def pass_rate(problem: Problem, candidates: Sequence[Candidate], mode: str | None) -> float | None:
     """Share of right ones among the attempts that were not called off; None where there are none."""
-    tried = [one for one in candidates if one.ended != "cancelled" and mode in (None, one.mode)]
+    tried = [one for one in candidates if one.finish_reason != "cancelled" and mode in (None, one.mode)]
     if not tried or problem.answer is None:
         return None
     return sum(one.answer == problem.answer for one in tried) / len(tried)
@@ -77,5 +77,5 @@ def _takes(wanted: Slice, problem: Problem, candidates: Sequence[Candidate]) -> 
         return False
     if wanted.pass_rate is None:
         return True
-    rate = pass_rate(problem, candidates, wanted.measured_on)
+    rate = pass_rate(problem, candidates, wanted.pass_rate_mode)
     return rate is not None and within(rate, wanted.pass_rate)

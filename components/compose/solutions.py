@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from components.compose.kind import Group, asked, left_out, turn
+from components.compose.kind import AttemptGroup, assistant_turn, dropped_row, user_message
 from components.core.types import Candidate, Dropped, Example, Message
 
 Keep = Literal["all", "shortest"]
@@ -12,13 +12,13 @@ Keep = Literal["all", "shortest"]
 
 def rows(
     kind: Literal["cot", "tir", "distill"],
-    group: Group,
+    group: AttemptGroup,
     keep: Keep,
-    refuse: Callable[[Candidate], str | None],
+    rejection_reason: Callable[[Candidate], str | None],
     ask: Callable[[Candidate], str],
 ) -> Iterator[Example | Dropped]:
     """Every attempt once: as a row, or left out with its reason."""
-    reasons = dict(_reasons(group, refuse))
+    reasons = dict(_reasons(group, rejection_reason))
     fit = [candidate for candidate in group.candidates if reasons[candidate.index] is None]
     shortest = min(fit, key=lambda candidate: len(candidate.text), default=None)
     for candidate in group.candidates:
@@ -26,15 +26,15 @@ def rows(
         if reason is None and keep == "shortest" and candidate is not shortest:
             reason = "a shorter one is kept"
         if reason:
-            yield left_out(kind, group.problem, candidate, reason)
+            yield dropped_row(kind, group.problem, candidate, reason)
         else:
-            yield _example(kind, candidate, asked(ask(candidate)))
+            yield _example(kind, candidate, user_message(ask(candidate)))
 
 
-def _reasons(group: Group, refuse: Callable[[Candidate], str | None]) -> Iterator[tuple[int, str | None]]:
+def _reasons(group: AttemptGroup, rejection_reason: Callable[[Candidate], str | None]) -> Iterator[tuple[int, str | None]]:
     seen = set()
     for candidate in group.candidates:
-        reason = refuse(candidate)
+        reason = rejection_reason(candidate)
         yield candidate.index, "same text" if reason is None and candidate.text in seen else reason
         seen.add(candidate.text)
 
@@ -45,5 +45,5 @@ def _example(kind: Literal["cot", "tir", "distill"], candidate: Candidate, quest
         problem=candidate.problem,
         candidate=candidate.index,
         kind=kind,
-        messages=(question, *turn(candidate)),
+        messages=(question, *assistant_turn(candidate)),
     )

@@ -41,7 +41,7 @@ def layers(root: Path, own: bool = True) -> list[tuple[Path, dict[str, Any]]]:
     found = [(root / DEFAULTS, read(root / DEFAULTS, f"restore it with `git checkout {DEFAULTS}`"))]
     for path in (root / PROFILE, *([root / OWN] if own else [])):
         if path.exists():
-            found.append((path, laid(found[-1][1], known(read(path, "remove it"), found[-1][1], path))))
+            found.append((path, merged(found[-1][1], known(read(path, "remove it"), found[-1][1], path))))
     return found
 
 
@@ -53,13 +53,13 @@ def known(over: Mapping[str, Any], under: Mapping[str, Any], path: Path) -> Mapp
     return over
 
 
-def laid(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Mappings merge, all else replaces."""
-    merged = dict(under)
+    whole = dict(under)
     for name, value in over.items():
         old = under.get(name)
-        merged[name] = laid(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
+        whole[name] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return whole
 
 
 def public(url: str) -> str:

@@ -29,7 +29,7 @@ RECIPES = Path("infra/recipes")
 FOLDERS = (Path("infra/profiles"), RECIPES)
 
 
-class About(Settings):
+class RecipeInfo(Settings):
     """What a recipe says of its original."""
 
     contest: str
@@ -38,7 +38,7 @@ class About(Settings):
     private: float | None
     """Problems solved there, of 50."""
     model: str
-    """What it ran: a recipe rules how an exam is sat, the model is the profile's matter."""
+    """What it ran: a recipe rules how an exam is run, the model is the profile's matter."""
     differs: list[str]
     """What of the original is not the same here, and why."""
 
@@ -61,7 +61,7 @@ def use(names: Sequence[str], root: Path, more: Iterable[type[Section]] = ()) ->
     defaults = machine.layers(root)[0][1]
     for path, whole in _laid(taken):
         check(whole.params, path, kinds)
-        here = machine.laid(defaults, machine.known(whole.machine, defaults, path))
+        here = machine.merged(defaults, machine.known(whole.machine, defaults, path))
         for kind in kinds:
             if issubclass(kind, MachineConfig):
                 kind.check(here, path)
@@ -70,7 +70,7 @@ def use(names: Sequence[str], root: Path, more: Iterable[type[Section]] = ()) ->
     return taken
 
 
-def laid(names: Sequence[str], root: Path) -> Laid:
+def merged(names: Sequence[str], root: Path) -> Laid:
     """What `use` would write, as plain data and unchecked."""
     *_, (_, whole) = _laid(stack(names, root))
     return Laid(_plain(whole.params), whole.machine)
@@ -81,10 +81,10 @@ def stack(names: Sequence[str], root: Path) -> list[Path]:
     return _stack(available(root), [BASE, *names])
 
 
-def told(path: Path) -> About:
+def recipe_info(path: Path) -> RecipeInfo:
     """What a recipe tells of its original; raises UserError where a field is wrong or missing."""
     try:
-        return About.model_validate(_plain(entry(_load(path), ABOUT, f"{path}: ")))
+        return RecipeInfo.model_validate(_plain(entry(_load(path), ABOUT, f"{path}: ")))
     except ValidationError as error:
         raise UserError(f"{path}: {ABOUT}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from None
 
@@ -94,7 +94,7 @@ def available(root: Path) -> dict[str, Path]:
     return {path.stem: path for folder in FOLDERS for path in sorted((root / folder).glob("*.yaml"))}
 
 
-def about(path: Path) -> str:
+def description(path: Path) -> str:
     """What an overlay says of itself in its first line."""
     first = path.read_text(encoding="utf-8").partition("\n")[0]
     return first.lstrip("# ").strip() if first.startswith("#") else ""
@@ -154,7 +154,7 @@ def _laid(taken: Sequence[Path]) -> Iterator[tuple[Path, Laid]]:
         over = _load(path)
         for more in [over, *(more for name, more in over.get(WITH, {}).items() if name in below)]:
             _lay(whole, more, path)
-            where = machine.laid(where, _plain(more.get(MACHINE, {})))
+            where = machine.merged(where, _plain(more.get(MACHINE, {})))
         yield path, Laid(whole, where)
 
 

@@ -1,6 +1,6 @@
 """Streams of one row type to and from files.
 
-Sealed datasets are parquet (zstd, written in groups of GROUP rows: the same rows give the same bytes). Growing files are jsonl,
+Sealed datasets are parquet (zstd, written in groups of ROW_GROUP rows: the same rows give the same bytes). JsonlWriter files are jsonl,
 one flushed line per row, so that a killed writer loses at most the line it was writing. Memory stays flat: nothing here
 holds more than one group. Sealed files carry the version of their format: one of another version is an error, never misread.
 Does not know what the rows mean.
@@ -20,7 +20,7 @@ from components.core.errors import UserError
 from components.core.types import Row
 
 R = TypeVar("R", bound=Row)
-GROUP = 4096
+ROW_GROUP = 4096
 FORMAT = "2"
 """The version of what row types hold; it changes with them, and a file of another version is made again."""
 FORMAT_KEY = "aimo.format"
@@ -33,10 +33,10 @@ def read(path: Path, kind: type[R]) -> Iterator[R]:
         raise UserError(f"{path}: no such file; `dvc repro` makes what a stage reads, `dvc status` says what is missing")
     records = _parquet(path) if path.suffix == ".parquet" else _jsonl(path)
     for number, record in records:
-        yield checked(record, kind, f"{path}, row {number}")
+        yield validated(record, kind, f"{path}, row {number}")
 
 
-def checked(record: str | dict[str, Any], kind: type[R], where: str) -> R:
+def validated(record: str | dict[str, Any], kind: type[R], where: str) -> R:
     """A line of a growing file, or a record of a sealed one, as a row. Raises UserError saying where it lies and which field is wrong."""
     try:
         return kind.model_validate_json(record) if isinstance(record, str) else kind.model_validate(record, strict=False)
@@ -53,13 +53,13 @@ def check_format(path: Path) -> None:
 
 def write(path: Path, rows: Iterable[R], kind: type[R]) -> int:
     """Seals the rows into a parquet file at `path`, atomically, and returns how many there were."""
-    with Sealing(path, kind) as file:
+    with ParquetWriter(path, kind) as file:
         for row in rows:
             file.append(row)
     return file.count
 
 
-class Sealing(Generic[R]):
+class ParquetWriter(Generic[R]):
     """A parquet file that rows are appended to; it stands at `path` when all is done, and nothing does where it broke off."""
 
     def __init__(self, path: Path, kind: type[R]) -> None:
@@ -74,7 +74,7 @@ class Sealing(Generic[R]):
     def append(self, row: R) -> None:
         self._group.append(row.model_dump())
         self.count += 1
-        if len(self._group) == GROUP:
+        if len(self._group) == ROW_GROUP:
             self._flush()
 
     def _flush(self) -> None:
@@ -83,7 +83,7 @@ class Sealing(Generic[R]):
         self._file.write_table(pa.Table.from_pylist(self._group, self._shape))
         self._group = []
 
-    def __enter__(self) -> "Sealing[R]":
+    def __enter__(self) -> "ParquetWriter[R]":
         return self
 
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
@@ -97,7 +97,7 @@ class Sealing(Generic[R]):
             self._partial.unlink(missing_ok=True)
 
 
-class Growing:
+class JsonlWriter:
     """A jsonl file that rows are appended to, one flushed line each; a half-written last line is cut off on opening."""
 
     def __init__(self, path: Path) -> None:
@@ -111,7 +111,7 @@ class Growing:
         self._file.write(row.model_dump_json() + "\n")
         self._file.flush()
 
-    def __enter__(self) -> "Growing":
+    def __enter__(self) -> "JsonlWriter":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -150,7 +150,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         with pq.ParquetFile(path) as file:
             _check_format(path, file.schema_arrow.metadata or {})
-            for batch in file.iter_batches(GROUP):
+            for batch in file.iter_batches(ROW_GROUP):
                 for record in batch.to_pylist():
                     number += 1
                     yield number, record

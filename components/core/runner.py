@@ -36,10 +36,10 @@ Out = Annotated[Path, "out"]
 Work = Annotated[Path, "work"]
 Metrics = dict[str, Any]
 HOME = Path(".aimo")
-KERNELS = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2"}
+CPU_KERNELS = {"ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2"}
 """What torch computes with on a CPU: wider registers add up in another order, and the same stage would make another model on the next
 machine. With these, two kinds of servers gave the same votes; with AVX-512 the one that has it did not, and was no faster."""
-FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+DISK_FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 class Contract(typing.NamedTuple):
@@ -70,7 +70,7 @@ def main(stage: Callable[..., Metrics]) -> None:
     import typer
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what a stage started is ended in order
-    for name, value in KERNELS.items():
+    for name, value in CPU_KERNELS.items():
         os.environ.setdefault(name, value)  # before a stage imports torch
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -179,7 +179,7 @@ def _nothing_half(asides: Iterable[Path]) -> Iterator[None]:
         yield
     except Exception as error:
         for leaf in map(str, _leaves(error)):
-            if any(full in leaf for full in FULL):
+            if any(full in leaf for full in DISK_FULL):
                 raise UserError(f"the disk is full ({leaf}): free some space and run again; nothing half-written is left") from error
         raise
     finally:

@@ -38,7 +38,7 @@ class Problem(Row):
     difficulty: float | None = None
     """0 (easy) to 1 (hard), where the source says so."""
     contaminated_by: tuple[str, ...] = ()
-    """Benchmarks that ask this problem too, sorted: a model trained on it cannot sit them."""
+    """Benchmarks that ask this problem too, sorted: a model trained on it cannot take them."""
 
 
 class Dropped(Row):
@@ -83,7 +83,7 @@ class Candidate(Row):
     """Mean entropy in nats of each successive window of 32 generated tokens, from the engine's top log-probabilities; empty: not known."""
     seconds: float
     """On the engine's clock since the question was opened (wall seconds, or decode steps times engine.step_s)."""
-    ended: Literal["stop", "length", "time", "repetition", "cancelled"]
+    finish_reason: Literal["stop", "length", "time", "repetition", "cancelled"]
     seed: int
     rank: int | None
     """Order of finishing among the candidates of its problem, from 0; None where cancelled."""
@@ -93,12 +93,12 @@ class Candidate(Row):
     """The candidate of the same problem whose text this one began with (plans that branch)."""
 
 
-class Sat(Row):
-    """How one question of a sitting went."""
+class QuestionRecord(Row):
+    """How one question of a run went."""
 
     problem: str
     place: int
-    """In the order of the sitting, from 0."""
+    """In the order of the run, from 0."""
     limit_s: float
     used_s: float
     """On the engine's clock."""
@@ -130,7 +130,7 @@ class Judgement(Row):
 
 
 class Check(Row):
-    """One attempt to verify an answer after the sitting."""
+    """One attempt to verify an answer after the run."""
 
     problem: str
     candidate: int
@@ -207,23 +207,23 @@ class Prompt(Row):
     gold: int
 
 
-About = Literal["judgement", "summary", "novelty", "significance", "comparison", "comparison summary"]
+AnnotationKind = Literal["judgement", "summary", "novelty", "significance", "comparison", "comparison summary"]
 
 
-class Remark(Row):
+class Annotation(Row):
     """A model's words about one candidate, or about several that were compared."""
 
     problem: str
     shown: tuple[int, ...]
     """Candidate indices; of a comparison and its summary in the order of the prompt."""
-    about: About
+    kind: AnnotationKind
     part: int | None
     """Which of the candidate's code blocks, or which of the problem's comparisons, from 0; None where the whole candidate is meant."""
     text: str
     num_tokens: int
 
 
-class Filled(Row):
+class PseudoLabel(Row):
     """A problem whose answer no one wrote down, answered by the majority of its candidates."""
 
     problem: str

@@ -106,7 +106,7 @@ def numbers(form: str) -> tuple[str, ...]:
     return tuple(sorted({token for token in form.split() if token[0].isdigit()}))
 
 
-def wording(form: str) -> list[str]:
+def mask_numbers_and_variables(form: str) -> list[str]:
     """The words of a canonical form, all numbers as one mark and all variables as another: how it is said.
 
     Variables are named by their first use, so that their names hang on the order of the sentences.
@@ -114,7 +114,7 @@ def wording(form: str) -> list[str]:
     return ["#" if word[0] in DIGITS else "v" if word[0] == "v" and word[-1] in DIGITS else word for word in form.split()]
 
 
-def masked(form: str) -> list[str]:
+def mask_variables(form: str) -> list[str]:
     """The words of a canonical form with its numbers, all variables as one mark: inside a longer text they have other names."""
     return ["v" if word[0] == "v" and word[-1] in DIGITS else word for word in form.split()]
 

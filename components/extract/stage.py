@@ -12,9 +12,9 @@ from components.core.errors import UserError
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Dropped, Problem, Topic
-from components.extract.topic import Asked, Reader, read
+from components.extract.topic import ExtractedTopic, Extractor, extract_problems
 from components.lib.answers import Contest
-from components.lib.engine.callers import resumed
+from components.lib.engine.concurrency import map_resumable
 from components.lib.engine.config import EngineHosts, Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 
@@ -28,7 +28,7 @@ class Extract(Config, section="extract"):
     seed: int
     max_tokens: int = Field(ge=1)
     """Of one reply."""
-    at_once: int = Field(ge=1)
+    num_concurrent: int = Field(ge=1)
     """Topics that are read at the same time."""
     convert_proofs: bool
     """Whether a proof is rewritten into a question, which has no answer yet; see topic.py why not."""
@@ -42,17 +42,19 @@ def extract(config: Extract, engines: Engines, contest: Contest, hosts: EngineHo
     forums = sorted(topics.glob("*/topics.parquet"))
     if not forums:
         raise UserError(f"--topics {topics}: holds no folder with a topics.parquet; a forum is a source of `kind: forum`")
-    kept = work / "asked.jsonl"
-    name = asyncio.run(read_all(config, open_engine(config.engine, engines, hosts, Path(config.model)), contest, forums, kept))
+    kept = work / "extracted.jsonl"
+    name = asyncio.run(extract_topics(config, open_engine(config.engine, engines, hosts, Path(config.model)), contest, forums, kept))
     return {"engine": name, **_seal(kept, out)}
 
 
-async def read_all(config: Extract, engine: Engine, contest: Contest, forums: Sequence[Path], kept: Path) -> str:
+async def extract_topics(config: Extract, engine: Engine, contest: Contest, forums: Sequence[Path], kept: Path) -> str:
     """Appends one line per topic to `kept`, in the order of the topics, from where it stands; returns the engine's name."""
     sampling = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=config.max_tokens, stop=())
-    reader = Reader(engine, sampling, config.seed, contest, config.convert_proofs)
+    extractor = Extractor(engine, sampling, config.seed, contest, config.convert_proofs)
     async with engine:
-        await resumed(engine, _topics(forums), lambda topic: read(topic, reader), Asked, kept, config.at_once)
+        await map_resumable(
+            engine, _topics(forums), lambda topic: extract_problems(topic, extractor), ExtractedTopic, kept, config.num_concurrent
+        )
     return engine.name
 
 
@@ -71,17 +73,17 @@ def _topics(forums: Sequence[Path]) -> Iterator[Topic]:
 
 def _seal(kept: Path, out: Path) -> Metrics:
     out.mkdir(parents=True)
-    counts, reasons = Counter[str](topics=0, requests=0, tokens=0, unclear=0), Counter[str]()
+    counts, reasons = Counter[str](topics=0, requests=0, tokens=0, unparsed=0), Counter[str]()
     unanswered = 0
 
     def problems() -> Iterator[Problem]:
         nonlocal unanswered
-        for asked in rows.read(kept, Asked):
-            counts.update(topics=1, requests=asked.requests, tokens=asked.tokens, unclear=asked.unclear)
+        for asked in rows.read(kept, ExtractedTopic):
+            counts.update(topics=1, requests=asked.requests, tokens=asked.tokens, unparsed=asked.unparsed)
             reasons.update(row.reason for row in asked.dropped)
             unanswered += sum(problem.answer is None for problem in asked.problems)
             yield from asked.problems
 
     num_problems = rows.write(out / "problems.parquet", problems(), Problem)
-    num_dropped = rows.write(out / "dropped.parquet", (row for asked in rows.read(kept, Asked) for row in asked.dropped), Dropped)
+    num_dropped = rows.write(out / "dropped.parquet", (row for asked in rows.read(kept, ExtractedTopic) for row in asked.dropped), Dropped)
     return {**counts, "problems": num_problems, "without_answer": unanswered, "dropped": num_dropped, "reasons": dict(reasons)}

@@ -1,4 +1,4 @@
-"""The stage: for each problem on which the candidates disagree, readings round by round as the plan draws them."""
+"""The stage: for each problem on which the candidates disagree, judgements round by round as the plan draws them."""
 
 import asyncio
 import itertools
@@ -15,12 +15,12 @@ from components.core.errors import UserError
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out
 from components.core.types import Candidate, Judgement, Message, Problem
-from components.judge.drawing import Plan
+from components.judge.plans import Plan
 from components.lib import genselect
-from components.lib.engine.callers import together
+from components.lib.answer_groups import group_by_answer
+from components.lib.engine.concurrency import gather
 from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
-from components.lib.supporters import by_answer
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,12 @@ class Judge(Config, section="judge"):
     """Of each candidate's solution, at most (the paper: 5,000; later 16,384)."""
     max_tokens: int
     temperature: float
-    at_once: int = Field(ge=1)
+    num_concurrent: int = Field(ge=1)
     """Readings side by side."""
 
 
-class Reading(NamedTuple):
-    """A reading that is to be made."""
+class JudgementRequest(NamedTuple):
+    """A judgement that is to be made."""
 
     problem: Problem
     number: int
@@ -52,15 +52,15 @@ class Reading(NamedTuple):
     seed: int
 
 
-class Read(NamedTuple):
-    """A reading that was made."""
+class JudgedRequest(NamedTuple):
+    """A judgement that was made."""
 
-    reading: Reading
+    request: JudgementRequest
     judgement: Judgement
 
     @property
     def chosen(self) -> Candidate:
-        return next(candidate for candidate in self.reading.shown if candidate.index == self.judgement.chosen)
+        return next(candidate for candidate in self.request.shown if candidate.index == self.judgement.chosen)
 
 
 Pools = Mapping[str, Sequence[Candidate]]
@@ -74,77 +74,79 @@ def judge(config: Judge, engines: Engines, hosts: EngineHosts, *, candidates: In
     made = asyncio.run(_read(config, engines, hosts, model, known, pools)) if pools else []
     rows.write(out, (read.judgement for read in made), Judgement)
     return {
-        "problems_read": len({judgement.problem for _, judgement in made}),
-        "problems_of_one_answer": alone,
-        "readings": len(made),
+        "problems_judged": len({judgement.problem for _, judgement in made}),
+        "problems_unanimous": alone,
+        "judgements": len(made),
         "rounds": max((judgement.round + 1 for _, judgement in made), default=0),
         "unparsed": sum(judgement.parsed is None for _, judgement in made),
-        "right": sum(judgement.answer == reading.problem.answer for reading, judgement in made),
-        "right_by_chance": sum(sum(c.answer == r.problem.answer for c in r.shown) / len(r.shown) for r, _ in made),
+        "correct": sum(judgement.answer == request.problem.answer for request, judgement in made),
+        "correct_by_chance": sum(sum(c.answer == r.problem.answer for c in r.shown) / len(r.shown) for r, _ in made),
         "chosen_by_position": _positions([judgement for _, judgement in made]),
     }
 
 
 def _pools(config: Judge, candidates: Path, known: Mapping[str, Problem], problems: Path) -> tuple[Pools, int]:
-    """What there is to read, and how many problems need no reading since their candidates have one answer."""
+    """What there is to read, and how many problems need no judgement since their candidates have one answer."""
     pools, alone = {}, 0
     for name, group in itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem):
         if name not in known:
-            raise UserError(f"{candidates}: problem '{name}' is not in {problems}; `dvc repro` sits the problems that are there now")
+            raise UserError(f"{candidates}: problem '{name}' is not in {problems}; `dvc repro` runs the problems that are there now")
         readable = [candidate for candidate in group if genselect.summary(candidate, config.summary_chars)]
-        num = len(by_answer(readable))
+        num = len(group_by_answer(readable))
         alone += num == 1
         if num > 1:
             pools[name] = readable
     return pools, alone
 
 
-async def _read(config: Judge, engines: Engines, hosts: EngineHosts, model: Path, known: Mapping[str, Problem], pools: Pools) -> list[Read]:
-    """All readings, problem by problem in the order of the pools."""
-    made: dict[str, list[Read]] = {name: [] for name in pools}
+async def _read(
+    config: Judge, engines: Engines, hosts: EngineHosts, model: Path, known: Mapping[str, Problem], pools: Pools
+) -> list[JudgedRequest]:
+    """All judgements, problem by problem in the order of the pools."""
+    made: dict[str, list[JudgedRequest]] = {name: [] for name in pools}
     async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model) as engine:
         for round in itertools.count():
             draws = {name: config.plan.draw(pool, round, f"{config.seed}/{name}") for name, pool in pools.items()}
             wanted = [
-                Reading(known[name], len(made[name]) + place, round, shown.candidates, shown.seed)
+                JudgementRequest(known[name], len(made[name]) + place, round, shown.candidates, shown.seed)
                 for name, draw in draws.items()
-                for place, shown in enumerate(draw.read)
+                for place, shown in enumerate(draw.windows)
             ]
-            left = {name: draw.through for name, draw in draws.items() if draw.read or draw.through}
+            left = {name: draw.byes for name, draw in draws.items() if draw.windows or draw.byes}
             if not left:
                 break
             for read in await _together(config, engine, wanted):
-                made[read.reading.problem.id].append(read)
-                left[read.reading.problem.id].append(read.chosen)
-            log.info("round %d: %d readings", round, len(wanted))
+                made[read.request.problem.id].append(read)
+                left[read.request.problem.id].append(read.chosen)
+            log.info("round %d: %d judgements", round, len(wanted))
             pools = left
     return [read for reads in made.values() for read in reads]
 
 
-async def _together(config: Judge, engine: Engine, wanted: Sequence[Reading]) -> list[Read]:
-    made: list[Read] = []
-    for begin in range(0, len(wanted), config.at_once):
-        readings = wanted[begin : begin + config.at_once]
-        judgements = await together(engine, [_one(config, engine, reading) for reading in readings])
-        made += [Read(reading, judgement) for reading, judgement in zip(readings, judgements, strict=True)]
+async def _together(config: Judge, engine: Engine, wanted: Sequence[JudgementRequest]) -> list[JudgedRequest]:
+    made: list[JudgedRequest] = []
+    for begin in range(0, len(wanted), config.num_concurrent):
+        requests = wanted[begin : begin + config.num_concurrent]
+        judgements = await gather(engine, [_one(config, engine, request) for request in requests])
+        made += [JudgedRequest(request, judgement) for request, judgement in zip(requests, judgements, strict=True)]
     return made
 
 
-async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
-    texts = [genselect.summary(candidate, config.summary_chars) or "" for candidate in reading.shown]
-    asked = Message(role="user", content=genselect.ask(config.prompt, reading.problem.statement, texts), loss=False)
+async def _one(config: Judge, engine: Engine, request: JudgementRequest) -> Judgement:
+    texts = [genselect.summary(candidate, config.summary_chars) or "" for candidate in request.shown]
+    asked = Message(role="user", content=genselect.ask(config.prompt, request.problem.statement, texts), loss=False)
     sampling = Sampling(config.temperature, 1.0, 0, 0.0, config.max_tokens, ())
-    key = f"{reading.problem.id}/judge/{reading.number}"
-    verdict = await engine.complete(engine.render([asked]), sampling, key=key, seed=reading.seed)
-    parsed = genselect.parse(verdict.text, len(reading.shown))
-    position = _lot(reading) if parsed is None else parsed
-    chosen = reading.shown[position]
+    key = f"{request.problem.id}/judge/{request.number}"
+    verdict = await engine.complete(engine.render([asked]), sampling, key=key, seed=request.seed)
+    parsed = genselect.parse(verdict.text, len(request.shown))
+    position = _lot(request) if parsed is None else parsed
+    chosen = request.shown[position]
     return Judgement(
-        problem=reading.problem.id,
-        index=reading.number,
-        round=reading.round,
-        shown=tuple(candidate.index for candidate in reading.shown),
-        seed=reading.seed,
+        problem=request.problem.id,
+        index=request.number,
+        round=request.round,
+        shown=tuple(candidate.index for candidate in request.shown),
+        seed=request.seed,
         text=verdict.text,
         parsed=parsed,
         chosen=chosen.index,
@@ -152,9 +154,9 @@ async def _one(config: Judge, engine: Engine, reading: Reading) -> Judgement:
     )
 
 
-def _lot(reading: Reading) -> int:
+def _lot(request: JudgementRequest) -> int:
     """The place that stands in for a verdict that names none."""
-    return random.Random(f"{reading.seed}/lot").randrange(len(reading.shown))
+    return random.Random(f"{request.seed}/lot").randrange(len(request.shown))
 
 
 def _positions(made: Sequence[Judgement]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 r"""The final answer of a text: find the box, read one integer, hold it against the contest's range.
 
-One function (`read`) serves the early stop, the vote, the reward and the grader, so that they can never disagree. What is not clearly
+One function (`parse`) serves the early stop, the vote, the reward and the grader, so that they can never disagree. What is not clearly
 one integer abstains and says why: a wrong vote costs more than a missing one. In a text only the content of a box counts; what the last
 code run printed is a reading of its own (`printed`), and `choose` says which of the two an attempt votes for. Exact arithmetic on short
 closed forms is closed_form.py's; nothing here knows models or engines.
@@ -29,7 +29,7 @@ class Contest(Config, section="contest"):
     """A larger answer of a model is taken modulo this; None: it abstains. The answers of a data set are never reduced."""
 
 
-class Reading(NamedTuple):
+class ParsedAnswer(NamedTuple):
     """What a text or a print answers. Exactly one of `answer` and `reason` is None."""
 
     answer: int | None
@@ -42,59 +42,59 @@ class Reading(NamedTuple):
     """Whether the answer was taken modulo contest.modulus."""
 
 
-def read(text: str, contest: Contest) -> Reading:
+def parse(text: str, contest: Contest) -> ParsedAnswer:
     """The answer in the last complete box after the last `</think>`; in the whole text where there is none, or nothing after it."""
-    raw, opened = _last_box(tool_syntax.said(text).rstrip().removesuffix(THINK).rpartition(THINK)[2])
+    raw, opened = _last_box(tool_syntax.without_calls(text).rstrip().removesuffix(THINK).rpartition(THINK)[2])
     if raw is None:
-        return Reading(None, "unclosed box" if opened else "no box", None, False)
+        return ParsedAnswer(None, "unclosed box" if opened else "no box", None, False)
     if len(raw) > MAX_BOX_CHARS:
-        return Reading(None, "box too long", raw, False)
+        return ParsedAnswer(None, "box too long", raw, False)
     number = integer(raw)
     if number is None:
-        return Reading(None, "not an integer", raw, False)
+        return ParsedAnswer(None, "not an integer", raw, False)
     return _held(number, raw, contest, "negative", "out of range")
 
 
-def printed(runs: Sequence[CodeRun], contest: Contest) -> Reading:
+def printed(runs: Sequence[CodeRun], contest: Contest) -> ParsedAnswer:
     """The integer that ends the last line of what the last code run printed, where that run ended well.
 
     After imagination_aimo2/local_eval_kaggle.py (the 2nd place of AIMO-2: last integer of the output), but stricter: what stands last there
     must be an integer, so `[1, 2]`, `3/4`, `0.5` and `n = x` abstain.
     """
     if not runs:
-        return Reading(None, "no code ran", None, False)
+        return ParsedAnswer(None, "no code ran", None, False)
     if runs[-1].status != "ok":
-        return Reading(None, "the code did not end well", None, False)
+        return ParsedAnswer(None, "the code did not end well", None, False)
     line = runs[-1].output.strip().rpartition("\n")[2].strip()
     if not line:
-        return Reading(None, "nothing printed", None, False)
+        return ParsedAnswer(None, "nothing printed", None, False)
     found = _PRINTED.search(line)
     if found is None:
-        return Reading(None, "no integer printed", line, False)
+        return ParsedAnswer(None, "no integer printed", line, False)
     return _held(int(found[1]), line, contest, "negative print", "print out of range")
 
 
-Prefer = Literal["boxed-first", "printed-first", "boxed", "printed"]
+AnswerSource = Literal["boxed-first", "printed-first", "boxed", "printed"]
 """What an attempt votes for: one of the two readings, and the other where the first abstains, or only the one."""
 
 
-def choose(boxed: Reading, printed: Reading, prefer: Prefer) -> Reading:
+def choose(boxed: ParsedAnswer, printed: ParsedAnswer, answer_source: AnswerSource) -> ParsedAnswer:
     """The reading that counts. Where both abstain, the reason of the preferred one that said anything at all."""
-    order = {"boxed-first": (boxed, printed), "printed-first": (printed, boxed), "boxed": (boxed,), "printed": (printed,)}[prefer]
+    order = {"boxed-first": (boxed, printed), "printed-first": (printed, boxed), "boxed": (boxed,), "printed": (printed,)}[answer_source]
     answered = [reading for reading in order if reading.answer is not None]
     said = [reading for reading in order if reading.raw is not None]
     return [*answered, *said, *order][0]
 
 
-def _held(number: int, raw: str, contest: Contest, negative: str, outside: str) -> Reading:
+def _held(number: int, raw: str, contest: Contest, negative: str, outside: str) -> ParsedAnswer:
     """A number against the contest's range, with the reasons to give."""
     if number < 0:
-        return Reading(None, negative, raw, False)  # -5 modulo 1000 would invent the answer 995
+        return ParsedAnswer(None, negative, raw, False)  # -5 modulo 1000 would invent the answer 995
     reduced = number > contest.high and contest.modulus is not None
     answer = number % contest.modulus if reduced and contest.modulus else number
     if not contest.low <= answer <= contest.high:
-        return Reading(None, outside, raw, False)
-    return Reading(answer, None, raw, reduced)
+        return ParsedAnswer(None, outside, raw, False)
+    return ParsedAnswer(answer, None, raw, reduced)
 
 
 def boxed(text: str) -> str | None:

@@ -15,7 +15,7 @@ from components.core.watch import watched
 
 Vectors = Callable[[Sequence[str]], Any]
 """From texts to their unit vectors [texts, dimensions], as an array or a sparse matrix."""
-AT_ONCE = 32
+BATCH_SIZE = 32
 """Texts of one pass through an embedding model."""
 
 
@@ -46,8 +46,8 @@ class Embedding(Settings):
         def vectors(some: Sequence[str]) -> Any:
             found = []
             with torch.inference_mode():
-                for begin in range(0, len(some), AT_ONCE):
-                    asked = tokenizer(list(some[begin : begin + AT_ONCE]), padding=True, truncation=True, return_tensors="pt")
+                for begin in range(0, len(some), BATCH_SIZE):
+                    asked = tokenizer(list(some[begin : begin + BATCH_SIZE]), padding=True, truncation=True, return_tensors="pt")
                     states, mask = model(**asked).last_hidden_state, asked["attention_mask"].unsqueeze(-1)
                     means = (states * mask).sum(1) / mask.sum(1)
                     found.append(torch.nn.functional.normalize(means).numpy())

@@ -22,7 +22,7 @@ def longest(texts: Sequence[str], valid: Callable[[str], bool]) -> str | None:
 
 def choose(candidate: Candidate, texts: Sequence[str], contest: Contest) -> str | None:
     """The summary to take: of those that answer what the candidate answers. Where both are right they agree, so one rule covers both."""
-    return longest(texts, lambda text: candidate.answer is not None and answers.read(text, contest).answer == candidate.answer)
+    return longest(texts, lambda text: candidate.answer is not None and answers.parse(text, contest).answer == candidate.answer)
 
 
 def joined(text: str, summary: str) -> str:

@@ -85,18 +85,18 @@ MARKER = re.compile(r"<\|[a-z_]+\|>|</?(?:think|tool_call|tool_response)>|```")
 """What code may print to speak with another voice: marks of chat templates, of thought and of calls."""
 
 
-def said(text: str) -> str:
+def without_calls(text: str) -> str:
     """The text without calls and their outputs: what the model says itself."""
     for begin, end in _TAGS:
         if end in text:
-            text = _without_calls(text, begin, end)
+            text = _without_calls_of(text, begin, end)
     return text
 
 
 _TAGS = tuple(dict.fromkeys((syntax.begin, syntax.end) for syntax in SYNTAXES.values()))
 
 
-def _without_calls(text: str, begin: str, end: str) -> str:
+def _without_calls_of(text: str, begin: str, end: str) -> str:
     """One pass: whatever a model writes, the time grows with the length alone."""
     outputs = [(syntax.before, syntax.after) for syntax in SYNTAXES.values() if (syntax.begin, syntax.end) == (begin, end)]
     kept, at = [], 0

@@ -1,7 +1,7 @@
 """AutoAWQ's own process: runs in the environment of infra/envs/awq.txt and imports nothing of this project.
 
 Reads one JSON object from its argument: `model` (a folder that transformers 4.51.3 understands), `out`, `blocks` (a JSON file with
-lists of token ids), `bits`, `group`, `zero_point`, `duo_scaling`, and `inv_freq` (the rotary frequencies the model was trained with).
+lists of token ids), `bits`, `group_size`, `zero_point`, `duo_scaling`, and `inv_freq` (the rotary frequencies the model was trained with).
 Writes the packed safetensors and a config.json to `out`. Ends when its standard input closes, so that it never outlives the stage.
 """
 
@@ -25,7 +25,7 @@ def main(job: dict[str, Any]) -> None:
     blocks = json.loads(Path(job["blocks"]).read_text(encoding="utf-8"))
     model.quantize(
         None,  # blocks are token ids already: no tokenizer of the old transformers is involved
-        quant_config={"zero_point": job["zero_point"], "q_group_size": job["group"], "w_bit": job["bits"], "version": "GEMM"},
+        quant_config={"zero_point": job["zero_point"], "q_group_size": job["group_size"], "w_bit": job["bits"], "version": "GEMM"},
         calib_data=blocks,
         max_calib_samples=len(blocks),
         max_calib_seq_len=len(blocks[0]),

@@ -15,30 +15,30 @@ from components.core.errors import UserError
 from components.core.types import Example, Message
 
 
-class Drawn(NamedTuple):
+class Samples(NamedTuple):
     """Token ids; no row is in both."""
 
     windows: list[list[int]]
     """One per calibration row, at a drawn place in it."""
-    measured: list[list[int]]
+    held_out: list[list[int]]
     """The beginnings of other rows."""
 
 
-def draw(folder: Path, tokenizer: Any, *, seed: int, windows: int, length: int, measured: int, tokens: int) -> Drawn:
-    """Draws `measured` rows and `windows` others by a hash of seed and id, so that the order of the file plays no part."""
+def sample(folder: Path, tokenizer: Any, *, seed: int, windows: int, length: int, held_out: int, tokens: int) -> Samples:
+    """Draws `held_out` rows and `windows` others by a hash of seed and id, so that the order of the file plays no part."""
     path = folder / "examples.parquet"
     if not path.exists():
         raise UserError(f"{folder}: no examples.parquet in it; `dvc repro` makes what calibration reads")
-    wanted = measured + windows
+    wanted = held_out + windows
     examples = heapq.nsmallest(wanted, rows.read(path, Example), key=lambda row: hashlib.sha256(f"{seed}:{row.id}".encode()).digest())
     if len(examples) < wanted:
         raise UserError(
-            f"{path}: {len(examples)} rows, but quantize wants {measured} to measure on and {windows} others to calibrate with; "
-            "lower quantize.common.measure.rows or the method's samples"
+            f"{path}: {len(examples)} rows, but quantize wants {held_out} to measure on and {windows} others to calibrate with; "
+            "lower quantize.common.kl_divergence.num_rows or the method's max_calib_samples"
         )
     texts = [tokenizer.encode(rendered(example.messages, tokenizer), add_special_tokens=False) for example in examples]
     place = random.Random(seed)
-    return Drawn([_window(ids, length, place) for ids in texts[measured:]], [ids[:tokens] for ids in texts[:measured]])
+    return Samples([_window(ids, length, place) for ids in texts[held_out:]], [ids[:tokens] for ids in texts[:held_out]])
 
 
 def rendered(messages: Sequence[Message], tokenizer: Any) -> str:

@@ -17,12 +17,12 @@ from components.core.machine import OWN, MachineConfig
 from components.core.params import Config, Settings
 
 
-class Measure(Settings):
+class KlDivergence(Settings):
     """On what the damage is measured: rows that calibration did not see."""
 
-    rows: Annotated[int, Field(ge=1)]
-    tokens: Annotated[int, Field(ge=2)]
-    """The first so many of each row; memory is rows * tokens * vocabulary * 4 bytes."""
+    num_rows: Annotated[int, Field(ge=1)]
+    num_tokens: Annotated[int, Field(ge=2)]
+    """The first so many of each row; memory is num_rows * num_tokens * vocabulary * 4 bytes."""
     dtype: Literal["float32", "bfloat16"]
     device: Literal["cpu", "cuda"]
 
@@ -40,7 +40,7 @@ class Quantize(Config, section="models.quantize", keyed=True, common="quantize")
     """Draws calibration rows and measured rows."""
     threads: Annotated[int, Field(ge=1)]
     """Of the worker, on a CPU: on a busy machine more of them wait for each other."""
-    measure: Measure
+    kl_divergence: KlDivergence
 
     @classmethod
     def check(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> Self:
@@ -55,19 +55,19 @@ class Quantize(Config, section="models.quantize", keyed=True, common="quantize")
         return kind.check(params, path, key)
 
     @property
-    def num_windows(self) -> int:
+    def num_calibration_samples(self) -> int:
         """How many calibration windows it wants."""
         return 0
 
     @property
-    def window(self) -> int:
+    def calibration_seq_len(self) -> int:
         """Tokens of one calibration window."""
         return 0
 
     def refuse(self, start: Path) -> None:
         """Raises UserError where this method cannot quantize that model."""
 
-    def yardstick(self, model: Any) -> str | None:
+    def baseline(self, model: Any) -> str | None:
         """Changes `model` in place to what the same bits give without this method's cleverness, and names it; None: nothing to compare."""
         return None
 

@@ -28,8 +28,8 @@ def _rules(recipe: Recipe) -> str:
     """A recipe in one line: plan, budget, stops, clock, vote."""
     plan = recipe.plan if isinstance(recipe.plan, str) else " + ".join(f"{count} {mode}" for mode, count in recipe.plan.items())
     budget = f", at most {recipe.max_tokens} tokens each" if recipe.max_tokens else ""
-    stops = "; ".join(_settings(stop.model_dump()) for stop in recipe.stop) or "no stop"
-    clock = f"; clock {_settings(recipe.clock.model_dump())}" if recipe.clock else ""
+    stops = "; ".join(_settings(stop.model_dump()) for stop in recipe.early_stopping) or "no stop"
+    clock = f"; clock {_settings(recipe.time_budget.model_dump())}" if recipe.time_budget else ""
     return f"{plan}{budget}; {stops}{clock}; {recipe.vote}"
 
 

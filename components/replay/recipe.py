@@ -6,11 +6,10 @@ from typing import Annotated
 from pydantic import Field
 
 from components.core.params import Settings, nearest
-from components.lib.rules.clocks import Clock
-from components.lib.rules.stops import Stop
-from components.replay import draws
-from components.replay.pool import Attempts
-from components.replay.voices import STRATEGIES
+from components.lib.rules.early_stopping import StopRule
+from components.lib.rules.time_budget import TimeBudget
+from components.replay import sampling
+from components.replay.pool import STRATEGIES, Attempts
 
 
 class Recipe(Settings):
@@ -21,8 +20,8 @@ class Recipe(Settings):
     depend on each other, which no pool can stand in for."""
     max_tokens: Annotated[int, Field(ge=1)] | None
     """A tighter budget than the pool's: a longer attempt is cut and abstains."""
-    stop: list[Stop]
-    clock: Clock | None
+    early_stopping: list[StopRule]
+    time_budget: TimeBudget | None
     """null: each question takes the time that it takes."""
     vote: str
 
@@ -34,7 +33,7 @@ def not_replayed(recipe: Recipe, problems: Sequence[Attempts]) -> str | None:
     if recipe.vote not in STRATEGIES:
         near = nearest(recipe.vote, list(STRATEGIES))
         return f"vote '{recipe.vote}'{near}: replay knows those that weigh each candidate alone: {', '.join(STRATEGIES)}"
-    short = [attempts.problem.id for attempts in problems if not draws.enough(attempts, recipe.plan)]
+    short = [attempts.problem.id for attempts in problems if not sampling.has_enough(attempts, recipe.plan)]
     if short:
         where = f"on {len(short)} of the pool's {len(problems)} problems (first: {short[0]})"
         return f"plan {_told(recipe.plan)}: too few attempts {where}"

@@ -7,9 +7,9 @@ from typing import Any
 
 from components.lib.svg import svg
 
-COLOURS = {"pass@1": "#8794a8", "voted": "#3b7dd8", "any": "#d0a52b"}
+COLOURS = {"pass@1": "#8794a8", "vote_accuracy": "#3b7dd8", "oracle": "#d0a52b"}
 
-LABELS = {"pass@1": "one attempt", "voted": "majority vote", "any": "any attempt right"}
+LABELS = {"pass@1": "one attempt", "vote_accuracy": "majority vote", "oracle": "any attempt right"}
 
 
 def accuracy(models: Mapping[str, Mapping[str, Any]]) -> str:
@@ -20,7 +20,7 @@ def accuracy(models: Mapping[str, Mapping[str, Any]]) -> str:
     axes = figure.subplots()
     width = 0.26
     for place, label in enumerate(COLOURS):
-        values = [model["voted"].get("majority", {}) if label == "voted" else model[label] for model in models.values()]
+        values = [model["vote_accuracy"].get("majority", {}) if label == "vote_accuracy" else model[label] for model in models.values()]
         heights = [100 * value.get("mean", 0.0) for value in values]
         errors = [[100 * abs(value.get(end, 0.0) - value.get("mean", 0.0)) for value in values] for end in ("low", "high")]
         positions = [index + (place - 1) * width for index in range(len(models))]

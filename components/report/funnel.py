@@ -43,7 +43,7 @@ def _step(stage: str, measured: Mapping[str, Any]) -> Step:
 def _dropped(measured: Mapping[str, Any]) -> dict[str, int]:
     """By reason; curate counts each reason by source, and the generator passes over what it has drawn before."""
     reasons = measured["reasons"] if "reasons" in measured else measured["dropped"]
-    passed = {name.replace("_", " "): measured[name] for name in ("other_class", "repeats") if name in measured}
+    passed = {name.replace("_", " "): measured[name] for name in ("other_split_class", "repeats") if name in measured}
     return {**{reason: sum(num.values()) if isinstance(num, Mapping) else num for reason, num in reasons.items()}, **passed}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from components.lib import tool_syntax
 from components.report import figures
 from components.report.funnel import funnel
-from components.report.measures import Exams
+from components.report.metrics import Exams
 
 TEMPLATE = Path(__file__).with_name("page.html")
 MINUS, THIN_SPACE, FIXED_SPACE = "\u2212", "\u202f", "\u00a0"
@@ -34,7 +34,7 @@ def html(
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         results=results,
         models=results["models"],
-        strategies=list(next(iter(results["models"].values()))["voted"]),
+        strategies=list(next(iter(results["models"].values()))["vote_accuracy"]),
         exact=[name for name in next(iter(results["models"].values())) if "@" in name],
         accuracy=Markup(figures.accuracy(results["models"])),
         curves=Markup(figures.losses(losses, list(exams))),
@@ -43,7 +43,7 @@ def html(
         sources=_sources(results["compared"]),
         funnel=funnel(stages),
         validation=validation,
-        shown=[(answered.problem, {name: sat[i] for name, sat in exams.items()}) for i, answered in enumerate(first[:problems_shown])],
+        shown=[(result.problem, {name: exam[i] for name, exam in exams.items()}) for i, result in enumerate(first[:problems_shown])],
     )
 
 

@@ -15,8 +15,8 @@ from components.core.params import Config
 from components.core.runner import In, Metrics, Out
 from components.core.types import Problem
 from components.lib.sources import Sources, Use
-from components.report import measures, sitting
-from components.report.measures import Exams, Precision
+from components.report import exam_results, metrics
+from components.report.metrics import Bootstrap, Exams
 from components.report.page import html
 
 FROM_PARAMS = ("fetch", "import", "generate", "collect", "download", "train", "quantize", "exam", "judge", "verify", "vote")
@@ -26,7 +26,7 @@ FROM_PARAMS = ("fetch", "import", "generate", "collect", "download", "train", "q
 class Report(Config, section="report"):
     """What is shown and how sure it is."""
 
-    ks: list[Annotated[int, Field(ge=1)]]
+    k_values: list[Annotated[int, Field(ge=1)]]
     """k of pass@k and maj@k, besides 1."""
     problems_shown: int
     """How many problems get a section of their own on the page."""
@@ -43,16 +43,16 @@ def report(
     asked = list(rows.read(problems / "exam.parquet", Problem))
     if not asked:
         raise UserError(f"{problems / 'exam.parquet'}: holds no problem; see `use: exam` under sources")
-    exams: Exams = {name: sitting.read(runs / name, asked) for name in exam.examinees}
-    precision = Precision(config.confidence, config.resamples, config.seed)
+    exams: Exams = {name: exam_results.read(runs / name, asked) for name in exam.examinees}
+    bootstrap = Bootstrap(config.confidence, config.resamples, config.seed)
     results = {
-        "models": {name: measures.of_model(sat, config.ks, precision) for name, sat in exams.items()},
+        "models": {name: metrics.model_metrics(exam, config.k_values, bootstrap) for name, exam in exams.items()},
         "compared": {
-            f"{b} - {a}": measures.compared(exams[a], exams[b], precision)
+            f"{b} - {a}": metrics.compare(exams[a], exams[b], bootstrap)
             for a, b in exam.compared(models)
             if "majority" in exams[a][0].votes and "majority" in exams[b][0].votes
         },
-        "selections": {name: measures.selections(sat, precision) for name, sat in exams.items()},
+        "disputed": {name: metrics.disputed(exam, bootstrap) for name, exam in exams.items()},
     }
     known = [*(name for use in get_args(Use) for name in sources.named(use)), *models.origins, *exam.examinees]
     stages = {name: told for name, told in _small_files(measured).items() if _is_there(name, known)}
@@ -79,7 +79,11 @@ def _plots(folder: Path, results: dict[str, Any]) -> None:
         writer = csv.writer(file)
         writer.writerow(["model", "measure", "value", "low", "high"])
         for name, model in results["models"].items():
-            shown = {"pass@1": model["pass@1"], "any": model["any"], **{f"voted {s}": v for s, v in model["voted"].items()}}
+            shown = {
+                "pass@1": model["pass@1"],
+                "oracle": model["oracle"],
+                **{f"vote_accuracy {s}": v for s, v in model["vote_accuracy"].items()},
+            }
             for measure, value in shown.items():
                 writer.writerow(
                     [name, measure, *(round(value[key], 6) for key in ("mean", "low", "high"))] if "mean" in value else [name, measure]

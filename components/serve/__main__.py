@@ -35,14 +35,14 @@ def bundle(
     key: Key,
     model: Model,
     out: Annotated[Path, typer.Option(help="the folder that is written")],
-    there: Annotated[
+    mounted_at: Annotated[
         Path | None, typer.Option(help="where the notebook will find the model; none: the same path inside the folder")
     ] = None,
 ) -> None:
     """Writes the folder that a notebook needs: code, recipe, entry, manifest. The model is uploaded by itself."""
     from components.serve.bundle import write
 
-    print(write(out, key, model, there or model, PARAMS))
+    print(write(out, key, model, mounted_at or model, PARAMS))
 
 
 if __name__ == "__main__":

@@ -19,19 +19,19 @@ from components.core.runner import write_json
 
 HERE = Path(__file__).parents[1]
 ENTRY = Path(__file__).with_name("entry.py.txt")
-NOTE = Path(__file__).with_name("note.md")
+README = Path(__file__).with_name("bundle_readme.md")
 MANIFEST = "manifest.json"
 
 
-def write(out: Path, key: str, model: Path, there: Path, params: Path) -> str:
-    """Writes the bundle and returns a line about it; `there` is the model's path as serve.py will see it."""
-    from components.solve.sitting import Solve
+def write(out: Path, key: str, model: Path, mounted_at: Path, params: Path) -> str:
+    """Writes the bundle and returns a line about it; `mounted_at` is the model's path as serve.py will see it."""
+    from components.solve.exam_run import Solve
 
-    clock = Solve.check(read(params), params, key).clock
+    time_budget = Solve.check(read(params), params, key).time_budget
     if not model.exists():
         raise UserError(f"--model {model}: no such folder; the bundle says what it is to be run with, so make it first")
-    if clock.kind == "tokens" and not (params.parent / clock.model).is_file():
-        raise UserError(f"{params}: solve.{key}.clock.model: no file {clock.model}; train the length model first")
+    if time_budget.kind == "tokens" and not (params.parent / time_budget.model).is_file():
+        raise UserError(f"{params}: solve.{key}.time_budget.model: no file {time_budget.model}; train the length model first")
     if out.exists():
         raise UserError(f"--out {out}: is there already; remove it, or name another folder")
     partial = out.with_name(f".partial-{out.name}")
@@ -41,11 +41,11 @@ def write(out: Path, key: str, model: Path, there: Path, params: Path) -> str:
     shutil.copy2(HERE / "__init__.py", partial / "components")
     shutil.copy2(params, partial / "params.yaml")
     write_json(partial / machine.DEFAULTS, machine.layers(params.parent, own=False)[-1][1])  # JSON is YAML
-    if clock.kind == "tokens":
-        (partial / clock.model).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(params.parent / clock.model, partial / clock.model)
-    known = {"key": key, "model": str(there), "digest": _digest(model)}
-    for made, source in (("serve.py", ENTRY), ("README.md", NOTE)):
+    if time_budget.kind == "tokens":
+        (partial / time_budget.model).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(params.parent / time_budget.model, partial / time_budget.model)
+    known = {"key": key, "model": str(mounted_at), "digest": _digest(model)}
+    for made, source in (("serve.py", ENTRY), ("README.md", README)):
         (partial / made).write_text(Template(source.read_text(encoding="utf-8")).substitute(known), encoding="utf-8")
     files = {path.relative_to(partial).as_posix(): _digest(path) for path in sorted(partial.rglob("*")) if path.is_file()}
     write_json(partial / MANIFEST, {**known, "files": files})

@@ -11,10 +11,10 @@ from typing import Any
 from components.core.errors import UserError
 from components.core.params import PARAMS
 from components.core.runner import write_json
-from components.gateway.sitting import Gateway, GatewayAddress
-from components.gateway.stage import hold
+from components.gateway.exam_run import Gateway, GatewayAddress
+from components.gateway.stage import run_exams
 from components.lib.answers import Contest
-from components.lib.kaggle.line import Line, Wire
+from components.lib.kaggle.client import Client, GrpcClient
 from components.lib.kaggle.server import InferenceServer, rerun
 
 Answer = Callable[[str, str], int | None]
@@ -46,19 +46,19 @@ def serve(solver: OpenSolver, params: Path = PARAMS, problems: Path | None = Non
 
 
 def _rehearse(solver: OpenSolver, params: Path, problems: Path, out: Path) -> None:
-    """The exam of components/gateway, a fresh solver and server for each sitting; a failed sitting is an error, as in a notebook."""
+    """The exam of components/gateway, a fresh solver and server for each run; a failed run is an error, as in a notebook."""
     config, contest = Gateway.load(params), Contest.load(params)
 
     @contextmanager
-    def line() -> Iterator[Line]:
+    def line() -> Iterator[Client]:
         with (
             solver() as answer,
             InferenceServer(predictor(answer), port=0) as server,
-            Wire("127.0.0.1", server.port, config.startup_s) as opened,
+            GrpcClient("127.0.0.1", server.port, config.startup_s) as opened,
         ):
             yield opened
 
-    metrics = hold(config, contest, problems, line, out)
+    metrics = run_exams(config, contest, problems, line, out)
     write_json(out / "score.json", metrics)
     print(f"{out / 'score.json'}: {metrics['scores']} of {metrics['graded']} right")
     if any(metrics["failures"]):

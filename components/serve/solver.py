@@ -1,8 +1,8 @@
-"""The seam to the solver: a recipe's plan, stops, clock and vote as one callable (id, question) -> answer.
+"""The solver's interface: a recipe's plan, stops, clock and vote as one callable (id, question) -> answer.
 
-Engine and sandbox are opened inside the first question, because the first response has no limit of its own and a server that loads a
-model before it listens may never count as started. The sitting's clock runs from the opening of the seam, by the wall: that is the
-notebook's clock, whatever second the engine counts. The first of vote.strategies answers; it has no GenSelect readings and no checks here.
+Engine and sandbox are opened inside the first question, because the first response has no limit of its own and a server that loads a model
+before it listens may never count as started. The run's clock runs from the opening of the solver, by the wall: that is the notebook's
+clock, whatever second the engine counts. The first of vote.strategies answers; it has no GenSelect judgements and no checks here.
 """
 
 import asyncio
@@ -12,18 +12,18 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from components.core.types import Problem
-from components.gateway.sitting import Gateway
+from components.gateway.exam_run import Gateway
+from components.lib.answer_groups import finished
 from components.lib.answers import Contest
 from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox
-from components.lib.supporters import finished
 from components.lib.votes.ballot import Ballot, decide, strategies
-from components.lib.votes.numbers import Votes
+from components.lib.votes.config import VoteConfig
 from components.serve.notebook import Answer
-from components.solve.desk import Desk
-from components.solve.sitting import Solve, Timekeeper, manner
+from components.solve.exam_run import QuestionRunner, Solve, attempt_params
+from components.solve.question_run import QuestionRun
 
 UNKNOWN = -1
 """The right answer, for a vote that is not graded here."""
@@ -33,15 +33,15 @@ UNKNOWN = -1
 def solver(key: str, model: Path, params: Path) -> Iterator[Answer]:
     """The solver of `solve.<key>` in a params file, with this model, as infra/machine.yaml beside that file says."""
     with asyncio.Runner() as runner, _closing(runner, AsyncExitStack()) as held:
-        votes = Votes.load(params)
+        votes = VoteConfig.load(params)
         strategies(votes.strategies)  # refuses a name that is none
-        seat = _Seat(key, model, params, held)
+        served = _OpenSolver(key, model, params, held)
 
         def answer(name: str, text: str) -> int | None:
             asked = Problem(id=name, statement=text, answer=None, source="gateway", licence="", group=name)
-            desk = runner.run(seat.ask(asked))
-            made = [] if desk.over and desk.over.given_up else finished(desk.candidates())
-            ballot = Ballot(name, made, [], [], votes, late=desk.allowance.limit_s <= 0)
+            question = runner.run(served.ask(asked))
+            made = [] if question.stopped_by and question.stopped_by.given_up else finished(question.candidates())
+            ballot = Ballot(name, made, [], [], votes, late=question.budget.limit_s <= 0)
             return decide(ballot, votes.strategies[0], UNKNOWN).answer
 
         yield answer
@@ -55,22 +55,22 @@ def _closing(runner: asyncio.Runner, held: AsyncExitStack) -> Iterator[AsyncExit
         runner.run(held.aclose())
 
 
-class _Seat:
-    """A sitting whose questions come one by one from outside: what is open, and what the clock has seen."""
+class _OpenSolver:
+    """A run whose questions come one by one from outside: what is open, and what the clock has seen."""
 
     def __init__(self, key: str, model: Path, params: Path, held: AsyncExitStack) -> None:
         self._config, self._engines, self._sandbox = Solve.load(params, key), Engines.load(params), SandboxConfig.load(params)
         self._hosts, self._capacity = EngineHosts.load(params.parent), SandboxCapacity.load(params.parent)
-        made = manner(self._config, Contest.load(params))
-        self._timekeeper = Timekeeper(self._config, made, Gateway.load(params).questions, params.parent)
+        made = attempt_params(self._config, Contest.load(params))
+        self._runner = QuestionRunner(self._config, made, Gateway.load(params).num_questions, params.parent)
         self._model, self._held = model, held
         self._began = time.monotonic()
         self._open: tuple[Engine, Sandbox] | None = None
 
-    async def ask(self, asked: Problem) -> Desk:
+    async def ask(self, asked: Problem) -> QuestionRun:
         """The next question with all attempts that the clock allows it."""
         engine, box = self._open = self._open or await self._enter()
-        return await self._timekeeper.sit(asked, time.monotonic() - self._began, engine, box)
+        return await self._runner.run(asked, time.monotonic() - self._began, engine, box)
 
     async def _enter(self) -> tuple[Engine, Sandbox]:
         kind = kind_for(self._model, self._config.engine, self._config.engine_by_format)

@@ -17,33 +17,33 @@ from components.lib import answers, tool_syntax
 from components.lib.engine.protocol import Completion, Engine, Sampling
 from components.lib.prompts import render
 from components.lib.sandbox.protocol import Sandbox, Session
-from components.solve import ends
+from components.solve.stop_conditions import StopConditionName, engine_conditions, stop_strings
 
-WINDOW = 32
+ENTROPY_WINDOW = 32
 """Tokens over which a stored entropy is the mean."""
 
 
-class Manner(NamedTuple):
+class AttemptParams(NamedTuple):
     """How attempts are made, the same for all of a question unless its plan says otherwise."""
 
     sampling: Sampling
-    """`max_tokens`: of one attempt in all, what it inherited included. `stop` and `until` are filled in from the fields below."""
+    """`max_tokens`: of one attempt in all, what it inherited included. `stop` and `stop_conditions` are filled in from the fields below."""
     max_executions: int
-    notice: bool
+    show_remaining_executions: bool
     """Whether the model is told after each output how many code runs are left."""
     syntax: tool_syntax.Syntax
-    ends: tuple[ends.End, ...]
-    prefer: answers.Prefer
+    stop_conditions: tuple[StopConditionName, ...]
+    answer_source: answers.AnswerSource
     contest: answers.Contest
     seed: int
 
 
-class Read(NamedTuple):
+class ExtractedAnswers(NamedTuple):
     """The answers of an attempt."""
 
-    boxed: answers.Reading
-    printed: answers.Reading
-    chosen: answers.Reading
+    boxed: answers.ParsedAnswer
+    printed: answers.ParsedAnswer
+    chosen: answers.ParsedAnswer
     """The one that it votes for."""
 
 
@@ -58,7 +58,7 @@ class Attempt:
         """Tokens of its text that its parent generated."""
         self.num_tokens = 0
         self.entropies: list[float] = []
-        self.ended: Literal["stop", "length", "time", "repetition", "cancelled"] = "cancelled"
+        self.finish_reason: Literal["stop", "length", "time", "repetition", "cancelled"] = "cancelled"
         self._turn = 0
         self._partial = ("", 0)
         self._seen = (len(text), 0)
@@ -67,12 +67,12 @@ class Attempt:
     def branch(self, index: int, text: str = "") -> "Attempt":
         """Another attempt that goes on from what this one said, and from `text` after it."""
         child = Attempt(self.problem, index, self.mode, self.prompt, self.text + text, self)
-        child.runs, child.entropies, child.inherited = list(self.runs), list(self.entropies), self.depth
+        child.runs, child.entropies, child.inherited = list(self.runs), list(self.entropies), self.num_context_tokens
         child._seen = (len(child.text), len(child.runs))
         return child
 
     @property
-    def depth(self) -> int:
+    def num_context_tokens(self) -> int:
         """Generated tokens of its text."""
         return self.inherited + self.num_tokens
 
@@ -81,17 +81,17 @@ class Attempt:
         """Names its next request."""
         return f"{self.problem.id}/{self.index}/{self._turn}"
 
-    async def go(self, engine: Engine, box: Sandbox, manner: Manner, deadline: float) -> None:
+    async def go(self, engine: Engine, box: Sandbox, params: AttemptParams, deadline: float) -> None:
         """Runs the attempt to its end or to the token budget. Cancelling it keeps what was generated up to then."""
         try:
-            while await self._generate(engine, manner, deadline):
-                code = tool_syntax.last_code(self.text, manner.syntax)
+            while await self._generate(engine, params, deadline):
+                code = tool_syntax.last_code(self.text, params.syntax)
                 if code is None:
                     continue  # another block ended
-                if len(self.runs) >= manner.max_executions:
+                if len(self.runs) >= params.max_executions:
                     return
-                await self._execute(code, box, manner)
-                if self._enough(manner):
+                await self._execute(code, box, params)
+                if self._code_ends_it(params):
                     await engine.turn(self._key)  # else those whose code is quicker would end first
                     return
         except asyncio.CancelledError:
@@ -104,53 +104,55 @@ class Attempt:
             session, self._session = self._session, None
             await session.close()
 
-    async def _execute(self, code: str, box: Sandbox, manner: Manner) -> None:
+    async def _execute(self, code: str, box: Sandbox, params: AttemptParams) -> None:
         if self._session is None:
-            seed = _seed(manner.seed, self.problem.id, self.index)
+            seed = _seed(params.seed, self.problem.id, self.index)
             self._session = await box.session(seed, continues=bool(self.runs))  # a parent's variables are not there, and it says so
         run = await self._session.run(code)
         self.runs.append(run)
-        self.text += tool_syntax.output_block(run.output, manner.syntax)
-        if manner.notice:
-            left = manner.max_executions - len(self.runs)
+        self.text += tool_syntax.output_block(run.output, params.syntax)
+        if params.show_remaining_executions:
+            left = params.max_executions - len(self.runs)
             self.text += f"\n```system\n{render('budget', remaining=left) if left else render('budget-spent')}\n```\n"
 
-    async def _generate(self, engine: Engine, manner: Manner, deadline: float) -> bool:
+    async def _generate(self, engine: Engine, params: AttemptParams, deadline: float) -> bool:
         """One generation; whether it ended with a code block. If not, the attempt is over, and `ended` says how."""
         left = deadline - engine.now()
-        budget = manner.sampling.max_tokens - self.depth
+        budget = params.sampling.max_tokens - self.num_context_tokens
         affordable = budget if engine.step_s is None else min(budget, int(left / engine.step_s))
         if left <= 0 or affordable <= 0:
-            self.ended = "length" if budget <= 0 else "time"
+            self.finish_reason = "length" if budget <= 0 else "time"
             return False
         self._partial = ("", 0)
         try:
             async with asyncio.timeout(left if engine.step_s is None else None):
                 completion = await engine.complete(
                     self.prompt + self.text,
-                    manner.sampling._replace(
-                        max_tokens=affordable, stop=(manner.syntax.end, *ends.stops(manner.ends)), until=ends.untils(manner.ends)
+                    params.sampling._replace(
+                        max_tokens=affordable,
+                        stop=(params.syntax.end, *stop_strings(params.stop_conditions)),
+                        stop_conditions=engine_conditions(params.stop_conditions),
                     ),
                     key=self._key,
-                    seed=_seed(manner.seed, self.problem.id, self.index, self._turn),
+                    seed=_seed(params.seed, self.problem.id, self.index, self._turn),
                     progress=self._progress,
                 )
         except TimeoutError:
             self._keep_partial()
-            self.ended = "time"
+            self.finish_reason = "time"
             return False
         self._keep(completion)
-        if completion.ended == "length":
-            self.ended = "length" if affordable == budget else "time"
+        if completion.finish_reason == "length":
+            self.finish_reason = "length" if affordable == budget else "time"
             return False
-        self.ended = "repetition" if completion.stop == "repetition" else "stop"
-        return completion.stop == manner.syntax.end
+        self.finish_reason = "repetition" if completion.stop_reason == "repetition" else "stop"
+        return completion.stop_reason == params.syntax.end
 
-    def _enough(self, manner: Manner) -> bool:
+    def _code_ends_it(self, params: AttemptParams) -> bool:
         """Whether what its code did ends it."""
-        printed = "printed" in manner.ends and answers.printed(self.runs, manner.contest).answer is not None
-        failed = "failed" in manner.ends and self.runs[-1].status != "ok"
-        return printed or failed or "ran" in manner.ends
+        printed = "printed" in params.stop_conditions and answers.printed(self.runs, params.contest).answer is not None
+        failed = "failed" in params.stop_conditions and self.runs[-1].status != "ok"
+        return printed or failed or "ran" in params.stop_conditions
 
     def _keep(self, completion: Completion) -> None:
         self._turn += 1
@@ -171,19 +173,19 @@ class Attempt:
         self.text += text
         self.num_tokens += num_tokens
         self._partial = ("", 0)
-        self.ended = "cancelled"
+        self.finish_reason = "cancelled"
 
-    def read(self, manner: Manner) -> Read:
+    def extract_answers(self, params: AttemptParams) -> ExtractedAnswers:
         """What it says by now. A cancelled attempt abstains, whatever its code printed after it was cancelled."""
-        if self.ended == "cancelled":
-            none = answers.Reading(None, "cancelled", None, False)
-            return Read(none, none, none)
-        boxed, printed = answers.read(self.text, manner.contest), answers.printed(self.runs, manner.contest)
-        return Read(boxed, printed, answers.choose(boxed, printed, manner.prefer))
+        if self.finish_reason == "cancelled":
+            none = answers.ParsedAnswer(None, "cancelled", None, False)
+            return ExtractedAnswers(none, none, none)
+        boxed, printed = answers.parse(self.text, params.contest), answers.printed(self.runs, params.contest)
+        return ExtractedAnswers(boxed, printed, answers.choose(boxed, printed, params.answer_source))
 
-    def candidate(self, manner: Manner, seconds: float, rank: int | None, isolation: str) -> Candidate:
+    def candidate(self, params: AttemptParams, seconds: float, rank: int | None, isolation: str) -> Candidate:
         """The row; it ends with what was last generated."""
-        boxed, printed, reading = self.read(manner)
+        boxed, printed, reading = self.extract_answers(params)
         return Candidate(
             problem=self.problem.id,
             index=self.index,
@@ -195,19 +197,19 @@ class Attempt:
             printed=printed.answer,
             runs=tuple(self.runs),
             num_tokens=self.num_tokens,
-            entropies=windows(self.entropies),
+            entropies=entropy_windows(self.entropies),
             seconds=round(seconds, 3),
-            ended=self.ended,
-            seed=manner.seed,
+            finish_reason=self.finish_reason,
+            seed=params.seed,
             rank=rank,
             isolation=isolation,
             parent=self.parent.index if self.parent else None,
         )
 
 
-def windows(entropies: Sequence[float]) -> tuple[float, ...]:
+def entropy_windows(entropies: Sequence[float]) -> tuple[float, ...]:
     """Means over successive windows, the last one perhaps shorter; four decimals."""
-    parts = (entropies[begin : begin + WINDOW] for begin in range(0, len(entropies), WINDOW))
+    parts = (entropies[begin : begin + ENTROPY_WINDOW] for begin in range(0, len(entropies), ENTROPY_WINDOW))
     return tuple(round(statistics.fmean(window), 4) for window in parts)
 
 

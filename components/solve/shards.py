@@ -1,9 +1,9 @@
-"""A set of problems that one machine is too small for: shards of it, each sat on a machine of its own, as tasks of a Ray cluster.
+"""A set of problems that one machine is too small for: shards of it, each run on a machine of its own, as tasks of a Ray cluster.
 
-A shard is every n-th problem, with an engine, a sandbox pool and a clock of its own. Only evaluation at scale is cut so, for a paper that
-is sat against one clock cannot be: clocks that look at earlier questions are refused, and `sitting_s` holds for each shard. A shard's
+A shard is every n-th problem, with an engine, a sandbox pool and a clock of its own. Only evaluation at scale is cut so, for an exam that
+is run against one clock cannot be: clocks that look at earlier questions are refused, and `exam_s` holds for each shard. A shard's
 rows come back when it is done and go to the growing file at once: a killed run goes on with the shards that are missing, and a shard
-whose worker dies is sat again by another one, so that nothing is lost and nothing is there twice. Rows are those of a sitting in one
+whose worker dies is run again by another one, so that nothing is lost and nothing is there twice. Rows are those of a run in one
 piece wherever the engine answers a question alike whatever is asked beside it.
 
 The cluster is RAY_ADDRESS, or this machine alone. Each machine needs the project, and the model under the same path. Memory: the rows of
@@ -23,75 +23,77 @@ from components.core.errors import UserError
 from components.core.runner import Metrics
 from components.core.types import Problem
 from components.lib.engine.protocol import EngineError
-from components.lib.rules.clocks import Clock, Fixed, Tokens
-from components.solve.sitting import Handed
+from components.lib.rules.time_budget import Fixed, TimeBudget, Tokens
+from components.solve.exam_run import LoggedQuestion
 
 log = logging.getLogger(__name__)
 
-Part = Callable[[Sequence[Problem], Path], Coroutine[None, None, Metrics]]
-"""Sits these problems, but for those that the growing file already holds."""
+RunShard = Callable[[Sequence[Problem], Path], Coroutine[None, None, Metrics]]
+"""Runs these problems, but for those that the growing file already holds."""
 RETRIES = 3
 """Workers that a shard may outlive."""
 
 
-class Sat(NamedTuple):
+class ShardResult(NamedTuple):
     """A shard that is done."""
 
     measured: Metrics
-    handed: list[Handed]
-    """In the order of handing in; without what it was given."""
+    logged: list[LoggedQuestion]
+    """In the order in which they ended; without what it was given."""
 
 
-class Holding(NamedTuple):
+class Resources(NamedTuple):
     """What a shard reserves, so that a machine holds one at a time."""
 
     num_cpus: float
     num_gpus: float
 
 
-def check(num: int, clock: Clock) -> None:
+def check(num: int, time_budget: TimeBudget) -> None:
     """Raises UserError where so many shards cannot be."""
-    if num > 1 and not isinstance(clock, Fixed | Tokens):
+    if num > 1 and not isinstance(time_budget, Fixed | Tokens):
         raise UserError(
-            f"params.yaml: solve: clock {clock.kind} gives a question what earlier ones left, but {num} shards know nothing of each other; "
-            "write shards: 1, or a clock that looks at no other question: fixed, tokens"
+            f"params.yaml: solve: time_budget {time_budget.kind} gives a question what others left, which {num} shards do not know; "
+            "write shards: 1, or a time budget that looks at no other question: fixed, tokens"
         )
     if num > 1:
         _ray()
 
 
-def sit(num: int, part: Part, asked: Sequence[Problem], kept: Path) -> Metrics:
-    """Sits all problems in `num` shards; their rows go to the growing file `kept`."""
+def run(num: int, run_shard: RunShard, asked: Sequence[Problem], kept: Path) -> Metrics:
+    """Runs all problems in `num` shards; their rows go to the growing file `kept`."""
     places = {problem.id: place for place, problem in enumerate(asked)}
-    with rows.Growing(kept) as growing, _cluster() as ray:
-        done = {question.sat.problem: question for question in rows.read(kept, Handed)}
+    with rows.JsonlWriter(kept) as growing, _cluster() as ray:
+        done = {question.record.problem: question for question in rows.read(kept, LoggedQuestion)}
         shards = [asked[begin::num] for begin in range(num)]
         left = [shard for shard in shards if any(problem.id not in done for problem in shard)] or shards[:1]
-        holding = _machine(ray)
-        remote = ray.remote(num_cpus=holding.num_cpus, num_gpus=holding.num_gpus, max_retries=RETRIES, scheduling_strategy="SPREAD")(_sit)
-        tasks = [remote.remote(part, shard, [done[problem.id] for problem in shard if problem.id in done]) for shard in left]
+        resources = _machine(ray)
+        remote = ray.remote(num_cpus=resources.num_cpus, num_gpus=resources.num_gpus, max_retries=RETRIES, scheduling_strategy="SPREAD")(
+            _run_shard
+        )
+        tasks = [remote.remote(run_shard, shard, [done[problem.id] for problem in shard if problem.id in done]) for shard in left]
         measured = []
-        for sat in _as_they_end(ray, tasks):
-            for question in sat.handed:
-                place = places[question.sat.problem]  # in the whole paper, not in the shard
-                growing.append(question.model_copy(update={"sat": question.sat.model_copy(update={"place": place})}))
-            measured.append(sat.measured)
+        for shard in _as_completed(ray, tasks):
+            for question in shard.logged:
+                place = places[question.record.problem]  # in the whole exam, not in the shard
+                growing.append(question.model_copy(update={"record": question.record.model_copy(update={"place": place})}))
+            measured.append(shard.measured)
             log.info("%d of %d shards", num - len(left) + len(measured), num)
     return {name: ", ".join(sorted({str(one[name]) for one in measured})) for name in measured[0]}
 
 
-def _sit(part: Part, asked: Sequence[Problem], handed: Sequence[Handed]) -> Sat:
+def _run_shard(run_shard: RunShard, asked: Sequence[Problem], logged: Sequence[LoggedQuestion]) -> ShardResult:
     """In the worker: one shard, from its first question to its last."""
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "sat.jsonl"
-        with rows.Growing(kept) as growing:
-            for question in handed:
+        kept = Path(folder) / "questions.jsonl"
+        with rows.JsonlWriter(kept) as growing:
+            for question in logged:
                 growing.append(question)
-        measured = asyncio.run(part(asked, kept))
-        return Sat(measured, list(rows.read(kept, Handed))[len(handed) :])
+        measured = asyncio.run(run_shard(asked, kept))
+        return ShardResult(measured, list(rows.read(kept, LoggedQuestion))[len(logged) :])
 
 
-def _as_they_end(ray: Any, tasks: Sequence[Any]) -> Iterator[Sat]:
+def _as_completed(ray: Any, tasks: Sequence[Any]) -> Iterator[ShardResult]:
     """What the shards bring; the first that fails for good ends all: its own error, or that its workers died."""
     left = list(tasks)
     while left:
@@ -104,11 +106,11 @@ def _as_they_end(ray: Any, tasks: Sequence[Any]) -> Iterator[Sat]:
             raise EngineError(f"ray: a shard failed {RETRIES + 1} times with its worker; the last time: {error}") from error
 
 
-def _machine(ray: Any) -> Holding:
+def _machine(ray: Any) -> Resources:
     """What the smallest of the machines has; those without a GPU do not count where others have one."""
     has = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     has = [one for one in has if one.get("GPU")] or [one for one in has if one.get("CPU")]
-    return Holding(min(one["CPU"] for one in has), min(one.get("GPU", 0) for one in has))
+    return Resources(min(one["CPU"] for one in has), min(one.get("GPU", 0) for one in has))
 
 
 @contextmanager

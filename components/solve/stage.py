@@ -1,4 +1,4 @@
-"""The stage: a sitting from its problems to its rows, sealed in the problems' order."""
+"""The stage: a run from its problems to its rows, sealed in the problems' order."""
 
 import asyncio
 import logging
@@ -11,13 +11,13 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.machine import OWN
 from components.core.runner import In, Metrics, Out, Work
-from components.core.types import Candidate, Problem, Sat
-from components.lib import prompts, references, seen
+from components.core.types import Candidate, Problem, QuestionRecord
+from components.lib import model_contamination, prompts, references
 from components.lib.answers import Contest
 from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.solve import shards
-from components.solve.sitting import Handed, Keeper, Sitting, Solve, manner
+from components.solve.exam_run import ExamRun, LoggedQuestion, QuestionLog, Solve, attempt_params
 
 log = logging.getLogger(__name__)
 
@@ -27,62 +27,62 @@ def solve(
     *, problems: In, model: In, out: Out, questions: Out, work: Work,
 ) -> Metrics:  # fmt: skip
     """Asks a model every problem of a set and stores all its attempts."""
-    wanted = config.plan.most * config.questions_at_once
-    if wanted > capacity.sessions:
+    wanted = config.plan.max_concurrency * config.max_concurrent_questions
+    if wanted > capacity.max_sessions:
         raise UserError(
-            f"{OWN}: sandbox.sessions is {capacity.sessions}, but {config.questions_at_once} questions at once with up to "
-            f"{config.plan.most} attempts alive hold up to {wanted} sessions; raise it, or lower solve's questions_at_once"
+            f"{OWN}: sandbox.max_sessions is {capacity.max_sessions}, but {config.max_concurrent_questions} questions with up to "
+            f"{config.plan.max_concurrency} attempts alive hold up to {wanted} sessions; raise it, or lower max_concurrent_questions"
         )
     for prompt in config.plan.prompts:
         prompts.path(prompt)
-    shards.check(config.shards, config.clock)
+    shards.check(config.shards, config.time_budget)
     asked = list(rows.read(problems, Problem))
-    seen.refuse(references.resolve(model), asked, problems)
-    part = partial(_sit, config, engines, sandbox, contest, hosts, capacity, model)
-    kept = work / "sat.jsonl"
-    done = asyncio.run(part(asked, kept)) if config.shards == 1 else shards.sit(config.shards, part, asked, kept)
-    handed = Keeper(kept, [problem.id for problem in asked])
-    rows.write(questions, (question.sat for question in handed), Sat)
-    rows.write(out, (candidate for question in handed for candidate in question.candidates), Candidate)
-    return {**done, **_measure(asked, rows.read(questions, Sat), rows.read(out, Candidate))}
+    model_contamination.refuse(references.resolve(model), asked, problems)
+    run_shard = partial(_run, config, engines, sandbox, contest, hosts, capacity, model)
+    kept = work / "questions.jsonl"
+    done = asyncio.run(run_shard(asked, kept)) if config.shards == 1 else shards.run(config.shards, run_shard, asked, kept)
+    logged = QuestionLog(kept, [problem.id for problem in asked])
+    rows.write(questions, (question.record for question in logged), QuestionRecord)
+    rows.write(out, (candidate for question in logged for candidate in question.candidates), Candidate)
+    return {**done, **_measure(asked, rows.read(questions, QuestionRecord), rows.read(out, Candidate))}
 
 
-async def _sit(
+async def _run(
     config: Solve, engines: Engines, sandbox: SandboxConfig, contest: Contest, hosts: EngineHosts, capacity: SandboxCapacity,
     model: Path, asked: Sequence[Problem], kept: Path,
 ) -> Metrics:  # fmt: skip
     engine = open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model)
     async with engine, open_sandbox(sandbox, capacity) as box:
-        with rows.Growing(kept) as growing:
-            await Sitting(config, manner(config, contest), engine, box, asked, growing).sit(list(rows.read(kept, Handed)))
+        with rows.JsonlWriter(kept) as growing:
+            await ExamRun(config, attempt_params(config, contest), engine, box, asked, growing).run(list(rows.read(kept, LoggedQuestion)))
         return {"engine": engine.name, "isolation": box.isolation}
 
 
-def _measure(asked: Sequence[Problem], questions: Iterator[Sat], candidates: Iterator[Candidate]) -> Metrics:
+def _measure(asked: Sequence[Problem], questions: Iterator[QuestionRecord], candidates: Iterator[Candidate]) -> Metrics:
     """Counts of what happened; accuracy per attempt is over those that finished."""
     stopped = Counter(question.stopped_by for question in questions if question.stopped_by)
     golds = {problem.id: problem.answer for problem in asked}
-    ended, abstained, cells = Counter[str](), Counter[str](), Counter[str]()
+    ended, abstained, code_runs = Counter[str](), Counter[str](), Counter[str]()
     tokens = right = num = 0
     early = set[str]()
     for candidate in candidates:
         num += 1
-        ended[candidate.ended] += 1
+        ended[candidate.finish_reason] += 1
         abstained.update([candidate.abstained] if candidate.abstained else [])
-        cells.update(run.status for run in candidate.runs)
+        code_runs.update(run.status for run in candidate.runs)
         tokens += candidate.num_tokens
-        early.update([candidate.problem] if candidate.ended == "cancelled" else [])
+        early.update([candidate.problem] if candidate.finish_reason == "cancelled" else [])
         right += candidate.answer is not None and candidate.answer == golds[candidate.problem]
     finished = num - ended["cancelled"]
     return {
         "problems": len(asked),
         "candidates": num,
         "finished": finished,
-        "right_per_finished": right / finished if finished else 0.0,
+        "attempt_accuracy": right / finished if finished else 0.0,
         "questions_stopped_early": len(early),
         "stopped_by": stopped,
         "tokens": tokens,
-        "ended": ended,
+        "finish_reason": ended,
         "abstained": abstained,
-        "cells": cells,
+        "code_runs": code_runs,
     }

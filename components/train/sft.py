@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.train.chat import Tokens
+from components.train.tokenization import TokenizedExample
 
 log = logging.getLogger(__name__)
 DONE = "complete"
 FIELDS = ("step", "loss", "learning_rate", "grad_norm")
 
 
-def trained(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, checkpoints: Path, live: Path) -> Any:
+def train(model: Any, tokenizer: Any, rows: Sequence[TokenizedExample], config: Any, checkpoints: Path, live: Path) -> Any:
     """Trains `model` in place; returns TRL's trainer. `config` is a Train section; `live` is a csv that grows with the loss."""
     import torch
     from datasets import Dataset
@@ -50,7 +50,7 @@ def trained(model: Any, tokenizer: Any, rows: Sequence[Tokens], config: Any, che
     return trainer
 
 
-def curve(trainer: Any) -> list[dict[str, float]]:
+def loss_curve(trainer: Any) -> list[dict[str, float]]:
     """One entry per logged step: FIELDS."""
     return [{field: entry[field] for field in FIELDS} for entry in trainer.state.log_history if "loss" in entry]
 
@@ -61,14 +61,14 @@ def _arguments(config: Any, folder: Path) -> Any:
     cpu = config.device == "cpu"
     return SFTConfig(
         output_dir=str(folder),
-        per_device_train_batch_size=config.batch,
-        gradient_accumulation_steps=config.accumulation,
-        num_train_epochs=config.epochs,
-        learning_rate=config.lr,
-        lr_scheduler_type=config.schedule,
-        warmup_steps=config.warmup,
+        per_device_train_batch_size=config.per_device_train_batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        num_train_epochs=config.num_train_epochs,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.lr_scheduler_type,
+        warmup_steps=config.warmup_ratio,
         weight_decay=config.weight_decay,
-        adam_beta2=config.beta2,
+        adam_beta2=config.adam_beta2,
         max_grad_norm=config.max_grad_norm,
         max_length=config.max_length,
         packing=config.packing,
@@ -77,8 +77,8 @@ def _arguments(config: Any, folder: Path) -> Any:
         use_cpu=cpu,
         dataloader_pin_memory=not cpu,
         train_sampling_strategy="group_by_length",
-        save_strategy="steps" if config.checkpoints else "no",
-        save_steps=1 / (config.checkpoints + 1),  # below 1: a share of all steps, whatever packing makes of the rows
+        save_strategy="steps" if config.num_checkpoints else "no",
+        save_steps=1 / (config.num_checkpoints + 1),  # below 1: a share of all steps, whatever packing makes of the rows
         save_total_limit=2,
         logging_steps=0.01,
         disable_tqdm=True,
@@ -133,17 +133,17 @@ def _follower(live: Path) -> Any:
     class Follower(TrainerCallback):
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             if logs and "loss" in logs and state.is_world_process_zero:
-                write_curve(live, [{field: entry[field] for field in FIELDS} for entry in state.log_history if "loss" in entry])
+                write_loss_curve(live, [{field: entry[field] for field in FIELDS} for entry in state.log_history if "loss" in entry])
                 log.info("step %d of %d: loss %.4f", state.global_step, state.max_steps, logs["loss"])
 
     return Follower()
 
 
-def write_curve(path: Path, curve: Sequence[dict[str, float]]) -> None:
+def write_loss_curve(path: Path, curve: Sequence[dict[str, float]]) -> None:
     """The loss curve as csv, replaced whole."""
     aside = path.with_name(f".partial-{path.name}")
     with aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["step", "loss", "lr", "grad_norm"])
+        writer.writerow(FIELDS)
         writer.writerows([entry[field] for field in FIELDS] for entry in curve)
     aside.replace(path)

@@ -71,11 +71,11 @@ def run(checks: list[Checks]) -> list[Result]:
     results: list[Result] = []
     for one in checks:
         definition = source.add_dataframe_asset(one.suite).add_batch_definition_whole_dataframe("all")
-        results += _held(one, definition, gx.ExpectationSuite(one.suite, expectations=one.expectations))
+        results += _validated(one, definition, gx.ExpectationSuite(one.suite, expectations=one.expectations))
     return sorted(results)
 
 
-def _held(checks: Checks, definition: Any, suite: Any) -> Iterable[Result]:
+def _validated(checks: Checks, definition: Any, suite: Any) -> Iterable[Result]:
     """The results of one table, its batches added up."""
     named = {"result_format": "COMPLETE", "unexpected_index_column_names": ["id"]}
     found: dict[tuple[str, str], Result] = {}

@@ -5,31 +5,33 @@ from typing import Any
 
 from components.core.types import Message
 from components.validate.check import Limits
-from components.validate.known import Exam, Once
+from components.validate.overlap import ExamProblems, SeenIds
 
-TYPES = {
+MESSAGE_COLUMNS = {
     "id": "object",
     "id_seen": "object",
     "question_chars": "int64",
     "shared_with_exam": "object",
-    "num_loss": "int64",
-    "loss_elsewhere": "object",
+    "num_loss_messages": "int64",
+    "loss_outside_assistant": "object",
     "last_role": "object",
 }
 
 
-def flat(name: str, problem: str, asked: Sequence[Message], answered: Sequence[Message], ids: Once, exam: Exam) -> dict[str, Any]:
+def message_columns(
+    name: str, problem: str, asked: Sequence[Message], answered: Sequence[Message], ids: SeenIds, exam: ExamProblems
+) -> dict[str, Any]:
     """The columns of one row; `answered` is what the model is to write, tool outputs included."""
     question = "\n".join(message.content for message in asked if message.role == "user")
     messages = [*asked, *answered]
     elsewhere = sorted({message.role for message in messages if message.loss and message.role != "assistant"})
     return {
         "id": name,
-        "id_seen": ids.again(name),
+        "id_seen": ids.occurrence(name),
         "question_chars": len(question.strip()),
         "shared_with_exam": exam.shared(problem, question),
-        "num_loss": sum(message.loss and bool(message.content.strip()) for message in messages),
-        "loss_elsewhere": ", ".join(elsewhere) or "none",
+        "num_loss_messages": sum(message.loss and bool(message.content.strip()) for message in messages),
+        "loss_outside_assistant": ", ".join(elsewhere) or "none",
         "last_role": messages[-1].role if messages else "none",
     }
 
@@ -45,7 +47,7 @@ def expectations(limits: Limits, *, prompt_only: bool = False) -> list[Any]:
         gxe.ExpectColumnValuesToBeInSet(column="id_seen", value_set=["once"], severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="question_chars", min_value=1, max_value=limits.max_statement_chars, severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="shared_with_exam", value_set=["nothing"], severity=critical),
-        gxe.ExpectColumnValuesToBeBetween(column="num_loss", severity=critical, **loss),
-        gxe.ExpectColumnValuesToBeInSet(column="loss_elsewhere", value_set=["none"], severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="num_loss_messages", severity=critical, **loss),
+        gxe.ExpectColumnValuesToBeInSet(column="loss_outside_assistant", value_set=["none"], severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="last_role", value_set=["user" if prompt_only else "assistant"], severity=critical),
     ]

@@ -37,7 +37,7 @@ class Validate(Config, section="validate", keyed=True):
     max_reason_share: float = Field(ge=0, le=1)
     """Of all that could have been a row, left out for one and the same reason; more is a warning. Of no account for problems."""
     champion: Pinned | None
-    """The facts.json of the set that the champion was trained on; null: no drift is looked for. Of no account for problems."""
+    """The stats.json of the set that the champion was trained on; null: no drift is looked for. Of no account for problems."""
     max_drift: float = Field(ge=0, le=1)
     """Share of rows that would have to move for the two sets to be alike in length, source or answer; more is a warning."""
 

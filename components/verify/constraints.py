@@ -21,7 +21,7 @@ DIGITS = re.compile(EXTREME + r"(?P<digits>two|three|four|five|six|[2-6])-digit\
 WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 
 
-class Limit(NamedTuple):
+class Bound(NamedTuple):
     """The answer is at least `low` and at most `high`."""
 
     low: int
@@ -29,36 +29,36 @@ class Limit(NamedTuple):
     why: str
 
 
-class Kept(NamedTuple):
+class ConstraintResult(NamedTuple):
     """Whether an answer keeps all limits; None where nothing but the contest's range is known, which it keeps."""
 
     score: float | None
     detail: str
 
 
-def kept(statement: str, answer: int, contest: Contest) -> Kept:
+def check_constraints(statement: str, answer: int, contest: Contest) -> ConstraintResult:
     """Holds an answer against the contest's range and the statement's own limits."""
-    said = limits(statement, contest)
-    for limit in (Limit(contest.low, contest.high, "the contest's range"), *said):
+    said = bounds(statement, contest)
+    for limit in (Bound(contest.low, contest.high, "the contest's range"), *said):
         if answer < limit.low or (limit.high is not None and answer > limit.high):
-            return Kept(0.0, f"{answer} breaks: {limit.why}")
-    return Kept(1.0, "; ".join(limit.why for limit in said)) if said else Kept(None, "the statement names no limit")
+            return ConstraintResult(0.0, f"{answer} breaks: {limit.why}")
+    return ConstraintResult(1.0, "; ".join(limit.why for limit in said)) if said else ConstraintResult(None, "the statement names no limit")
 
 
-def limits(statement: str, contest: Contest) -> list[Limit]:
+def bounds(statement: str, contest: Contest) -> list[Bound]:
     """What the statement's last question says of its answer."""
     asked = statement[max((match.start() for match in ASKS.finditer(statement)), default=len(statement)) :]
     found = []
     modulus = _modulus(asked)
     if modulus:
-        found.append(Limit(0, modulus - 1, f"below the modulus {modulus}"))
+        found.append(Bound(0, modulus - 1, f"below the modulus {modulus}"))
     elif contest.modulus is None:  # a reduced answer keeps neither sign nor digits
         digits = DIGITS.search(asked)
         if digits:
             num = WORDS.get(digits["digits"].lower()) or int(digits["digits"])
-            found.append(Limit(10 ** (num - 1), 10**num - 1, f"{num} digits"))
+            found.append(Bound(10 ** (num - 1), 10**num - 1, f"{num} digits"))
         elif POSITIVE.search(asked):
-            found.append(Limit(1, None, "positive"))
+            found.append(Bound(1, None, "positive"))
     return found
 
 

@@ -16,15 +16,14 @@ from components.core.params import Config
 from components.core.runner import In, Metrics, Out
 from components.core.types import Candidate, Check, Message, Problem
 from components.lib import genselect, prompts
+from components.lib.answer_groups import finished, group_by_answer
 from components.lib.answers import Contest
-from components.lib.engine.callers import together
+from components.lib.engine.concurrency import gather
 from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
-from components.lib.supporters import by_answer, finished
-from components.verify.constraints import kept
-from components.verify.opinion import opinion
-from components.verify.rerun import rerun
+from components.verify.checks import model_check, rerun
+from components.verify.constraints import check_constraints
 
 
 class Verify(Config, section="verify"):
@@ -45,7 +44,7 @@ class Verify(Config, section="verify"):
     """Of the solution that the model sees, at most."""
     max_tokens: int
     temperature: float
-    at_once: int = Field(ge=1)
+    num_concurrent: int = Field(ge=1)
     """Candidates side by side that a model is asked about."""
 
 
@@ -65,7 +64,7 @@ def verify(
     checks = [
         *_constraints(disputed, contest),
         *asyncio.run(_reruns(config, sandbox, capacity, contest, disputed)),
-        *asyncio.run(_opinions(config, engines, hosts, model, disputed)),
+        *asyncio.run(_model_checks(config, engines, hosts, model, disputed)),
     ]
     order = {one.problem.id: place for place, one in enumerate(disputed)}
     rows.write(out, sorted(checks, key=lambda check: order[check.problem]), Check)
@@ -77,8 +76,8 @@ def _disputed(config: Verify, candidates: Path, problems: Path) -> list[Disputed
     found = []
     for name, group in itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem):
         if name not in known:
-            raise UserError(f"{candidates}: problem '{name}' is not in {problems}; `dvc repro` sits the problems that are there now")
-        supporters = list(by_answer(finished(group)).values())
+            raise UserError(f"{candidates}: problem '{name}' is not in {problems}; `dvc repro` runs the problems that are there now")
+        supporters = list(group_by_answer(finished(group)).values())
         if len(supporters) > 1:
             found.append(Disputed(known[name], supporters[: config.top]))
     return found
@@ -90,7 +89,7 @@ def _constraints(disputed: Iterable[Disputed], contest: Contest) -> list[Check]:
     for problem, supporters in disputed:
         for first in (behind[0] for behind in supporters):
             assert first.answer is not None, "supporters have an answer"
-            score, detail = kept(problem.statement, first.answer, contest)
+            score, detail = check_constraints(problem.statement, first.answer, contest)
             made.append(Check(problem=problem.id, candidate=first.index, kind="constraint", score=score, detail=detail))
     return made
 
@@ -108,18 +107,18 @@ async def _reruns(
     return [task.result() for task in tasks]
 
 
-async def _opinions(config: Verify, engines: Engines, hosts: EngineHosts, model: Path, disputed: Iterable[Disputed]) -> list[Check]:
+async def _model_checks(config: Verify, engines: Engines, hosts: EngineHosts, model: Path, disputed: Iterable[Disputed]) -> list[Check]:
     """One check per answer: of the first candidate behind it that a reader can follow."""
     readable = [(one.problem, candidate) for one in disputed for candidate in _shown(config, one)]
     if not (config.model_samples and readable):
         return []
     made: list[Check] = []
     async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model) as engine:
-        for begin in range(0, len(readable), config.at_once):
-            asked = readable[begin : begin + config.at_once]
+        for begin in range(0, len(readable), config.num_concurrent):
+            asked = readable[begin : begin + config.num_concurrent]
             callers = [_ask(config, engine, *pair, number) for pair in asked for number in range(config.model_samples)]
-            replies = iter(await together(engine, callers))
-            made += [opinion(candidate, list(itertools.islice(replies, config.model_samples))) for _, candidate in asked]
+            replies = iter(await gather(engine, callers))
+            made += [model_check(candidate, list(itertools.islice(replies, config.model_samples))) for _, candidate in asked]
     return made
 
 
@@ -148,11 +147,13 @@ def _measure(disputed: Iterable[Disputed], checks: Sequence[Check]) -> Metrics:
     measured: Metrics = {}
     for kind in dict.fromkeys(check.kind for check in checks):
         scores: dict[bool, list[float]] = {True: [], False: []}
-        told = Counter[str](holds=0, fails=0, between=0, cannot_say=0)
+        told = Counter[str](passed=0, failed=0, partial=0, undecided=0)
         for check in (check for check in checks if check.kind == kind):
-            told["cannot_say" if check.score is None else {1.0: "holds", 0.0: "fails"}.get(check.score, "between")] += 1
+            told["undecided" if check.score is None else {1.0: "passed", 0.0: "failed"}.get(check.score, "partial")] += 1
             if check.score is not None:
                 scores[answered[check.problem, check.candidate] == golds[check.problem]].append(check.score)
-        means = {name: sum(found) / len(found) if found else None for name, found in (("right", scores[True]), ("wrong", scores[False]))}
+        means = {
+            name: sum(found) / len(found) if found else None for name, found in (("correct", scores[True]), ("incorrect", scores[False]))
+        }
         measured[kind] = {**told, "mean_score": means}
     return measured

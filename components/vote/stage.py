@@ -9,22 +9,22 @@ from typing import TypeVar
 from components.core import rows
 from components.core.errors import UserError
 from components.core.runner import In, Metrics, Out
-from components.core.types import Candidate, Check, Judgement, Problem, Sat, Vote
-from components.lib.supporters import finished
+from components.core.types import Candidate, Check, Judgement, Problem, QuestionRecord, Vote
+from components.lib.answer_groups import finished
 from components.lib.votes.ballot import Ballot, decide, strategies
-from components.lib.votes.numbers import Votes
+from components.lib.votes.config import VoteConfig
 
 R = TypeVar("R", Judgement, Check)
 
 
-def vote(config: Votes, *, candidates: In, questions: In, judgements: In, checks: In, problems: In, out: Out) -> Metrics:
+def vote(config: VoteConfig, *, candidates: In, questions: In, judgements: In, checks: In, problems: In, out: Out) -> Metrics:
     """Votes by every strategy and counts how many problems each gets right."""
     strategies(config.strategies)  # refuses a name that is none
     golds = _golds(problems)
-    sat = list(rows.read(questions, Sat))
-    given_up, late = {question.problem for question in sat if question.given_up}, {q.problem for q in sat if q.limit_s <= 0}
+    records = list(rows.read(questions, QuestionRecord))
+    given_up, late = {question.problem for question in records if question.given_up}, {q.problem for q in records if q.limit_s <= 0}
     read, checked = _by_problem(judgements, Judgement), _by_problem(checks, Check)
-    right: dict[str, int] = dict.fromkeys(config.strategies, 0)
+    correct: dict[str, int] = dict.fromkeys(config.strategies, 0)
     unanswered: dict[str, int] = dict.fromkeys(config.strategies, 0)
 
     def votes() -> Iterator[Vote]:
@@ -32,13 +32,13 @@ def vote(config: Votes, *, candidates: In, questions: In, judgements: In, checks
             ballot = Ballot(name, [] if name in given_up else cast, read[name], checked[name], config, name in late)
             for strategy in config.strategies:
                 decided = decide(ballot, strategy, golds[name])
-                right[strategy] += decided.correct
+                correct[strategy] += decided.correct
                 unanswered[strategy] += decided.fallback or decided.answer is None
                 yield decided
 
     rows.write(out, votes(), Vote)
-    accuracy = {name: num / len(golds) for name, num in right.items()}
-    return {"problems": len(golds), "right": right, "accuracy": accuracy, "unanswered": unanswered}
+    accuracy = {name: num / len(golds) for name, num in correct.items()}
+    return {"problems": len(golds), "correct": correct, "accuracy": accuracy, "unanswered": unanswered}
 
 
 def _golds(problems: Path) -> dict[str, int]:
@@ -67,7 +67,7 @@ def _cast(candidates: Path, golds: Iterable[str]) -> Iterator[tuple[str, list[Ca
     left = dict.fromkeys(golds)  # in the exam's order
     for name, group in itertools.groupby(rows.read(candidates, Candidate), key=lambda candidate: candidate.problem):
         if name not in left:
-            raise UserError(f"{candidates}: problem '{name}' is not in the exam, or not in one piece; `dvc repro` sits the exam anew")
+            raise UserError(f"{candidates}: problem '{name}' is not in the exam, or not in one piece; `dvc repro` runs the exam anew")
         del left[name]
         yield name, finished(group)
     for name in left:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.collect.source import Collect, seal
+from components.collect.source import Collect, write_rows
 from components.core.errors import UserError
 from components.core.runner import Metrics
 from components.core.types import Problem
@@ -30,9 +30,9 @@ class Source(Collect):
     """Which of the eight split classes of groups are kept."""
 
     def write(self, contest: Contest, out: Path) -> Metrics:
-        self.allow()
-        passed = Counter[str]({"other_class": 0, "repeats": 0})
-        return {**seal(out, "problems", Problem, self._problems(contest, passed)), **passed}
+        self.check_licence()
+        passed = Counter[str]({"other_split_class": 0, "repeats": 0})
+        return {**write_rows(out, "problems", Problem, self._problems(contest, passed)), **passed}
 
     def _problems(self, contest: Contest, passed: Counter[str]) -> Iterator[Problem]:
         seen: set[str] = set()
@@ -40,7 +40,7 @@ class Source(Collect):
         for draw_seed in range(first, first + SEEDS):
             drawn = arithmetic.problem(draw_seed)
             if arithmetic.split_class(drawn.group) not in self.classes:
-                passed["other_class"] += 1
+                passed["other_split_class"] += 1
             elif drawn.group in seen:
                 passed["repeats"] += 1
             else:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from components.collect.mapped import Ids, Table, row
-from components.collect.source import seal
-from components.collect.tables import Record, field
+from components.collect.field_map import FieldMap, UniqueIds, to_problem
+from components.collect.readers import Record, field
+from components.collect.source import write_rows
 from components.core.errors import UserError
 from components.core.runner import Metrics
 from components.core.types import Dropped, Problem
@@ -23,7 +23,7 @@ from components.lib.answers import Contest
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class Source(Table):
+class Source(FieldMap):
     """One split of one set at one commit, and its field map."""
 
     repo: str
@@ -37,13 +37,13 @@ class Source(Table):
     """Whether a row that repeats an earlier statement to the letter is passed over (sets with one row per solution)."""
 
     def write(self, contest: Contest, out: Path) -> Metrics:
-        self.allow()
+        self.check_licence()
         self._pinned()
         counts = Counter[str](repeats=0)
-        return {**seal(out, "problems", Problem, self._rows(contest, counts)), **counts}
+        return {**write_rows(out, "problems", Problem, self._rows(contest, counts)), **counts}
 
     def _rows(self, contest: Contest, counts: Counter[str]) -> Iterator[Problem | Dropped]:
-        ids, said = Ids(), set[bytes]()
+        ids, said = UniqueIds(), set[bytes]()
         for number, record in _records(self):
             if self.limit is not None and number > self.limit:
                 break
@@ -53,7 +53,7 @@ class Source(Table):
                 counts["repeats"] += 1
                 continue
             said.add(digest)
-            found = row(self, number, record, where, contest)
+            found = to_problem(self, number, record, where, contest)
             ids.add(found.id, where)
             yield found
 

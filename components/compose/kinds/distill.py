@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from components.compose import solutions
-from components.compose.kind import Group, Kind, refuse
+from components.compose.kind import AttemptGroup, Kind, rejection_reason
 from components.core.types import Candidate, Dropped, Example
 from components.lib import prompts
 
@@ -14,14 +14,14 @@ class Distill(Kind):
 
     kind: Literal["distill"]
     keep: solutions.Keep
-    right_only: bool
+    correct_only: bool
     """False: a teacher's errors are imitated too, as in JK-Piece's distillation of QwQ-32B, which never looks at answers."""
 
-    def make(self, group: Group) -> Iterator[Example | Dropped]:
+    def make(self, group: AttemptGroup) -> Iterator[Example | Dropped]:
         question = prompts.render(self.prompt, statement=group.problem.statement)
-        yield from solutions.rows("distill", group, self.keep, lambda one: self._refuse(group, one), lambda _: question)
+        yield from solutions.rows("distill", group, self.keep, lambda one: self._rejection_reason(group, one), lambda _: question)
 
-    def _refuse(self, group: Group, candidate: Candidate) -> str | None:
-        if self.right_only:
-            return refuse(group.problem, candidate)
-        return None if candidate.ended == "stop" else f"ended by {candidate.ended}"
+    def _rejection_reason(self, group: AttemptGroup, candidate: Candidate) -> str | None:
+        if self.correct_only:
+            return rejection_reason(group.problem, candidate)
+        return None if candidate.finish_reason == "stop" else f"ended by {candidate.finish_reason}"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.compose.kind import Group, Kind, asked, left_out, refuse, turn
+from components.compose.kind import AttemptGroup, Kind, assistant_turn, dropped_row, rejection_reason, user_message
 from components.core.types import Candidate, Dropped, Preference
 from components.lib import prompts
 from components.lib.similarity import Embedding, Tfidf, cosines
@@ -29,28 +29,28 @@ class Dpo(Kind):
     rejected: Literal["longest", "least similar"]
     min_chars: int
     """Both texts are longer (dpo-1, dpo-2: 8,000)."""
-    max_ratio: float
+    max_length_ratio: float
     """The chosen text's length over the rejected one's is smaller (dpo-1: 0.6, dpo-2: 0.7)."""
     max_similarity: float | None
     """The two texts' similarity is smaller (dpo-2, of embeddings: 0.83); null: it is not asked."""
     similarity: Annotated[Tfidf | Embedding, Field(discriminator="by")]
 
-    def make(self, group: Group) -> Iterator[Preference | Dropped]:
+    def make(self, group: AttemptGroup) -> Iterator[Preference | Dropped]:
         problem = group.problem
-        whole = [candidate for candidate in group.candidates if candidate.ended == "stop"]
-        broken = [candidate for candidate in group.candidates if candidate.ended != "stop"]
-        yield from (left_out("dpo", problem, one, f"ended by {one.ended}") for one in broken)
-        right = [candidate for candidate in whole if refuse(problem, candidate) is None]
+        whole = [candidate for candidate in group.candidates if candidate.finish_reason == "stop"]
+        broken = [candidate for candidate in group.candidates if candidate.finish_reason != "stop"]
+        yield from (dropped_row("dpo", problem, one, f"ended by {one.finish_reason}") for one in broken)
+        right = [candidate for candidate in whole if rejection_reason(problem, candidate) is None]
         if not right or len(whole) < 2:
             without = "none is right" if problem.answer is not None else "no verdict"
-            yield left_out("dpo", problem, None, "no other attempt" if right else without)
+            yield dropped_row("dpo", problem, None, "no other attempt" if right else without)
             return
         chosen = min(right, key=lambda one: len(one.text))
         others = [candidate for candidate in whole if candidate is not chosen]
         rejected, similarity = self._rejected(chosen, others)
-        reason = self._refuse(chosen, rejected, similarity)
+        reason = self._rejection_reason(chosen, rejected, similarity)
         if reason:
-            yield left_out("dpo", problem, None, reason)
+            yield dropped_row("dpo", problem, None, reason)
         else:
             yield self._pair(group, chosen, rejected, similarity)
 
@@ -68,22 +68,22 @@ class Dpo(Kind):
         vectors = self.similarity.fitted(texts)(texts)
         return [min(max(float(value), 0.0), 1.0) for value in cosines(vectors[:1], vectors[1:])[0]]
 
-    def _refuse(self, chosen: Candidate, rejected: Candidate, similarity: float | None) -> str | None:
+    def _rejection_reason(self, chosen: Candidate, rejected: Candidate, similarity: float | None) -> str | None:
         if min(len(chosen.text), len(rejected.text)) <= self.min_chars:
             return "too short"
-        if not len(chosen.text) / len(rejected.text) < self.max_ratio:
+        if not len(chosen.text) / len(rejected.text) < self.max_length_ratio:
             return "not short enough beside the other"
         if self.max_similarity is not None and similarity is not None and not similarity < self.max_similarity:
             return "too similar"
         return None
 
-    def _pair(self, group: Group, chosen: Candidate, rejected: Candidate, similarity: float | None) -> Preference:
+    def _pair(self, group: AttemptGroup, chosen: Candidate, rejected: Candidate, similarity: float | None) -> Preference:
         return Preference(
             id=f"dpo/{group.problem.id}",
             problem=group.problem.id,
-            messages=(asked(prompts.render(self.prompt, statement=group.problem.statement)),),
-            chosen=turn(chosen),
-            rejected=turn(rejected),
+            messages=(user_message(prompts.render(self.prompt, statement=group.problem.statement)),),
+            chosen=assistant_turn(chosen),
+            rejected=assistant_turn(rejected),
             candidates=(chosen.index, rejected.index),
             similarity=None if similarity is None else round(similarity, 6),
         )

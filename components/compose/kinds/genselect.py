@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.compose.kind import Group, Kind, asked, left_out
+from components.compose.kind import AttemptGroup, Kind, dropped_row, user_message
 from components.core.params import Settings
-from components.core.types import Candidate, Dropped, Example, Message, Problem, Remark
-from components.lib import genselect, selections
-from components.lib.selections import Sampler
+from components.core.types import Annotation, Candidate, Dropped, Example, Message, Problem
+from components.lib import genselect, genselect_sampling
+from components.lib.genselect_sampling import Sampler
 from components.lib.summaries import longest
 
 
@@ -24,7 +24,7 @@ class ByRule(Sampler):
 
 
 class ByModel(Settings):
-    """The comparisons that `remark.<pool>.comparisons` asks for."""
+    """The comparisons that `annotate.<pool>.comparisons` asks for."""
 
     by: Literal["model"]
     summaries: bool
@@ -36,21 +36,21 @@ class GenSelect(Kind):
     """Selections among candidates."""
 
     kind: Literal["genselect"]
-    texts: Annotated[ByRule | ByModel, Field(discriminator="by")]
+    completions: Annotated[ByRule | ByModel, Field(discriminator="by")]
 
     def defects(self) -> tuple[str, ...]:
         by_rule = "the verdict is written by rule from the known answer: no model compared the solutions"
-        return (by_rule,) if isinstance(self.texts, ByRule) else ()
+        return (by_rule,) if isinstance(self.completions, ByRule) else ()
 
-    def make(self, group: Group) -> Iterator[Example | Dropped]:
-        problem, readable = group.problem, selections.readable(group.candidates)
+    def make(self, group: AttemptGroup) -> Iterator[Example | Dropped]:
+        problem, readable = group.problem, genselect_sampling.readable(group.candidates)
         known = {one.index: one for one in readable}
         unreadable = (candidate for candidate in group.candidates if candidate.index not in known)
-        yield from (left_out("genselect", problem, one, "no readable summary") for one in unreadable)
-        if reason := selections.refuse(problem, readable):
-            yield left_out("genselect", problem, None, reason)
-        elif isinstance(self.texts, ByRule):
-            for instance in selections.instances(problem, readable, self.texts, self.prompt, group.seed):
+        yield from (dropped_row("genselect", problem, one, "no readable summary") for one in unreadable)
+        if reason := genselect_sampling.refuse(problem, readable):
+            yield dropped_row("genselect", problem, None, reason)
+        elif isinstance(self.completions, ByRule):
+            for instance in genselect_sampling.instances(problem, readable, self.completions, self.prompt, group.seed):
                 name = f"genselect/{problem.id}/{instance.number}"
                 if instance.too_long:
                     detail = f"{len(instance.question)} characters"
@@ -58,33 +58,33 @@ class GenSelect(Kind):
                 else:
                     yield _example(name, problem, instance.question, _by_rule(problem, instance.shown))
         else:
-            yield from self._compared(problem, known, group.remarks, self.texts)
+            yield from self._compared(problem, known, group.annotations, self.completions)
 
     def _compared(
-        self, problem: Problem, known: dict[int, Candidate], remarks: Sequence[Remark], texts: ByModel
+        self, problem: Problem, known: dict[int, Candidate], annotations: Sequence[Annotation], completions: ByModel
     ) -> Iterator[Example | Dropped]:
         """A row for each comparison that chose a right candidate."""
-        compared = [one for one in remarks if one.about == "comparison"]
+        compared = [one for one in annotations if one.kind == "comparison"]
         if not compared:
-            yield left_out("genselect", problem, None, "no one compared them")
+            yield dropped_row("genselect", problem, None, "no one compared them")
         for one in compared:
             name, shown = f"genselect/{problem.id}/{one.part}", [known[index] for index in one.shown if index in known]
-            again = [other.text for other in remarks if other.about == "comparison summary" and other.part == one.part]
-            text, reason = _chosen(problem, shown, one, again if texts.summaries else [one.text])
+            again = [other.text for other in annotations if other.kind == "comparison summary" and other.part == one.part]
+            text, reason = _chosen(problem, shown, one, again if completions.summaries else [one.text])
             if reason:
                 yield Dropped(id=name, statement=problem.statement, reason=reason, detail=one.text)
             else:
-                yield _example(name, problem, selections.asked(problem, shown, self.prompt), text)
+                yield _example(name, problem, genselect_sampling.asked(problem, shown, self.prompt), text)
 
 
-def _chosen(problem: Problem, shown: Sequence[Candidate], comparison: Remark, texts: Sequence[str]) -> tuple[str, str | None]:
-    """The longest of the texts that choose as the comparison does, or why there is none to train on."""
+def _chosen(problem: Problem, shown: Sequence[Candidate], comparison: Annotation, completions: Sequence[str]) -> tuple[str, str | None]:
+    """The longest of the completions that choose as the comparison does, or why there is none to train on."""
     if len(shown) < len(comparison.shown):
         return "", "shows an attempt that is not taken"
     chosen = genselect.parse(comparison.text, len(shown))
     if chosen is None or shown[chosen].answer != problem.answer:
         return "", "no choice" if chosen is None else "wrong choice"
-    text = longest(texts, lambda text: genselect.parse(text, len(shown)) == chosen)
+    text = longest(completions, lambda text: genselect.parse(text, len(shown)) == chosen)
     return text or "", None if text else "no valid summary"
 
 
@@ -95,5 +95,5 @@ def _by_rule(problem: Problem, shown: Sequence[Candidate]) -> str:
 
 
 def _example(name: str, problem: Problem, question: str, text: str) -> Example:
-    messages = (asked(question), Message(role="assistant", content=text, loss=True))
+    messages = (user_message(question), Message(role="assistant", content=text, loss=True))
     return Example(id=name, problem=problem.id, candidate=None, kind="genselect", messages=messages)

@@ -7,7 +7,7 @@ place after it) rewards every completion of such a problem instead.
 from collections.abc import Iterator
 from typing import Literal
 
-from components.compose.kind import Group, Kind, asked, left_out
+from components.compose.kind import AttemptGroup, Kind, dropped_row, user_message
 from components.core.types import Dropped, Prompt
 from components.lib import prompts
 
@@ -20,12 +20,12 @@ class Grpo(Kind):
 
     kind: Literal["grpo"]
 
-    def make(self, group: Group) -> Iterator[Prompt | Dropped]:
+    def make(self, group: AttemptGroup) -> Iterator[Prompt | Dropped]:
         problem, gold = group.problem, group.problem.answer
         if gold is None:
-            yield left_out("grpo", problem, None, "error: the gold is no integer")
+            yield dropped_row("grpo", problem, None, "error: the gold is no integer")
         elif not group.contest.low <= gold <= group.contest.high:
-            yield left_out("grpo", problem, None, "error: the gold is out of range")
+            yield dropped_row("grpo", problem, None, "error: the gold is out of range")
         else:
-            question = asked(prompts.render(self.prompt, statement=problem.statement))
+            question = user_message(prompts.render(self.prompt, statement=problem.statement))
             yield Prompt(id=f"grpo/{problem.id}", problem=problem.id, messages=(question,), gold=gold)

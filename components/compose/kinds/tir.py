@@ -1,6 +1,6 @@
 """Right tool-integrated solutions: code that ran, and an answer that follows from it.
 
-The rules are those of NeMo-Skills' postprocess_tir_generations.py, each a function that params.yaml names, asked in its order. One
+The filters are those of NeMo-Skills' postprocess_tir_generations.py, each a function that params.yaml names, asked in its order. One
 is changed: whether the answer stands before the code is asked at token boundaries. As a substring the answer 2 stands in
 nearly every text; the stage counts each reason by the number of the answer's digits, so that such a rule is seen.
 """
@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from components.compose import solutions, usefulness
-from components.compose.kind import Group, Kind, refuse
-from components.compose.usefulness import Useful
+from components.compose import novelty_significance, solutions
+from components.compose.kind import AttemptGroup, Kind, rejection_reason
+from components.compose.novelty_significance import NoveltySignificance
 from components.core.params import Settings, nearest
 from components.core.types import Candidate, Dropped, Example
 from components.lib import code_budget, prompts
@@ -50,15 +50,15 @@ def no_box_after_code(candidate: Candidate) -> bool:
     return "\\boxed" not in candidate.text.rpartition(OPENMATH.end)[2]
 
 
-RULES = {
+FILTERS = {
     rule.__name__: rule
     for rule in (block_not_closed, block_without_output, last_code_failed, box_before_code, answer_before_code, no_box_after_code)
 }
 
 
 def _known(name: str) -> str:
-    if name not in RULES:
-        raise ValueError(f"no rule '{name}'{nearest(name, list(RULES))}; there are: {', '.join(RULES)}")
+    if name not in FILTERS:
+        raise ValueError(f"no filter '{name}'{nearest(name, list(FILTERS))}; there are: {', '.join(FILTERS)}")
     return name
 
 
@@ -74,37 +74,41 @@ class Tir(Kind):
 
     kind: Literal["tir"]
     keep: solutions.Keep
-    max_runs: int
+    max_code_blocks: int
     """Code blocks a row may have (NVIDIA's first stage: 2)."""
-    rules: list[Annotated[str, AfterValidator(_known)]]
+    filters: list[Annotated[str, AfterValidator(_known)]]
     """What is refused, in the order in which it is asked: names of functions in this file."""
     budget: Budget | None
     """Whether the prompt says how many blocks may run; its file then has a field {executions}."""
-    useful: Useful | None
-    """Whether the code must be novel and significant; asks for the replies of `remark.<pool>.votes`."""
+    novelty_significance: NoveltySignificance | None
+    """Whether the code must be novel and significant; asks for the replies of `annotate.<pool>.votes`."""
 
-    def make(self, group: Group) -> Iterator[Example | Dropped]:
-        yield from solutions.rows("tir", group, self.keep, lambda one: self.refuse(group, one), lambda one: self._ask(group, one))
+    def make(self, group: AttemptGroup) -> Iterator[Example | Dropped]:
+        yield from solutions.rows("tir", group, self.keep, lambda one: self.rejection_reason(group, one), lambda one: self._ask(group, one))
 
-    def refuse(self, group: Group, candidate: Candidate) -> str | None:
+    def rejection_reason(self, group: AttemptGroup, candidate: Candidate) -> str | None:
         """Why an attempt is not trained on, or None."""
-        reason = refuse(group.problem, candidate)
+        reason = rejection_reason(group.problem, candidate)
         if reason:
             return reason
         if not candidate.runs:
             return "no code"
-        if len(candidate.runs) > self.max_runs:
-            return f"more than {self.max_runs} code blocks"
-        for rule in self.rules:
-            if RULES[rule](candidate):
+        if len(candidate.runs) > self.max_code_blocks:
+            return f"more than {self.max_code_blocks} code blocks"
+        for rule in self.filters:
+            if FILTERS[rule](candidate):
                 return rule.replace("_", " ")
         if self.budget and len(candidate.runs) > self._allowed(group, candidate, self.budget):
             return "more code than the prompt allowed"
-        return usefulness.refuse(candidate, group.remarks, self.useful) if self.useful else None
+        return (
+            novelty_significance.rejection_reason(candidate, group.annotations, self.novelty_significance)
+            if self.novelty_significance
+            else None
+        )
 
-    def _ask(self, group: Group, candidate: Candidate) -> str:
+    def _ask(self, group: AttemptGroup, candidate: Candidate) -> str:
         fields = {"executions": self._allowed(group, candidate, self.budget)} if self.budget else {}
         return prompts.render(self.prompt, statement=group.problem.statement, **fields)
 
-    def _allowed(self, group: Group, candidate: Candidate, budget: Budget) -> int:
+    def _allowed(self, group: AttemptGroup, candidate: Candidate, budget: Budget) -> int:
         return code_budget.draw(group.seed, candidate.problem, candidate.index, budget.low, budget.high)

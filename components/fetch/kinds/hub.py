@@ -47,7 +47,11 @@ def download(config: Kind, out: Path) -> Metrics:
     _check(snapshot, f"{config.repo} at {config.revision}")
     shutil.copytree(snapshot, out, ignore=_unwanted)
     weights = sorted(out.glob("*.safetensors"))
-    return {"parameters": sum(map(count_parameters, weights)), "bytes": sum(file.stat().st_size for file in weights), "files": len(weights)}
+    return {
+        "num_parameters": sum(map(count_parameters, weights)),
+        "bytes": sum(file.stat().st_size for file in weights),
+        "files": len(weights),
+    }
 
 
 def count_parameters(file: Path) -> int:

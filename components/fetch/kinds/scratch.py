@@ -23,23 +23,23 @@ class Kind(Fetch, section="models", keyed=True):
 
     kind: Literal["scratch"]
     seed: int
-    hidden: int
-    layers: int
-    heads: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
     head_dim: int
-    ffn: int
-    vocab: int
-    positions: int
-    init: float
+    intermediate_size: int
+    vocab_size: int
+    max_position_embeddings: int
+    initializer_range: float
     """Standard deviation of the first weights."""
-    tokenizer_problems: int
-    documents: int
-    batch: int
-    lr: float
-    warmup: float
+    num_tokenizer_problems: int
+    num_documents: int
+    batch_size: int
+    learning_rate: float
+    warmup_ratio: float
     """Share of the steps."""
     weight_decay: float
-    beta2: float
+    adam_beta2: float
 
     def write(self, out: Path) -> Metrics:
         return make(self, out)
@@ -47,23 +47,25 @@ class Kind(Fetch, section="models", keyed=True):
 
 def make(config: Kind, out: Path) -> Metrics:
     """Writes the model folder and returns how large it is and how its loss fell."""
-    if config.documents < config.batch:
-        raise UserError(f"params.yaml: models.fetch, kind scratch: {config.documents} documents do not fill one batch of {config.batch}")
-    words = tokenizer.make(config.vocab, config.tokenizer_problems, config.positions, config.seed)
-    log.info("tokenizer: %d of %d entries used", len(words), config.vocab)
+    if config.num_documents < config.batch_size:
+        raise UserError(
+            f"params.yaml: models.fetch, kind scratch: {config.num_documents} documents do not fill one batch of {config.batch_size}"
+        )
+    words = tokenizer.make(config.vocab_size, config.num_tokenizer_problems, config.max_position_embeddings, config.seed)
+    log.info("tokenizer: %d of %d entries used", len(words), config.vocab_size)
     model = _model(config, words)
-    rows = [pretraining.encode(document(_seed(config, number)), words) for number in range(config.documents)]
+    rows = [pretraining.encode(document(_seed(config, number)), words) for number in range(config.num_documents)]
     losses = pretraining.train(model, rows, config, pad=words.pad_token_id)
     _save(model, words, config, out)
     edge = max(1, min(50, len(losses) // 4))
     return {
-        "parameters": sum(weights.numel() for weights in model.parameters()),
+        "num_parameters": sum(weights.numel() for weights in model.parameters()),
         "vocabulary": len(words),
         "documents": len(rows),
         "tokens": sum(len(row.input_ids) for row in rows),
         "steps": len(losses),
-        "loss_first": sum(losses[:edge]) / edge,
-        "loss_last": sum(losses[-edge:]) / edge,
+        "first_loss": sum(losses[:edge]) / edge,
+        "last_loss": sum(losses[-edge:]) / edge,
     }
 
 
@@ -78,15 +80,15 @@ def _model(config: Kind, words: Any) -> Any:
 
     torch.manual_seed(config.seed)
     shape = Qwen3Config(
-        vocab_size=config.vocab,
-        hidden_size=config.hidden,
-        num_hidden_layers=config.layers,
-        num_attention_heads=config.heads,
-        num_key_value_heads=config.heads,
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        num_hidden_layers=config.num_hidden_layers,
+        num_attention_heads=config.num_attention_heads,
+        num_key_value_heads=config.num_attention_heads,
         head_dim=config.head_dim,
-        intermediate_size=config.ffn,
-        max_position_embeddings=config.positions,
-        initializer_range=config.init,
+        intermediate_size=config.intermediate_size,
+        max_position_embeddings=config.max_position_embeddings,
+        initializer_range=config.initializer_range,
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=words.eos_token_id,
@@ -102,10 +104,10 @@ def _save(model: Any, words: Any, config: Kind, out: Path) -> None:
     model.generation_config = GenerationConfig(eos_token_id=[words.eos_token_id], pad_token_id=words.pad_token_id)
     model.save_pretrained(out)
     tokenizer.save(words, out)
-    _speak_to_older_readers(out / "config.json")
+    _add_transformers_4_names(out / "config.json")
 
 
-def _speak_to_older_readers(file: Path) -> None:
+def _add_transformers_4_names(file: Path) -> None:
     """Adds the names that transformers 4 (AutoAWQ pins it) reads: it would take a default rope without a word."""
     shape = json.loads(file.read_text(encoding="utf-8"))
     shape["rope_theta"] = shape["rope_parameters"]["rope_theta"]

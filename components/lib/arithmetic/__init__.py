@@ -6,8 +6,19 @@ rows or models: a seed goes in, text comes out, the same text for the same seed.
 """
 
 from components.lib.arithmetic.documents import Piece, document
-from components.lib.arithmetic.families import FAMILIES, Drawn, problem, split_class
-from components.lib.arithmetic.slips import misread
+from components.lib.arithmetic.families import FAMILIES, GeneratedProblem, problem, split_class
+from components.lib.arithmetic.mistakes import misread
 from components.lib.arithmetic.solutions import ToolSolution, cot_solution, tir_segments
 
-__all__ = ["FAMILIES", "Drawn", "Piece", "ToolSolution", "cot_solution", "document", "misread", "problem", "split_class", "tir_segments"]
+__all__ = [
+    "FAMILIES",
+    "GeneratedProblem",
+    "Piece",
+    "ToolSolution",
+    "cot_solution",
+    "document",
+    "misread",
+    "problem",
+    "split_class",
+    "tir_segments",
+]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from components.lib.arithmetic import draws, lines
+from components.lib.arithmetic import operands, steps
 from components.lib.arithmetic.families import problem, split_class
 
 LOOKUP_SHARE = 0.7
@@ -52,12 +52,12 @@ def _programs(seed: int) -> list[Piece]:
 
 
 def _quotient(rng: Random, size: int) -> str:
-    return lines.quotient(rng.randint(10, (49, 150)[size]), rng.randint(3, (9, 12)[size])).replace(":", ":|")
+    return steps.quotient(rng.randint(10, (49, 150)[size]), rng.randint(3, (9, 12)[size])).replace(":", ":|")
 
 
 def _running_sum(rng: Random, size: int) -> str:
-    start, difference, num_terms = draws.progression(rng, size)
-    return f"n={num_terms},d={difference}\n" + lines.running_sum(start, difference, num_terms).replace(",", "|,", 1)
+    start, difference, num_terms = operands.progression(rng, size)
+    return f"n={num_terms},d={difference}\n" + steps.running_sum(start, difference, num_terms).replace(",", "|,", 1)
 
 
 def _difference(rng: Random, size: int) -> str:
@@ -68,11 +68,11 @@ def _difference(rng: Random, size: int) -> str:
 
 def _product_modulo(rng: Random, size: int) -> str:
     modulus = rng.randint(5, (9, 13)[size])
-    return lines.product_modulo(modulus, rng.randint(0, modulus - 1), rng.randint(2, min(9, modulus - 1))).replace("=", "=|", 1)
+    return steps.product_modulo(modulus, rng.randint(0, modulus - 1), rng.randint(2, min(9, modulus - 1))).replace("=", "=|", 1)
 
 
 def _divisors(rng: Random, size: int) -> str:
-    return lines.divisors(rng.randint(4, (40, 96)[size])).replace(":", ":|")
+    return steps.divisors(rng.randint(4, (40, 96)[size])).replace(":", ":|")
 
 
 def _fraction(rng: Random, size: int) -> str:
@@ -81,23 +81,23 @@ def _fraction(rng: Random, size: int) -> str:
 
 
 def _multiples_modulo(rng: Random, size: int) -> str:
-    a, c, modulus = draws.congruence(rng, size)
+    a, c, modulus = operands.congruence(rng, size)
     x = c * pow(a, -1, modulus) % modulus
-    return f"%{modulus}:{a}\n" + f"1:{a}|" + lines.multiples_modulo(a, modulus, x).removeprefix(f"1:{a}")
+    return f"%{modulus}:{a}\n" + f"1:{a}|" + steps.multiples_modulo(a, modulus, x).removeprefix(f"1:{a}")
 
 
 def _common_divisors(rng: Random, size: int) -> str:
-    a, b = draws.pair(rng, size)
-    return f"{lines.divisors(a)}\n{lines.divisors(b)}\n" + lines.common_divisors(a, b).replace(":", ":|")
+    a, b = operands.pair(rng, size)
+    return f"{steps.divisors(a)}\n{steps.divisors(b)}\n" + steps.common_divisors(a, b).replace(":", ":|")
 
 
 def _counted_divisors(rng: Random, size: int) -> str:
     n = rng.randint(4, (40, 96)[size])
-    return f"Count {n}\n|{lines.counted_divisors(n)}"
+    return f"Count {n}\n|{steps.counted_divisors(n)}"
 
 
 def _committee(rng: Random, size: int) -> str:
-    n, k, m = draws.committee(rng, size)
+    n, k, m = operands.committee(rng, size)
     ways = math.comb(n, k)
     return f"C({n},{k})=|{ways}\n{ways}*{m}=|{ways * m}"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from components.lib.arithmetic import draws, lines
+from components.lib.arithmetic import operands, steps
 
 LARGE_SHARE = 0.35
 
@@ -36,7 +36,7 @@ class Family(NamedTuple):
     """Whether the first two numbers may be swapped without asking anything new."""
 
 
-class Drawn(NamedTuple):
+class GeneratedProblem(NamedTuple):
     """A problem with its solution."""
 
     family: str
@@ -60,7 +60,7 @@ class Drawn(NamedTuple):
 FAMILIES: dict[str, Family] = {}
 
 
-def problem(seed: int, family: str | None = None) -> Drawn:
+def problem(seed: int, family: str | None = None) -> GeneratedProblem:
     """The problem of a seed; of the named family if one is named."""
     rng = Random(f"problem {seed}")
     names = list(FAMILIES)
@@ -71,8 +71,8 @@ def problem(seed: int, family: str | None = None) -> Drawn:
         numbers = kind.draw(rng, size)
         statement = rng.choice(kind.wordings).format(*numbers)
         solution = kind.solve(*numbers)
-        if 0 <= solution.answer <= draws.LARGEST:
-            return Drawn(name, size, numbers, statement, *solution)
+        if 0 <= solution.answer <= operands.LARGEST:
+            return GeneratedProblem(name, size, numbers, statement, *solution)
 
 
 def split_class(group: str) -> int:
@@ -91,27 +91,27 @@ def _family(
 
 
 @_family(
-    draws.division,
+    operands.division,
     "Find the remainder when {0} is divided by {1}.",
     "What remainder does {0} leave on division by {1}?",
     "{0} apples are shared equally among {1} children. How many apples are left over?",
 )
 def remainder(a: int, b: int) -> Solution:
-    return Solution(a % b, (lines.quotient(a, b),), (f"print({a} % {b})",), "Take the remainder.")
+    return Solution(a % b, (steps.quotient(a, b),), (f"print({a} % {b})",), "Take the remainder.")
 
 
 @_family(
-    draws.division,
+    operands.division,
     "How many integers from 1 to {0} are multiples of {1}?",
     "How many positive integers up to {0} are divisible by {1}?",
 )
 def multiples(n: int, k: int) -> Solution:
-    working = (lines.quotient(n, k), f"{n - n % k}/{k}={n // k}")
+    working = (steps.quotient(n, k), f"{n - n % k}/{k}={n // k}")
     return Solution(n // k, working, (f"print({n} // {k})",), "Count the multiples.")
 
 
 @_family(
-    draws.pair,
+    operands.pair,
     "What is the greatest common divisor of {0} and {1}?",
     "Find the largest integer that divides both {0} and {1}.",
     "Compute gcd({0}, {1}).",
@@ -122,18 +122,18 @@ def gcd(a: int, b: int) -> Solution:
 
 
 @_family(
-    draws.whole,
+    operands.whole,
     "How many positive divisors does {0} have?",
     "Count the positive integers that divide {0}.",
     weight=0.6,
 )
 def divisors(n: int) -> Solution:
-    working = (f"Count {n}", lines.counted_divisors(n))
-    return Solution(len(lines.divisors_of(n)), working, (f"print(sum({n} % i == 0 for i in range(1, {n} + 1)))",), "Count the divisors.")
+    working = (f"Count {n}", steps.counted_divisors(n))
+    return Solution(len(steps.divisors_of(n)), working, (f"print(sum({n} % i == 0 for i in range(1, {n} + 1)))",), "Count the divisors.")
 
 
 @_family(
-    draws.congruence,
+    operands.congruence,
     "Find the smallest positive integer x such that {0}x leaves remainder {1} when divided by {2}.",
     "What is the least positive integer x with {0}x = {1} modulo {2}?",
 )
@@ -142,24 +142,24 @@ def congruence(a: int, c: int, modulus: int) -> Solution:
     if x is None:
         raise ValueError(f"{a}x = {c} modulo {modulus} has no solution")
     program = f"x = 1\nwhile {a} * x % {modulus} != {c}:\n    x += 1\nprint(x)"
-    return Solution(x, (f"%{modulus}:{a}", lines.multiples_modulo(a, modulus, x)), (program,), "Search for x.")
+    return Solution(x, (f"%{modulus}:{a}", steps.multiples_modulo(a, modulus, x)), (program,), "Search for x.")
 
 
 @_family(
-    draws.power,
+    operands.power,
     "Find the remainder when {0}^{1} is divided by {2}.",
     "What is {0} to the power {1} modulo {2}?",
 )
 def power(a: int, n: int, modulus: int) -> Solution:
     working, residue = [], a % modulus
     for _ in range(n - 1):
-        working.append(lines.product_modulo(modulus, residue, a))
+        working.append(steps.product_modulo(modulus, residue, a))
         residue = residue * a % modulus
     return Solution(residue, tuple(working), (f"print(pow({a}, {n}, {modulus}))",), "Take the power.")
 
 
 @_family(
-    draws.committee,
+    operands.committee,
     "A team has {1} of {0} boys and one of {2} girls. How many teams are possible?",
     "In how many ways can one choose {1} of {0} red cards and one of {2} blue cards?",
     weight=0.8,
@@ -171,7 +171,7 @@ def committee(n: int, k: int, m: int) -> Solution:
 
 
 @_family(
-    draws.linear,
+    operands.linear,
     "If {0}x + {1} = {2}, what is x?",
     "Solve {0}x + {1} = {2} for x.",
     "{0} times a number plus {1} is {2}. Find the number.",
@@ -184,18 +184,18 @@ def linear(a: int, b: int, c: int) -> Solution:
 
 
 @_family(
-    draws.progression,
+    operands.progression,
     "An arithmetic sequence starts with {0} and has common difference {1}. Find the sum of its first {2} terms.",
     "Start with {0} and keep adding {1}. What is the sum of the first {2} numbers?",
 )
 def progression(start: int, difference: int, num_terms: int) -> Solution:
     total = sum(start + difference * i for i in range(num_terms))
-    working = (f"n={num_terms},d={difference}", lines.running_sum(start, difference, num_terms))
+    working = (f"n={num_terms},d={difference}", steps.running_sum(start, difference, num_terms))
     return Solution(total, working, (f"print(sum({start} + {difference} * i for i in range({num_terms})))",), "Add the terms.")
 
 
 @_family(
-    draws.pair_and_dividend,
+    operands.pair_and_dividend,
     "Let d be the greatest common divisor of {0} and {1}. Find the remainder when {2} is divided by d.",
     symmetric=True,
 )
@@ -203,8 +203,8 @@ def gcd_remainder(a: int, b: int, n: int) -> Solution:
     """Two cells: the second one needs what the first one printed."""
     d = math.gcd(a, b)
     programs = (f"import math\nprint(math.gcd({a}, {b}))", f"print({n} % {d})")
-    return Solution(n % d, (*_common(a, b), lines.quotient(n, d)), programs, "First find d.")
+    return Solution(n % d, (*_common(a, b), steps.quotient(n, d)), programs, "First find d.")
 
 
 def _common(a: int, b: int) -> tuple[str, ...]:
-    return lines.divisors(a), lines.divisors(b), lines.common_divisors(a, b)
+    return steps.divisors(a), steps.divisors(b), steps.common_divisors(a, b)

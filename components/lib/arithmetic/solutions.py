@@ -6,7 +6,7 @@ What the program printed is not written here: whoever runs the cells puts it bet
 from typing import NamedTuple
 
 from components.lib import tool_syntax
-from components.lib.arithmetic.families import Drawn
+from components.lib.arithmetic.families import GeneratedProblem
 
 IMPORT = "import math\n"
 
@@ -20,12 +20,12 @@ class ToolSolution(NamedTuple):
     final: str
 
 
-def cot_solution(drawn: Drawn) -> str:
+def cot_solution(drawn: GeneratedProblem) -> str:
     """The working between think tags, then the boxed answer."""
     return thought("\n".join(drawn.working)) + final(drawn.answer)
 
 
-def tir_segments(drawn: Drawn, forget_import: bool) -> ToolSolution:
+def tir_segments(drawn: GeneratedProblem, forget_import: bool) -> ToolSolution:
     """The solution by program. `forget_import` puts a cell before it that lacks its import, where there is one to forget."""
     programs = drawn.programs
     if forget_import and programs[0].startswith(IMPORT):

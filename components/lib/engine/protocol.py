@@ -19,7 +19,7 @@ class EngineError(RuntimeError):
     """The engine failed, not the model: says which engine, what it was doing and what to look at."""
 
 
-class Until(NamedTuple):
+class StopCondition(NamedTuple):
     """A reason of the caller's own to end a completion, beyond stop strings: looked at as the text grows."""
 
     name: str
@@ -38,7 +38,7 @@ class Sampling(NamedTuple):
     min_p: float
     max_tokens: int
     stop: tuple[str, ...]
-    until: tuple[Until, ...] = ()
+    stop_conditions: tuple[StopCondition, ...] = ()
     repetition_penalty: float = 1.0
     logprobs: int = 0
     """How many of the likeliest tokens the entropy of each position is taken over; 0: none is reported."""
@@ -49,10 +49,10 @@ class Completion(NamedTuple):
 
     text: str
     num_tokens: int
-    ended: str
-    """"stop" (a stop string or the end of the turn), "length", or "until"."""
-    stop: str | None
-    """The stop string, or the name of the `until`, that ended it; None for the end of the turn."""
+    finish_reason: str
+    """"stop" (a stop string or the end of the turn), "length", or "stop_condition"."""
+    stop_reason: str | None
+    """The stop string, or the name of the stop condition, that ended it; None for the end of the turn."""
     entropies: tuple[float, ...] = ()
     """Nats, one per generated token, over the likeliest tokens before temperature and filters; empty where they were not asked for."""
 
@@ -73,7 +73,7 @@ class Engine(Protocol):
 
     async def __aexit__(self, *_: object) -> None: ...
 
-    def attempt(self) -> AbstractContextManager[None]:
+    def announce(self) -> AbstractContextManager[None]:
         """Announces one caller that will ask again and again: an engine that batches waits until all announced ones wait for it."""
         ...
 

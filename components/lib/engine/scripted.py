@@ -11,7 +11,7 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.params import Settings
 from components.core.types import Row
-from components.lib.engine import played
+from components.lib.engine import playback
 from components.lib.engine.protocol import EngineError
 
 
@@ -22,14 +22,14 @@ class ScriptedSettings(Settings):
     """Seconds that one token counts."""
 
 
-class Recorded(Row):
+class RecordedReply(Row):
     """One recorded reply."""
 
     key: str
     reply: str
 
 
-class ScriptedEngine(played.Played):
+class ScriptedEngine(playback.PlaybackEngine):
     """Replies from a file."""
 
     def __init__(self, settings: ScriptedSettings, path: Path) -> None:
@@ -42,13 +42,13 @@ class ScriptedEngine(played.Played):
         """Reads the file; raises UserError where there is none, a row is not {key, reply}, or a key is there twice."""
         if not self._path.is_file():
             raise UserError(f"{self._path}: no such file of recorded replies; it is what `model` names where the engine is scripted")
-        for row in rows.read(self._path, Recorded):
+        for row in rows.read(self._path, RecordedReply):
             if row.key in self._replies:
                 raise UserError(f"{self._path}: two replies for the key '{row.key}'; keep one")
             self._replies[row.key] = row.reply
         return await super().__aenter__()
 
-    def reply(self, prompt: str, key: str) -> played.Reply:
+    def reply(self, prompt: str, key: str) -> playback.Reply:
         if key not in self._replies:
             raise EngineError(f"{self.name}: no reply was recorded for the key '{key}' in {self._path}; add the row, or use another engine")
-        return played.counted(self._replies[key])
+        return playback.tokenised(self._replies[key])

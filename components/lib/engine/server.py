@@ -2,7 +2,7 @@
 
 Reads the model folder for its chat template and to count a prompt's tokens; the server reads the weights. Each completion is one streamed
 request to /v1/completions; closing the stream is the cancellation (vLLM frees the slot within a second). Servers agree on most
-fields; where they do not, flavours.py says how each spells it. A server that dies or breaks off is an EngineError, never a short text.
+fields; where they do not, backends.py says how each spells it. A server that dies or breaks off is an EngineError, never a short text.
 
 With `step_s` the clock counts tokens: each one that arrives moves it by step_s over the number of open requests, as if all decoded in
 step, on however many servers with however many slots. Several share the requests, each going where fewest are open; what a server that
@@ -27,10 +27,10 @@ from components.core.machine import OWN, public
 from components.core.params import Settings
 from components.core.types import Message
 from components.lib import checkpoint, references
-from components.lib.engine import chat
-from components.lib.engine.flavours import FLAVOURS, FlavourName, Reply, body
-from components.lib.engine.process import ServerProcess, devices
+from components.lib.engine import chat_template
+from components.lib.engine.backends import BACKENDS, BackendName, StreamedReply, request_body
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
+from components.lib.engine.server_process import ServerProcess, devices
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +38,16 @@ log = logging.getLogger(__name__)
 class ServerSettings(Settings):
     """What a server computes; where it does is ServerHost's."""
 
-    flavour: FlavourName
+    backend: BackendName
     dtype: str
     max_model_len: int
     tensor_parallel_size: int = Field(gt=0)
     """GPUs that share the weights: their partial sums add up in another order."""
     flags: list[str]
     """Further flags of the server, as they are: [--kv-cache-dtype, fp8], a draft model."""
-    body: dict[str, Any]
+    extra_body: dict[str, Any]
     """Further fields of each request, as they are: {skip_special_tokens: false}."""
-    template: dict[str, Any]
+    chat_template_kwargs: dict[str, Any]
     """Arguments of the model's chat template: {reasoning_effort: high}."""
     step_s: float | None
 
@@ -64,7 +64,7 @@ class ServerHost(Settings):
     """Share of a GPU's memory; null: vLLM's own default."""
     max_num_seqs: int = Field(gt=0)
     """Requests that one server decodes at once; more wait."""
-    start_s: float
+    startup_s: float
     """Seconds to become ready in, and the longest silence of a stream."""
 
 
@@ -72,7 +72,7 @@ class ServerLost(Exception):
     """One server failed in a way that another one may not."""
 
 
-class Address:
+class Endpoint:
     """One server that answers: its client, and how many requests are open there."""
 
     def __init__(self, url: str, client: Any, process: ServerProcess | None) -> None:
@@ -93,21 +93,21 @@ class ServerEngine:
         """What running servers must call the model; None: any that holds one."""
         if not self._served:
             checkpoint.check(model)
-        if not host.urls and settings.flavour != "vllm":
-            raise UserError(f"{OWN}: engines.server.urls: only vllm is started here; name the {settings.flavour} server's address")
-        self._settings, self._host, self._folder, self._flavour = settings, host, model, FLAVOURS[settings.flavour]
-        self.name = f"{settings.flavour} server, {model}"
+        if not host.urls and settings.backend != "vllm":
+            raise UserError(f"{OWN}: engines.server.urls: only vllm is started here; name the {settings.backend} server's address")
+        self._settings, self._host, self._folder, self._backend = settings, host, model, BACKENDS[settings.backend]
+        self.name = f"{settings.backend} server, {model}"
         self.step_s = settings.step_s
-        self._clock, self._alive, self._open = 0.0, list[Address](), 0
+        self._clock, self._alive, self._open = 0.0, list[Endpoint](), 0
         self._losses: list[str] = []
         """What each server that failed was last heard of."""
 
     async def __aenter__(self) -> Self:
-        self._tokenizer = chat.tokenizer(self._folder)
+        self._tokenizer = chat_template.tokenizer(self._folder)
         async with AsyncExitStack() as undo:
             self._ours = [] if self._host.urls else [await self._start(undo, number) for number in range(self._host.replicas)]
             for process in self._ours:
-                await process.ready(self._host.start_s)
+                await process.ready(self._host.startup_s)
                 self._alive.append(await self._reach(process.url, process, undo))
             for url in self._host.urls:
                 self._alive.append(await self._reach(url, None, undo))
@@ -118,7 +118,7 @@ class ServerEngine:
     async def __aexit__(self, *_: object) -> None:
         await self._undo.aclose()
 
-    def attempt(self) -> AbstractContextManager[None]:
+    def announce(self) -> AbstractContextManager[None]:
         """A server batches whatever is there: nothing waits for anyone."""
         return nullcontext()
 
@@ -126,7 +126,7 @@ class ServerEngine:
         pass
 
     def render(self, messages: Sequence[Message]) -> str:
-        return chat.render(self._tokenizer, messages, self._settings.template)
+        return chat_template.render(self._tokenizer, messages, self._settings.chat_template_kwargs)
 
     async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         asked = self._body(prompt, sampling, key, seed)
@@ -141,10 +141,12 @@ class ServerEngine:
                     log.warning("%s; %d of %d servers are left", error, len(self._alive), len(self._losses) + len(self._alive))
         raise EngineError("\n".join([f"{self.name}: {key}: no server is left", *self._losses]))
 
-    async def _stream(self, address: Address, asked: dict[str, Any], sampling: Sampling, key: str, progress: Progress | None) -> Completion:
+    async def _stream(
+        self, address: Endpoint, asked: dict[str, Any], sampling: Sampling, key: str, progress: Progress | None
+    ) -> Completion:
         import httpx
 
-        reply = Reply()
+        reply = StreamedReply()
         self._open, address.open = self._open + 1, address.open + 1
         try:
             async with address.client.stream("POST", "/v1/completions", json=asked) as response:
@@ -154,18 +156,18 @@ class ServerEngine:
                     raise kind(await self._lost(address, f"{key}: refused with {response.status_code}: {said}"))
                 async for line in _lines(response.aiter_bytes()):
                     before = reply.num_tokens
-                    reply.take(line, self._flavour, sampling)
+                    reply.take(line, self._backend, sampling)
                     self._tick(reply.num_tokens - before)
                     if progress is not None:
                         progress(reply.text, reply.num_tokens)
-                    if reply.error or reply.ended == "until" or (reply.ended and self._flavour.keep_stop is None):
+                    if reply.error or reply.finish_reason == "stop_condition" or (reply.finish_reason and self._backend.keep_stop is None):
                         break
         except (httpx.TransportError, json.JSONDecodeError) as error:
             raise ServerLost(await self._lost(address, f"{key}: {type(error).__name__}: {error}")) from error
         finally:
             self._open, address.open = self._open - 1, address.open - 1
-        if reply.error or reply.ended not in ("stop", "length", "until"):
-            raise ServerLost(await self._lost(address, f"{key}: the stream broke off: {reply.error or reply.ended}"))
+        if reply.error or reply.finish_reason not in ("stop", "length", "stop_condition"):
+            raise ServerLost(await self._lost(address, f"{key}: the stream broke off: {reply.error or reply.finish_reason}"))
         return reply.completion(sampling.stop)
 
     def now(self) -> float:
@@ -184,13 +186,13 @@ class ServerEngine:
         undo.push_async_callback(process.stop)
         return process
 
-    async def _reach(self, url: str, process: ServerProcess | None, undo: AsyncExitStack) -> Address:
+    async def _reach(self, url: str, process: ServerProcess | None, undo: AsyncExitStack) -> Endpoint:
         import httpx
 
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # a kept connection may be closed under a new request
-        timeout = httpx.Timeout(self._host.start_s)
+        timeout = httpx.Timeout(self._host.startup_s)
         client = httpx.AsyncClient(base_url=url, limits=limits, timeout=timeout, trust_env=process is None)
-        return Address(url, await undo.enter_async_context(client), process)
+        return Endpoint(url, await undo.enter_async_context(client), process)
 
     async def _introduce(self) -> None:
         """Asks each server what it serves, and how long a context."""
@@ -211,7 +213,7 @@ class ServerEngine:
             address.model = [*named, *served][0]
             contexts.append(served[address.model].get("max_model_len") or self._settings.max_model_len)
             if version.is_success:
-                self.name = f"{self._settings.flavour} {version.json().get('version', '')} server, {self._folder}"
+                self.name = f"{self._settings.backend} {version.json().get('version', '')} server, {self._folder}"
         self._context = min(contexts)
 
     def _body(self, prompt: str, sampling: Sampling, key: str, seed: int) -> dict[str, Any]:
@@ -224,17 +226,17 @@ class ServerEngine:
                 "lower max_tokens or the sandbox's output_chars, or raise engines.server.max_model_len"
             )
         sampling = sampling._replace(max_tokens=min(sampling.max_tokens, room))
-        return body(self._flavour, ids if self._flavour.takes_ids else prompt, sampling, seed) | self._settings.body
+        return request_body(self._backend, ids if self._backend.takes_ids else prompt, sampling, seed) | self._settings.extra_body
 
     def _tick(self, num_tokens: int) -> None:
         self._clock += num_tokens * (self.step_s or 0.0) / max(1, self._open)
 
-    async def _lost(self, address: Address, what: str) -> str:
+    async def _lost(self, address: Endpoint, what: str) -> str:
         """The words for a server that failed: ours says how it died, another's address is named."""
         if address.process is None:
             return f"{self.name} at {address.url}: {what}"
         await asyncio.sleep(1.0)  # a dying process needs a moment to be seen dead, and to write why
-        return f"{self.name}: {what}; {address.process.says()}"
+        return f"{self.name}: {what}; {address.process.status()}"
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:

@@ -16,9 +16,9 @@ from typing import Self
 from components.core.params import Settings
 from components.core.types import Message
 from components.lib import prompts, tool_syntax
-from components.lib.arithmetic import Drawn, cot_solution, misread, problem, tir_segments
+from components.lib.arithmetic import GeneratedProblem, cot_solution, misread, problem, tir_segments
 from components.lib.arithmetic.solutions import final
-from components.lib.engine import played
+from components.lib.engine import playback
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
 
 FORGETS = 0.12
@@ -34,7 +34,7 @@ class TeacherSettings(Settings):
 
     step_s: float
     """Seconds that one token counts."""
-    wrong: float
+    error_rate: float
     """Share of the attempts that misread a number."""
     seed: int
 
@@ -53,7 +53,7 @@ class TeacherEngine:
     async def __aexit__(self, *_: object) -> None:
         return None
 
-    def attempt(self) -> AbstractContextManager[None]:
+    def announce(self) -> AbstractContextManager[None]:
         """Nothing waits for anything here."""
         return nullcontext()
 
@@ -70,7 +70,7 @@ class TeacherEngine:
         stop = tool_syntax.OPENMATH.end
         if text.endswith(stop) and stop not in sampling.stop:
             raise EngineError(f"{self.name}: asked for a program ({key}), but {stop!r} is not among the stop strings {sampling.stop}")
-        completion = played.cut(played.counted(text), sampling)
+        completion = playback.truncated(playback.tokenised(text), sampling)
         _given.set(_given.get() + completion.num_tokens)
         if progress:
             progress(completion.text, completion.num_tokens)
@@ -92,11 +92,11 @@ class TeacherEngine:
         drawn = problem(int(number))
         mode, asked = self._asked(drawn, prompt, key)
         rng = Random(f"{self._settings.seed}/{name}/{index}")
-        slips, forgets = rng.random() < self._settings.wrong, rng.random() < FORGETS
+        slips, forgets = rng.random() < self._settings.error_rate, rng.random() < FORGETS
         solved = misread(drawn, rng) if slips else drawn
         return cot_solution(solved) if mode == "cot" else _next_piece(solved, forgets, OUTPUT.findall(prompt, asked))
 
-    def _asked(self, drawn: Drawn, prompt: str, key: str) -> tuple[str, int]:
+    def _asked(self, drawn: GeneratedProblem, prompt: str, key: str) -> tuple[str, int]:
         """Which prompt this is, and where it ends; raises EngineError where it asks something else than the id says."""
         for mode in ("cot", "tir"):
             request = prompts.render(mode, statement=drawn.statement)
@@ -109,7 +109,7 @@ class TeacherEngine:
         )
 
 
-def _next_piece(drawn: Drawn, forgets: bool, outputs: Sequence[str]) -> str:
+def _next_piece(drawn: GeneratedProblem, forgets: bool, outputs: Sequence[str]) -> str:
     """The cell after the last output, or the answer that the last output gives."""
     parts = tir_segments(drawn, forgets)
     if len(outputs) < len(parts.cells):

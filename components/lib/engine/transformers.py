@@ -1,8 +1,8 @@
 """A model folder behind transformers' own `generate`, in batches that give the same tokens every time.
 
 Reads a model folder (weights, tokenizer with a chat template); writes nothing. The decoding loop is the library's: this file hooks
-into it (draws.py chooses the tokens, Watch sees each step), waves.py says when a batch may start and go on, endings.py when a row is
-over. Knows plain, AWQ and FP8 checkpoints only through lib/checkpoint.py. Covered: byte-level tokenizers, one device.
+into it (sampling.py chooses the tokens, StepWatcher sees each step), batching.py says when a batch may start and go on, stop_strings.py
+when a row is over. Knows plain, AWQ and FP8 checkpoints only through lib/checkpoint.py. Covered: byte-level tokenizers, one device.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from components.core.errors import UserError
 from components.core.params import Settings
 from components.core.types import Message
 from components.lib import checkpoint
-from components.lib.engine import chat
-from components.lib.engine.draws import Draws
-from components.lib.engine.endings import Endings
+from components.lib.engine import chat_template
+from components.lib.engine.batching import Batcher, Request
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
-from components.lib.engine.waves import Request, Waves
+from components.lib.engine.sampling import GumbelSampler
+from components.lib.engine.stop_strings import StopChecker
 
-WORTHWHILE = 16
+MIN_ROWS_TO_REBATCH = 16
 """A batch is begun anew when half of its rows are over and leaves them behind: one of this many rows or more, or if anyone waits."""
-QUICKLY_READ = 2048
+CHEAP_PREFILL_TOKENS = 2048
 """A batch whose rows hold no more tokens than this is begun anew as soon as one is over and another waits for its place. Reading more than
 that again for each row that ends costs more than the place is worth (18 % of the tiny TIR exam)."""
 
@@ -54,31 +54,31 @@ class TransformersEngine:
         self._steps = 0
 
     async def __aenter__(self) -> Self:
-        self._tokenizer = chat.tokenizer(self._folder)
-        self._waves = Waves(self._decode, self._settings.batch)
-        await self._waves.__aenter__()
+        self._tokenizer = chat_template.tokenizer(self._folder)
+        self._batcher = Batcher(self._decode, self._settings.batch)
+        await self._batcher.__aenter__()
         try:
-            await self._waves.in_thread(self._load)
+            await self._batcher.in_thread(self._load)
         except BaseException:
-            await self._waves.__aexit__()
+            await self._batcher.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._waves.__aexit__()
+        await self._batcher.__aexit__()
         del self._model
 
-    def attempt(self) -> AbstractContextManager[None]:
-        return self._waves.attempt()
+    def announce(self) -> AbstractContextManager[None]:
+        return self._batcher.announce()
 
     async def turn(self, key: str) -> None:
-        await self._waves.turn(key)
+        await self._batcher.turn(key)
 
     def render(self, messages: Sequence[Message]) -> str:
-        return chat.render(self._tokenizer, messages)
+        return chat_template.render(self._tokenizer, messages)
 
     async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
-        ids = self._endings.encode(prompt)
+        ids = self._stop_checker.encode(prompt)
         room = self._positions - len(ids)
         if room <= 0:
             raise EngineError(
@@ -88,11 +88,11 @@ class TransformersEngine:
         sampling = sampling._replace(max_tokens=min(sampling.max_tokens, room))
         request = Request(key, ids, sampling, seed, asyncio.get_running_loop().create_future())
         try:
-            completion = await self._waves.ask(request)
+            completion = await self._batcher.ask(request)
             return completion._replace(entropies=tuple(request.entropies))
         finally:
             if progress is not None:
-                progress(self._endings.so_far(request.ids, sampling.stop), len(request.ids))
+                progress(self._stop_checker.so_far(request.ids, sampling.stop), len(request.ids))
 
     def now(self) -> float:
         return time.monotonic() if self.step_s is None else self._steps * self.step_s
@@ -112,21 +112,21 @@ class TransformersEngine:
             raise UserError(f"{self._folder}: the tokenizer has {words} tokens, the model {rows}; they do not belong together")
         ends = self._model.generation_config.eos_token_id
         ends = {self._tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-        self._endings = Endings(self._tokenizer, ends)
+        self._stop_checker = StopChecker(self._tokenizer, ends)
 
-    def _decode(self, wave: Sequence[Request]) -> None:
+    def _decode(self, batch: Sequence[Request]) -> None:
         """One batch, in its thread, until all its rows are over or it is worth beginning anew."""
         import torch
 
-        rows = sorted(wave, key=lambda request: len(request.prompt) + len(request.ids))
-        watch = self.Watch(self, rows)
+        rows = sorted(batch, key=lambda request: len(request.prompt) + len(request.ids))
+        watch = self.StepWatcher(self, rows)
         try:
             ids, mask = self._padded(rows)
             self._model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 generation_config=self._generation(max(request.sampling.max_tokens - len(request.ids) for request in rows)),
-                logits_processor=[Draws(rows, self._model.config.vocab_size, self._settings.device, lambda: watch.over)],
+                logits_processor=[GumbelSampler(rows, self._model.config.vocab_size, self._settings.device, lambda: watch.over)],
                 stopping_criteria=[watch],
             )
         except (MemoryError, torch.OutOfMemoryError) as error:
@@ -157,7 +157,7 @@ class TransformersEngine:
     def _size(self, rows: Sequence[Request]) -> str:
         return f"{len(rows)} rows of up to {max(len(r.prompt) + r.sampling.max_tokens for r in rows)} tokens"
 
-    class Watch:
+    class StepWatcher:
         """The stopping criterion of one batch: books each step's tokens, hands over what finished, says which rows are over."""
 
         def __init__(self, engine: "TransformersEngine", rows: Sequence[Request]) -> None:
@@ -178,13 +178,17 @@ class TransformersEngine:
             for request, token in zip(self._rows, tokens, strict=True):
                 if request.waits:
                     request.ids.append(token)
-                    completion = self._engine._endings.ending(request.ids, request.sampling)
+                    completion = self._engine._stop_checker.ending(request.ids, request.sampling)
                     if completion is not None:
                         finished[request] = completion
-            if finished and not self._engine._waves.hand_over(finished):
+            if finished and not self._engine._batcher.deliver(finished):
                 return True
             left = [len(request.prompt) + len(request.ids) for request in self._rows if request.waits]
             half = len(left) <= len(self._rows) // 2
-            if len(left) < len(self._rows) and (half or sum(left) <= QUICKLY_READ) and self._engine._waves.queues(self._rows):
+            if (
+                len(left) < len(self._rows)
+                and (half or sum(left) <= CHEAP_PREFILL_TOKENS)
+                and self._engine._batcher.anyone_waits(self._rows)
+            ):
                 return True
-            return not left or (half and len(self._rows) >= WORTHWHILE)
+            return not left or (half and len(self._rows) >= MIN_ROWS_TO_REBATCH)

@@ -1,4 +1,4 @@
-"""How a sitting can fail, in Kaggle's seven names, and which name a broken call has.
+"""How a run can fail, in Kaggle's seven names, and which name a broken call has.
 
 `UNSPECIFIED` is the protocol's zero: no rule of it was broken. We use it for the one end that Kaggle's gateway does not know of, the
 notebook's own time being up (there the notebook is ended from outside).
@@ -6,9 +6,9 @@ notebook's own time being up (there the notebook is ended from outside).
 
 import enum
 
-UNHEARD = "No listener for"
+NO_LISTENER = "No listener for"
 RAISED = "Exception calling application"
-NEVER = "Failed to connect to server after waiting"
+NEVER_STARTED = "Failed to connect to server after waiting"
 
 
 class ErrorName(enum.IntEnum):
@@ -24,7 +24,7 @@ class ErrorName(enum.IntEnum):
 
 
 class Failure(Exception):
-    """A sitting, or one question of it, failed."""
+    """A run, or one question of it, failed."""
 
     def __init__(self, name: ErrorName, details: str, late: bool = False) -> None:
         super().__init__(f"{name.name}: {details}")
@@ -33,9 +33,9 @@ class Failure(Exception):
 
 def broken_call(details: str) -> Failure:
     """The failure that a call's error text tells."""
-    if NEVER in details:
+    if NEVER_STARTED in details:
         return Failure(ErrorName.SERVER_NEVER_STARTED, details)
-    if UNHEARD in details:
+    if NO_LISTENER in details:
         return Failure(ErrorName.SERVER_MISSING_ENDPOINT, details)
     if RAISED in details:
         return Failure(ErrorName.SERVER_RAISED_EXCEPTION, details)

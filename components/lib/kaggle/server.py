@@ -9,12 +9,12 @@ from typing import Any, Self
 
 from components.core.errors import UserError
 from components.core.machine import OWN
-from components.lib.kaggle.failure import UNHEARD
+from components.lib.kaggle.failure import NO_LISTENER
 from components.lib.kaggle.messages import METHOD, SERVICE, messages
 from components.lib.kaggle.payload import pack, unpack
 
 PORT = 50051
-TOLD = 600
+MAX_ERROR_CHARS = 600
 """Characters of an exception that reach the gateway. gRPC carries them as a header, percent-encoded (up to twelve bytes each), and
 beyond 8 KB it drops the response, at first only now and then: a long message would look like a broken connection."""
 OPTIONS = (
@@ -49,7 +49,7 @@ def respond(listeners: Mapping[str, Listener], sent: bytes) -> bytes:
     """One call: request bytes to response bytes. What the listener raises, rises."""
     request = messages().Request.FromString(sent)
     if request.name not in listeners:
-        raise NotImplementedError(f"{UNHEARD} {request.name} was registered.")
+        raise NotImplementedError(f"{NO_LISTENER} {request.name} was registered.")
     given = {key: unpack(value) for key, value in request.kwargs.items()}
     answered = listeners[request.name](*(unpack(value) for value in request.args), **given)
     return bytes(messages().Response(payload=pack(answered)).SerializeToString())
@@ -86,9 +86,9 @@ class InferenceServer:
         try:
             return respond(self.listeners, sent)
         except Exception as error:
-            if len(str(error)) <= TOLD:
+            if len(str(error)) <= MAX_ERROR_CHARS:
                 raise
-            raise RuntimeError(str(error)[:TOLD]) from error
+            raise RuntimeError(str(error)[:MAX_ERROR_CHARS]) from error
 
     def wait(self) -> None:
         """Blocks until the server ends."""

@@ -1,4 +1,4 @@
-"""Rules of a sitting as pure functions: when a question is settled (stops.py) and how long the next one may take (clocks.py).
+"""Rules of a run as pure functions: when a question is over (early_stopping.py) and how long the next one may take (time_budget.py).
 
-A live sitting and a replay of stored candidates ask the same functions. Nothing here knows engines, files or real time.
+A live run and a replay of stored candidates ask the same functions. Nothing here knows engines, files or real time.
 """

@@ -35,7 +35,7 @@ NUM_FEATURES = 1024
 PENALTIES = tuple(10.0**power for power in range(-3, 4))
 
 
-class Length(NamedTuple):
+class LengthModel(NamedTuple):
     """A fitted model: tokens = exp(base + features · weights), never outside what training saw."""
 
     base: float
@@ -53,7 +53,7 @@ class Length(NamedTuple):
         path.write_text(json.dumps(self._asdict()) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> "Length":
+    def load(cls, path: Path) -> "LengthModel":
         if not watched(path).is_file():
             raise UserError(f"{path}: no length model; train one: python -m components.lib.rules.length_model --help")
         try:
@@ -63,11 +63,11 @@ class Length(NamedTuple):
             raise UserError(f"{path}: not a length model ({error!r}); train it again") from None
 
 
-def train(problems: Iterable[Problem], candidates: Iterable[Candidate]) -> Length:
+def train(problems: Iterable[Problem], candidates: Iterable[Candidate]) -> LengthModel:
     """A model of the mean length of the attempts that ended by themselves or at a limit (a cancelled one's length is unknown)."""
     lengths: dict[str, list[int]] = defaultdict(list)
     for candidate in candidates:
-        if candidate.ended != "cancelled" and candidate.num_tokens:
+        if candidate.finish_reason != "cancelled" and candidate.num_tokens:
             lengths[candidate.problem].append(candidate.num_tokens)
     known = [(problem.statement, sum(seen) / len(seen)) for problem in problems if (seen := lengths.get(problem.id))]
     if len(known) < 10:
@@ -75,7 +75,7 @@ def train(problems: Iterable[Problem], candidates: Iterable[Candidate]) -> Lengt
     return fit([statement for statement, _ in known], [length for _, length in known])
 
 
-def fit(statements: Sequence[str], tokens: Sequence[float]) -> Length:
+def fit(statements: Sequence[str], tokens: Sequence[float]) -> LengthModel:
     """Ridge regression in its dual form: as many unknowns as problems."""
     import numpy as np
 
@@ -94,7 +94,7 @@ def fit(statements: Sequence[str], tokens: Sequence[float]) -> Length:
     penalty = min(PENALTIES, key=left_out)
     weights = (x - middle).T @ (vectors @ (turned / (values + penalty)))
     rounded = tuple(round(float(weight), 6) for weight in weights)
-    return Length(round(float(base - middle @ weights), 6), rounded, float(min(tokens)), float(max(tokens)))
+    return LengthModel(round(float(base - middle @ weights), 6), rounded, float(min(tokens)), float(max(tokens)))
 
 
 def features(statements: Sequence[str]) -> "Numbers":
@@ -112,7 +112,7 @@ def features(statements: Sequence[str]) -> "Numbers":
 
 
 def main() -> None:
-    """Trains a length model from a problem set and what a sitting stored on it."""
+    """Trains a length model from a problem set and what a run stored on it."""
     parser = argparse.ArgumentParser(prog="python -m components.lib.rules.length_model", description=main.__doc__)
     for flag in ("--problems", "--candidates", "--out"):
         parser.add_argument(flag, type=Path, required=True)

@@ -1,8 +1,8 @@
 """What the finished attempts of one question say, after each of them: the only thing that a stopping rule sees.
 
-Arrays have shape [..., T]: T events in order of finishing, before them any number of axes (a replay's draws; none in a live sitting).
+Arrays have shape [..., T]: T events in order of finishing, before them any number of axes (a replay's draws; none in a live run).
 Everything is counted with running counts over the last axis, no loop over events, so that a thousand draws cost milliseconds. A live
-sitting looks at the last event, a replay at the first one that settles. numpy is imported where it is used.
+run looks at the last event, a replay at the first one that settles. numpy is imported where it is used.
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Where model-written code runs, and the trials that any sandbox must pass."""
+"""Where model-written code runs, and the self-check that any sandbox must pass."""

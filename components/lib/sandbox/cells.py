@@ -52,7 +52,7 @@ def serve(sock: socket.socket, seed: int, standing: list[str]) -> None:
     module, output = types.ModuleType("__main__"), Output()
     sys.modules["__main__"], sys.argv = module, [""]
     module.__dict__["__builtins__"] = builtins
-    sow(seed)
+    seed_generators(seed)
     warnings.showwarning = _warn  # type: ignore[assignment]
     sock.sendall(wire.pack({"ready": standing}))
     while True:
@@ -106,7 +106,7 @@ def describe(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
-def sow(seed: int) -> None:
+def seed_generators(seed: int) -> None:
     """Seeds every generator that mathematical code is likely to use without a seed of its own."""
     random.seed(seed)
     if numpy := sys.modules.get("numpy"):

@@ -19,9 +19,9 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from components.lib.sandbox.life import Death, Life
+from components.lib.sandbox.cleanup import remove_tree
+from components.lib.sandbox.lifecycle import ExitStatus, SessionProcess
 from components.lib.sandbox.protocol import SandboxError
-from components.lib.sandbox.sweep import sweep
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 ENVIRONMENT = {
@@ -48,7 +48,7 @@ class ForkServer:
         self.process: subprocess.Popen[bytes] | None = None
         self.namespaces = False
         self.broken: str | None = None
-        self._lives: dict[int, Life] = {}
+        self._lives: dict[int, SessionProcess] = {}
         self._count = 0
         self._outbox: deque[tuple[bytes, socket.socket | None]] = deque()
 
@@ -76,24 +76,24 @@ class ForkServer:
         except TimeoutError:
             raise SandboxError(f"the zygote did not start within {START_S:g} s; {self._log()}") from None
 
-    def fork(self, seed: int) -> Life:
+    def fork(self, seed: int) -> SessionProcess:
         """A new session process, and its first frame not yet read."""
         self.check()
         ours, theirs = socket.socketpair()
         self._count += 1
-        life = self._lives[self._count] = Life(self._count, ours, self.longest_frame)
+        life = self._lives[self._count] = SessionProcess(self._count, ours, self.longest_frame)
         self._outbox.append((json.dumps({"do": "new", "id": life.number, "seed": seed}).encode(), theirs))
         self._flush()
         return life
 
-    def wake(self, life: Life, limit_s: float) -> None:
+    def wake(self, life: SessionProcess, limit_s: float) -> None:
         """Lets a session run, and has its clock started. Where the kernel can, it runs at once; the zygote makes sure that it does."""
         if life.handle is not None and not self._outbox:
             with contextlib.suppress(OSError):  # dead, or not allowed here
                 signal.pidfd_send_signal(life.handle, signal.SIGCONT)
         self.order("wake", life, limit_s=limit_s)
 
-    def order(self, do: str, life: Life, **arguments: Any) -> None:
+    def order(self, do: str, life: SessionProcess, **arguments: Any) -> None:
         """Tells the zygote to wake, stop or kill a session; never blocks."""
         self._outbox.append((json.dumps({"do": do, "id": life.number, "with": arguments}).encode(), None))
         self._flush()
@@ -115,7 +115,7 @@ class ForkServer:
             self.process.kill()
             await asyncio.to_thread(self.process.wait)
         self._words.close()
-        await asyncio.to_thread(sweep, self.root)
+        await asyncio.to_thread(remove_tree, self.root)
 
     def _flush(self) -> None:
         while self._outbox and not self.broken:
@@ -155,7 +155,7 @@ class ForkServer:
         elif "born" in message:
             (self._lives[message["born"]].handle,) = handles
         elif "dead" in message:
-            self._lives.pop(message["dead"]).bury(Death(message["code"], message["why"]))
+            self._lives.pop(message["dead"]).set_exited(ExitStatus(message["code"], message["why"]))
         elif life := self._lives.get(message["stopped"]):
             life.stopped.set_result(message["interrupted"])
 
@@ -170,7 +170,7 @@ class ForkServer:
             if passed := self._outbox.popleft()[1]:
                 passed.close()
         for life in self._lives.values():
-            life.bury(Death(-9, why))
+            life.set_exited(ExitStatus(-9, why))
         self._lives.clear()
         if not self._ready.done():
             self._ready.set_exception(SandboxError(why))

@@ -1,7 +1,7 @@
 """The walls around one session, put up by the session itself right after the fork and never taken down.
 
 In order: limits, no capabilities, Landlock (which files), seccomp (which system calls; seccomp.py). A layer that this kernel lacks is
-left out and reported: whether the promises still hold is for the trials to say, not for version numbers. Any other failure rises.
+left out and reported: whether the guarantees still hold is for the self-check to say, not for version numbers. Any other failure rises.
 Standard library only: the zygote finds this file next to itself. Does not know what a session runs.
 """
 

@@ -18,10 +18,10 @@ from pydantic import Field
 from components.core.machine import MachineConfig
 from components.core.params import Config
 from components.core.types import CodeRun
-from components.lib.sandbox import text, trials
-from components.lib.sandbox.clock import GRACE_S, PATIENT
+from components.lib.sandbox import cell_output, self_check
+from components.lib.sandbox.cpu_timeout import GRACE_S, WALL_PER_CPU
 from components.lib.sandbox.forkserver import ForkServer
-from components.lib.sandbox.life import Death, Life
+from components.lib.sandbox.lifecycle import ExitStatus, SessionProcess
 from components.lib.sandbox.protocol import Isolation, Sandbox, SandboxError
 
 LAYERS = ("limits", "capabilities", "landlock", "seccomp")
@@ -33,14 +33,14 @@ PATIENCE_S = 120.0
 """How long after a cell's last moment the zygote may stay silent before the sandbox counts as broken."""
 
 
-class Bounds(NamedTuple):
+class CellLimits(NamedTuple):
     """What one cell may take and show."""
 
     limit_s: float
     output_chars: int
 
 
-TRIAL = Bounds(20.0, 1000)
+SELF_CHECK = CellLimits(20.0, 1000)
 
 
 class SandboxConfig(Config, section="sandbox"):
@@ -56,19 +56,19 @@ class SandboxConfig(Config, section="sandbox"):
     output_chars: int = Field(ge=1)
     """Characters of a cell's output that the model is shown."""
     allow_weak: bool
-    """Run even where a promise is broken, and say `weak` in every row."""
+    """Run even where a guarantee is broken, and say `weak` in every row."""
 
 
 class SandboxCapacity(MachineConfig, section="sandbox"):
     """How much of this machine it may have."""
 
-    sessions: int = Field(ge=1)
+    max_sessions: int = Field(ge=1)
     """Live sessions at most; more wait."""
 
 
 def open_sandbox(config: SandboxConfig, capacity: SandboxCapacity) -> Sandbox:
     """The sandbox of this machine, to be entered: `async with open_sandbox(config, capacity) as box`."""
-    return LocalSandbox(config, capacity.sessions)
+    return LocalSandbox(config, capacity.max_sessions)
 
 
 class LocalSandbox:
@@ -79,8 +79,8 @@ class LocalSandbox:
     def __init__(self, config: SandboxConfig, sessions: int, layers: Iterable[str] = LAYERS, warm: bool = True) -> None:
         """`layers` and `warm` (numpy and sympy imported ahead) take something away, to see what it was good for."""
         self.config = config
-        chars = max(config.output_chars, TRIAL.output_chars)
-        self.server = ForkServer(config.memory_mb, config.interrupt, tuple(layers), warm, 12 * text.room(chars) + 1024)
+        chars = max(config.output_chars, SELF_CHECK.output_chars)
+        self.server = ForkServer(config.memory_mb, config.interrupt, tuple(layers), warm, 12 * cell_output.raw_limit(chars) + 1024)
         self._slots = asyncio.Semaphore(sessions)
 
     async def __aenter__(self) -> Self:
@@ -97,16 +97,16 @@ class LocalSandbox:
 
     async def session(self, seed: int, continues: bool = False) -> "LocalSession":
         """Waits for a free slot, which `close` gives back."""
-        return await self._open(seed, Bounds(self.config.timeout_s, self.config.output_chars), self._slots, continues)
+        return await self._open(seed, CellLimits(self.config.timeout_s, self.config.output_chars), self._slots, continues)
 
     async def _try(self) -> None:
         slots = asyncio.Semaphore(2)
-        found = await trials.broken(lambda: self._open(0, TRIAL, slots), self.config.memory_mb)
+        found = await self_check.run(lambda: self._open(0, SELF_CHECK, slots), self.config.memory_mb)
         if found and not self.config.allow_weak:
-            raise SandboxError(trials.refusal(found, self.standing))
+            raise SandboxError(self_check.refusal(found, self.standing))
         self.isolation = "weak" if found else "strong" if self.server.namespaces else "confined"
 
-    async def _open(self, seed: int, bounds: Bounds, slots: asyncio.Semaphore, continues: bool = False) -> "LocalSession":
+    async def _open(self, seed: int, bounds: CellLimits, slots: asyncio.Semaphore, continues: bool = False) -> "LocalSession":
         await slots.acquire()
         session = LocalSession(self.server, seed, bounds, slots, continues)
         try:
@@ -121,15 +121,15 @@ class LocalSandbox:
 class LocalSession:
     """One candidate's interpreter, and its successors where it is lost."""
 
-    def __init__(self, server: ForkServer, seed: int, bounds: Bounds, slots: asyncio.Semaphore, continues: bool) -> None:
+    def __init__(self, server: ForkServer, seed: int, bounds: CellLimits, slots: asyncio.Semaphore, continues: bool) -> None:
         self._server, self._seed, self._slots = server, seed, slots
-        self._note = text.FRESH if continues else ""
+        self._note = cell_output.FRESH if continues else ""
         self._limit_s, self._chars = bounds
-        self._patience_s = PATIENT * (self._limit_s + GRACE_S) + PATIENCE_S
-        self._life: Life | None = None
+        self._patience_s = WALL_PER_CPU * (self._limit_s + GRACE_S) + PATIENCE_S
+        self._life: SessionProcess | None = None
         self._closed = False
 
-    async def begin(self) -> Life:
+    async def begin(self) -> SessionProcess:
         """Forks the process behind this session; raises SandboxError where it does not come up."""
         life = self._life = self._server.fork(self._seed)
         ready = await self._patiently(life.frame())
@@ -151,7 +151,7 @@ class LocalSession:
             if life is None or not life.quiet():
                 await self._lose()
                 life = await self.begin()
-                note = text.FRESH
+                note = cell_output.FRESH
             status, output = await self._cell(life, code)
         except BaseException:
             await self._lose(wait=False)
@@ -167,8 +167,8 @@ class LocalSession:
             finally:
                 self._slots.release()
 
-    async def _cell(self, life: Life, code: str) -> tuple[Status, str]:
-        number, room = secrets.randbits(62), text.room(self._chars)  # a number that no earlier cell could foresee
+    async def _cell(self, life: SessionProcess, code: str) -> tuple[Status, str]:
+        number, room = secrets.randbits(62), cell_output.raw_limit(self._chars)  # a number that no earlier cell could foresee
         cell, began = {"cell": number, "code": code, "room": room}, time.monotonic()
         try:
             answer = await self._patiently(life.ask(cell, lambda: self._server.wake(life, self._limit_s)))
@@ -177,14 +177,18 @@ class LocalSession:
         if answer is None or not _well_formed(answer, number, room):
             death = await self._end(life)
             self._server.check()
-            return ("timeout-lost", text.lost(self._limit_s)) if death.why == "timeout" else ("crashed", text.crashed(_cause(death)))
+            return (
+                ("timeout-lost", cell_output.lost(self._limit_s))
+                if death.why == "timeout"
+                else ("crashed", cell_output.crashed(_cause(death)))
+            )
         interrupted = await self._stop(life, 2 * CORES * (time.monotonic() - began) >= self._limit_s)
-        output = text.shown(answer["output"], answer["cut"], self._chars, f"{self._server.root}/s{life.number}")
+        output = cell_output.shown(answer["output"], answer["cut"], self._chars, f"{self._server.root}/s{life.number}")
         if interrupted:
-            return "timeout-kept", text.kept(output, self._limit_s)
+            return "timeout-kept", cell_output.kept(output, self._limit_s)
         return answer["status"], output
 
-    async def _stop(self, life: Life, late: bool) -> bool:
+    async def _stop(self, life: SessionProcess, late: bool) -> bool:
         """Whether the cell that is to be stopped was interrupted. One that is not `late` has used less than half of its time: nobody
         interrupted it, nor will before the zygote hears of the stop, and its next cell need not wait for that."""
         life.stopped = asyncio.get_running_loop().create_future()
@@ -204,7 +208,7 @@ class LocalSession:
             self._server.order("kill", life)
         life.close()
 
-    async def _end(self, life: Life) -> Death:
+    async def _end(self, life: SessionProcess) -> ExitStatus:
         self._server.order("kill", life)
         await self._patiently(asyncio.wait((life.died,)))
         life.close()
@@ -229,7 +233,7 @@ def _well_formed(answer: dict[str, Any], number: int, room: int) -> bool:
     )
 
 
-def _cause(death: Death) -> str:
+def _cause(death: ExitStatus) -> str:
     if death.why:
         return death.why
     return f"exit code {death.code}" if death.code >= 0 else signal.Signals(-death.code).name

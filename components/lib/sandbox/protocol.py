@@ -11,7 +11,7 @@ Isolation = Literal["strong", "confined", "weak"]
 
 
 class SandboxError(RuntimeError):
-    """The sandbox itself failed or cannot keep its promises: names the promise, the missing layer and the cure."""
+    """The sandbox itself failed or cannot keep its guarantees: names the guarantee, the missing layer and the cure."""
 
 
 class Session(Protocol):
@@ -25,7 +25,7 @@ class Session(Protocol):
 
 
 class Sandbox(Protocol):
-    """Opened as an async context; probes its promises by attack on entry and refuses where one fails."""
+    """Opened as an async context; probes its guarantees by attack on entry and refuses where one fails."""
 
     isolation: Isolation
 

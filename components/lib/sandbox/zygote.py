@@ -31,12 +31,12 @@ from typing import Any
 HERE = str(Path(__file__).resolve().parent)
 sys.path.insert(0, HERE)
 import cells  # noqa: E402
+import huge_pages  # noqa: E402
 import isolation  # noqa: E402
-import pages  # noqa: E402
 import seccomp  # noqa: E402
-from clock import GRACE_S, Clock  # noqa: E402
-from greed import greed  # noqa: E402
-from sweep import sweep  # noqa: E402
+from cleanup import remove_tree  # noqa: E402
+from cpu_timeout import GRACE_S, CpuTimeout  # noqa: E402
+from resource_limits import exceeded  # noqa: E402
 
 sys.path.remove(HERE)
 
@@ -58,13 +58,13 @@ WATCH_S = 0.1
 
 
 @dataclasses.dataclass
-class Live:
+class Session:
     """One forked session."""
 
     id: int
     pid: int
     folder: Path
-    clock: Clock | None = None
+    clock: CpuTimeout | None = None
     """Of the cell that runs."""
     look_at: float = 0.0
     """When its files and threads are counted next, while a cell runs."""
@@ -79,11 +79,11 @@ class Zygote:
         self.control, self.settings = control, settings
         self.readable = isolation.libraries()
         Path(settings["root"]).mkdir(0o700)
-        self.live: dict[int, Live] = {}
+        self.live: dict[int, Session] = {}
         self.children, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        hear_of_deaths_only()
+        ignore_stopped_children()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def serve(self) -> None:
@@ -93,8 +93,8 @@ class Zygote:
             if self.children in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.children, 4096)
-                self.bury()
-            if self.control.fileno() in ready and not self.obey():
+                self.reap()
+            if self.control.fileno() in ready and not self.handle_order():
                 return self.end()
             self.watch()
 
@@ -102,7 +102,7 @@ class Zygote:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the caller is gone: the next read says so
             self.control.send(json.dumps(message).encode())
 
-    def obey(self) -> bool:
+    def handle_order(self) -> bool:
         """One order; False where there will be no more."""
         try:
             order, descriptors, _, _ = socket.recv_fds(self.control, 4096, 1)
@@ -127,19 +127,19 @@ class Zygote:
             pid = os.fork()
         except OSError as error:
             sock.close()
-            sweep(folder)
+            remove_tree(folder)
             self.say(dead=number, code=-1, why=f"no new session: {error}")
             return
         if pid == 0:
-            self.become(folder, seed, sock)
+            self.run_session(folder, seed, sock)
         sock.close()
-        self.live[number] = Live(number, pid, folder)
+        self.live[number] = Session(number, pid, folder)
         with contextlib.suppress(OSError):  # a kernel without such descriptors, or the caller is gone
             handle = os.pidfd_open(pid)
             socket.send_fds(self.control, [json.dumps({"born": number}).encode()], [handle])
             os.close(handle)
 
-    def become(self, folder: Path, seed: int, sock: socket.socket) -> None:
+    def run_session(self, folder: Path, seed: int, sock: socket.socket) -> None:
         """The child: from here on a session. Never returns."""
         code = 70
         try:
@@ -148,7 +148,7 @@ class Zygote:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.control.close()
-            kept = only_descriptor(sock)
+            kept = keep_only_descriptor(sock)
             os.chdir(folder)
             os.environ.clear()
             os.environ.update(HOME=str(folder), TMPDIR=str(folder), PATH="/usr/bin:/bin", OMP_NUM_THREADS="1")
@@ -163,25 +163,25 @@ class Zygote:
         finally:
             os._exit(code)
 
-    def wake(self, session: Live, limit_s: float) -> None:
+    def wake(self, session: Session, limit_s: float) -> None:
         session.interrupted, session.look_at = False, 0.0
-        with contextlib.suppress(OSError):  # dead and not yet buried
-            session.clock = Clock(session.pid, limit_s)
+        with contextlib.suppress(OSError):  # dead and not yet reaped
+            session.clock = CpuTimeout(session.pid, limit_s)
             os.kill(session.pid, signal.SIGCONT)
 
-    def stop(self, session: Live, tell: bool) -> None:
+    def stop(self, session: Session, tell: bool) -> None:
         os.kill(session.pid, signal.SIGSTOP)
         session.clock = None
         if tell:
             self.say(stopped=session.id, interrupted=session.interrupted)
 
-    def kill(self, session: Live, why: str = "") -> None:
+    def kill(self, session: Session, why: str = "") -> None:
         session.why = session.why or why
         for kill in (os.killpg, os.kill):  # the group first: without seccomp there may be one
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(session.pid, signal.SIGKILL)
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         """The dead: looked at first, so that their process id still names their group while it is killed."""
         by_pid = {session.pid: session for session in self.live.values()}
         while True:
@@ -193,7 +193,7 @@ class Zygote:
                 return
             if session := by_pid.get(found.si_pid):
                 self.kill(session)
-                sweep(session.folder)
+                remove_tree(session.folder)
                 del self.live[session.id]
             _, status = os.waitpid(found.si_pid, 0)
             if session:
@@ -208,15 +208,15 @@ class Zygote:
 
     def watch(self) -> None:
         for session in self.live.values():
-            with contextlib.suppress(OSError):  # dead: to be buried
+            with contextlib.suppress(OSError):  # dead: to be reaped
                 if session.clock:
-                    self.judge(session, session.clock)
+                    self.enforce_limits(session, session.clock)
 
-    def judge(self, session: Live, clock: Clock) -> None:
+    def enforce_limits(self, session: Session, clock: CpuTimeout) -> None:
         if clock.left() > 0:
             if (now := time.monotonic()) >= session.look_at:
                 session.look_at = now + WATCH_S
-                if excess := greed(session.pid, session.folder):
+                if excess := exceeded(session.pid, session.folder):
                     self.kill(session, excess)
         elif session.interrupted or not self.settings["interrupt"]:
             self.kill(session, "timeout")
@@ -231,11 +231,11 @@ class Zygote:
         for session in list(self.live.values()):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(session.pid, 0)
-            sweep(session.folder)
-        sweep(Path(self.settings["root"]))
+            remove_tree(session.folder)
+        remove_tree(Path(self.settings["root"]))
 
 
-def only_descriptor(sock: socket.socket) -> socket.socket:
+def keep_only_descriptor(sock: socket.socket) -> socket.socket:
     """Closes all descriptors but this socket, which becomes number 3; 0, 1 and 2 lead nowhere."""
     nowhere = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
@@ -254,7 +254,7 @@ class Action(ctypes.Structure):
     _fields_ = (("handler", ctypes.c_void_p), ("mask", ctypes.c_ulong * 16), ("flags", ctypes.c_int), ("restorer", ctypes.c_void_p))
 
 
-def hear_of_deaths_only() -> None:
+def ignore_stopped_children() -> None:
     """SIGCHLD for deaths, not for each stop and each continuation of a session: two wake-ups less per cell."""
     action, no_child_stop = Action(), 1
     isolation.libc.sigaction(signal.SIGCHLD, None, ctypes.byref(action))
@@ -268,11 +268,11 @@ def preload() -> None:
     exec(WARM_UP, {})
     symbols = sys.modules["sympy"].core.symbol
     symbols.Dummy._base_dummy_index = 10**6  # drawn at random on import: order of terms would differ from run to run
-    with contextlib.suppress(KeyError):  # a machine without a table: the trials will say so
+    with contextlib.suppress(KeyError):  # a machine without a table: the self-check will say so
         seccomp.refusals(platform.machine())
     gc.collect()
     gc.freeze()
-    pages.collapse()
+    huge_pages.collapse()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from components.core.errors import UserError
 from components.core.params import nearest
 from components.core.types import Candidate, Check, Judgement, Support, Vote
-from components.lib.votes.numbers import Votes
+from components.lib.votes.config import VoteConfig
 
 
 class Ballot(NamedTuple):
@@ -22,12 +22,12 @@ class Ballot(NamedTuple):
     """Those with an answer, in the order in which they finished."""
     judgements: Sequence[Judgement]
     checks: Sequence[Check]
-    numbers: Votes
+    config: VoteConfig
     late: bool = False
-    """Whether the sitting was over before the question's turn came."""
+    """Whether the run was over before the question's turn came."""
 
 
-class Voice(NamedTuple):
+class WeightedVote(NamedTuple):
     """One candidate speaks for one answer; None speaks for none."""
 
     candidate: int
@@ -35,36 +35,36 @@ class Voice(NamedTuple):
     weight: float
 
 
-Cast = Callable[[Ballot], Iterable[Voice]]
+VoteFunction = Callable[[Ballot], Iterable[WeightedVote]]
 
 
 class Strategy(NamedTuple):
     """How voices are cast and ties are broken."""
 
-    cast: Cast
+    cast: VoteFunction
     larger_wins: bool
     """Whether the larger answer wins a tie, else the one whose first supporter finished first."""
-    alone: bool
+    per_candidate: bool
     """Whether a candidate's voices are the same whoever else is on the ballot: a replay weighs each candidate once."""
 
 
 STRATEGIES: dict[str, Strategy] = {}
 
 
-def strategy(larger_wins: bool = False, alone: bool = False) -> Callable[[Cast], Cast]:
+def strategy(larger_wins: bool = False, per_candidate: bool = False) -> Callable[[VoteFunction], VoteFunction]:
     """Makes a function a strategy of its own name."""
 
-    def register(cast: Cast) -> Cast:
+    def register(cast: VoteFunction) -> VoteFunction:
         assert cast.__name__ not in STRATEGIES, cast
-        STRATEGIES[cast.__name__] = Strategy(cast, larger_wins, alone)
+        STRATEGIES[cast.__name__] = Strategy(cast, larger_wins, per_candidate)
         return cast
 
     return register
 
 
-def each(ballot: Ballot, weigh: Callable[[Candidate], float]) -> list[Voice]:
+def each(ballot: Ballot, weigh: Callable[[Candidate], float]) -> list[WeightedVote]:
     """Every candidate speaks for its own answer, with the weight that it gets."""
-    return [Voice(candidate.index, candidate.answer, weigh(candidate)) for candidate in ballot.candidates]
+    return [WeightedVote(candidate.index, candidate.answer, weigh(candidate)) for candidate in ballot.candidates]
 
 
 def strategies(names: Iterable[str]) -> dict[str, Strategy]:
@@ -98,7 +98,7 @@ def decide(ballot: Ballot, name: str, gold: int) -> Vote:
     """The vote of one strategy. An answer that nothing weighs for does not win: then the fallback is answered, and is not correct."""
     support = count(ballot, STRATEGIES[name])
     voted = bool(support) and support[0].weight > 0
-    fallback = ballot.numbers.fallback_late if ballot.late else ballot.numbers.fallback
+    fallback = ballot.config.fallback_out_of_time if ballot.late else ballot.config.fallback
     answer = support[0].answer if voted else fallback
     return Vote(
         problem=ballot.problem,

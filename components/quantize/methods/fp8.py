@@ -9,7 +9,7 @@ from typing import Literal
 
 from components.core.runner import write_json
 from components.lib import checkpoint
-from components.quantize import isolated
+from components.quantize import worker
 from components.quantize.method import Quantize
 
 
@@ -22,9 +22,9 @@ class Method(Quantize, section="models.quantize", keyed=True, common="quantize")
         config = checkpoint.read_config(start)
         stored = config.get("dtype") or config.get("torch_dtype")
         dtype = stored if stored in ("bfloat16", "float16") else "bfloat16"
-        with isolated.workbench(out) as bench:
-            job = {"model": str(start.resolve()), "out": str(bench / "out"), "scheme": self.scheme, "dtype": dtype}
-            isolated.run(env, "fp8", job, self.threads)
-            packed = checkpoint.read_config(bench / "out")["quantization_config"]
-            isolated.take_weights(bench / "out", out)
+        with worker.work_dir(out) as work:
+            job = {"model": str(start.resolve()), "out": str(work / "out"), "scheme": self.scheme, "dtype": dtype}
+            worker.run(env, "fp8", job, self.threads)
+            packed = checkpoint.read_config(work / "out")["quantization_config"]
+            worker.move_weights(work / "out", out)
         write_json(out / "config.json", {**config, "dtype": dtype, "quantization_config": packed})

@@ -9,7 +9,7 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Candidate, Problem
 
-READERS = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in {"__init__", "__main__", "foreign"})
+READERS = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in {"__init__", "__main__", "reader"})
 
 
 def main() -> None:

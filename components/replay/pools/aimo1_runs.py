@@ -15,18 +15,18 @@ from pathlib import Path
 from components.core.errors import UserError
 from components.core.types import Candidate, Problem
 from components.lib.answers import Contest
-from components.replay.pools.foreign import Foreign, candidate, lines
+from components.replay.pools.reader import ImportedPool, candidate, read_jsonl
 
 CONTEST = Contest(low=0, high=999, modulus=1000)
 CHARS_PER_TOKEN, TOKENS_PER_S = 4, 50.0
 
 
-def read(source: Path) -> Foreign:
+def read(source: Path) -> ImportedPool:
     known = _reference(source)
-    groups = {run["run"]: run["group"] for run in lines(source / "runs.jsonl")}
+    groups = {run["run"]: run["group"] for run in read_jsonl(source / "runs.jsonl")}
     found: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
     dropped = Counter[str]()
-    for sample in lines(source / "samples.jsonl.gz"):
+    for sample in read_jsonl(source / "samples.jsonl.gz"):
         asked, group = sample["problem_id"], groups[sample["run"]]
         if sample["status"] == "skipped":
             dropped["samples that never began"] += 1
@@ -41,11 +41,11 @@ def read(source: Path) -> Foreign:
             num_tokens=tokens,
             seconds=round(tokens / TOKENS_PER_S, 3),
             mode="tir" if sample["code_runs"] else "cot",
-            ended="stop" if sample["status"] == "ok" else "cancelled",
+            finish_reason="stop" if sample["status"] == "ok" else "cancelled",
         )
         found[asked, group].append(row)
     problems = [_problem(asked, group, known) for asked, group in sorted(found)]
-    return Foreign(problems, [row for key in sorted(found) for row in found[key]], dict(dropped))
+    return ImportedPool(problems, [row for key in sorted(found) for row in found[key]], dict(dropped))
 
 
 def _problem(asked: str, group: str, known: dict[str, tuple[str, int]]) -> Problem:

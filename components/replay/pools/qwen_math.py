@@ -9,16 +9,16 @@ from pathlib import Path
 
 from components.core.types import Problem
 from components.lib.answers import Contest, gold
-from components.replay.pools.foreign import Foreign, candidate, lines
+from components.replay.pools.reader import ImportedPool, candidate, read_jsonl
 
 CONTEST = Contest(low=0, high=10**12, modulus=None)
 CHARS_PER_TOKEN, TOKENS_PER_S = 4, 50.0
 
 
-def read(source: Path) -> Foreign:
+def read(source: Path) -> ImportedPool:
     file = next((source / name for name in ("math_cot_100.jsonl.gz", "math_cot_100.jsonl") if (source / name).is_file()), None)
     problems, candidates, dropped = [], [], Counter[str]()
-    for row in lines(file or source / "math_cot_100.jsonl.gz"):
+    for row in read_jsonl(file or source / "math_cot_100.jsonl.gz"):
         name = f"math-{row['idx']}"
         try:
             answer = gold(row["gt"], CONTEST)
@@ -33,4 +33,4 @@ def read(source: Path) -> Foreign:
             seconds = round(tokens / TOKENS_PER_S, 3)
             row_of = candidate(name, index, CONTEST, answer=said, num_tokens=tokens, seconds=seconds, mode="cot", text=text)
             candidates.append(row_of)
-    return Foreign(problems, candidates, dict(dropped))
+    return ImportedPool(problems, candidates, dict(dropped))

@@ -1,7 +1,7 @@
 """Sampling plans: which attempts a question gets and in which rounds. One small file each, found by its `kind` in params.yaml.
 
-A plan is a frozen Settings with `most` (attempts alive at once), `prompts` (the prompt files it asks by) and `sit`, which makes attempts at
-a desk and runs them. A new plan is one file and its name in `Plan`.
+A plan is a frozen Settings with `max_concurrency` (attempts alive at once), `prompts` (the prompt files it asks by) and `sample`, which
+makes a question's attempts and runs them. A new plan is one file and its name in `Plan`.
 """
 
 from typing import Annotated

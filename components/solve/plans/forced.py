@@ -8,22 +8,24 @@ depth, so that the server keeps one prefix for them.
 from typing import Literal
 
 from components.core.params import Settings
-from components.solve.attempt import Attempt, Manner
-from components.solve.desk import Desk
+from components.solve.attempt import Attempt, AttemptParams
 from components.solve.plans.program import one_program, opening
+from components.solve.question_run import QuestionRun
 
 BOX = "\n</think>\n\nThe final answer is \\boxed{"
 
 
 class Forced(Settings):
-    """{kind: forced, asks: [a, b], paths: 9, hottest: 0.7, coolest: 0.2, depths: [5000, 5500, 6000], programs: 4, ...}"""
+    """{kind: forced, prompts: [a, b], paths: 9, first_temperature: 0.7, last_temperature: 0.2, depths: [5000, 5500, 6000], programs: 4,
+    ...}
+    """
 
     kind: Literal["forced"]
-    asks: list[str]
+    prompts: list[str]
     """The prompts, dealt to the paths in turn."""
     paths: int
-    hottest: float
-    coolest: float
+    first_temperature: float
+    last_temperature: float
     """Temperatures of the first and the last path."""
     depths: list[int]
     """Generated tokens at which each path is made to write programs; rising."""
@@ -35,38 +37,34 @@ class Forced(Settings):
     """For the boxed answer at the last depth; 0: none is asked for."""
 
     @property
-    def most(self) -> int:
+    def max_concurrency(self) -> int:
         return self.paths * (2 + len(self.depths) * self.programs)
 
-    @property
-    def prompts(self) -> list[str]:
-        return self.asks
-
-    async def sit(self, desk: Desk) -> None:
-        paths = [desk.ask(self.asks[place % len(self.asks)]) for place in range(self.paths)]
-        desk.planned = self.paths * (1 + len(self.depths) * self.programs)
+    async def sample(self, question: QuestionRun) -> None:
+        paths = [question.new_attempt(self.prompts[place % len(self.prompts)]) for place in range(self.paths)]
+        question.planned = self.paths * (1 + len(self.depths) * self.programs)
         for depth in self.depths:
-            await self._walk(desk, paths, depth)
-            paths = [path for path in paths if path.ended == "length"]
-            programs = [desk.branch(path, "\n" + opening(desk.manner)) for path in paths for _ in range(self.programs)]
-            await desk.run(programs, one_program(_to(desk.manner, depth + self.program_tokens), self.program_temperature))
-            if desk.settled or not paths:
+            await self._walk(question, paths, depth)
+            paths = [path for path in paths if path.finish_reason == "length"]
+            programs = [question.branch(path, "\n" + opening(question.params)) for path in paths for _ in range(self.programs)]
+            await question.run(programs, one_program(_to(question.params, depth + self.program_tokens), self.program_temperature))
+            if question.stopped or not paths:
                 return
         if self.box_tokens:
-            boxes = [desk.branch(path, BOX) for path in paths]
-            await desk.run(boxes, _to(desk.manner, self.depths[-1] + self.box_tokens)._replace(ends=("boxed",)))
+            boxes = [question.branch(path, BOX) for path in paths]
+            await question.run(boxes, _to(question.params, self.depths[-1] + self.box_tokens)._replace(stop_conditions=("boxed",)))
 
-    async def _walk(self, desk: Desk, paths: list[Attempt], depth: int) -> None:
+    async def _walk(self, question: QuestionRun, paths: list[Attempt], depth: int) -> None:
         """Each path at its own temperature, all side by side."""
-        await desk.run(paths, lambda path: _at(_to(desk.manner, depth), self._temperature(path.index)), last=False)
+        await question.run(paths, lambda path: _at(_to(question.params, depth), self._temperature(path.index)), last=False)
 
     def _temperature(self, place: int) -> float:
-        return self.hottest - (self.hottest - self.coolest) * place / max(1, self.paths - 1)
+        return self.first_temperature - (self.first_temperature - self.last_temperature) * place / max(1, self.paths - 1)
 
 
-def _to(manner: Manner, depth: int) -> Manner:
-    return manner._replace(sampling=manner.sampling._replace(max_tokens=depth))
+def _to(params: AttemptParams, depth: int) -> AttemptParams:
+    return params._replace(sampling=params.sampling._replace(max_tokens=depth))
 
 
-def _at(manner: Manner, temperature: float) -> Manner:
-    return manner._replace(sampling=manner.sampling._replace(temperature=temperature))
+def _at(params: AttemptParams, temperature: float) -> AttemptParams:
+    return params._replace(sampling=params.sampling._replace(temperature=temperature))

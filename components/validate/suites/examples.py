@@ -11,12 +11,12 @@ from typing import Any
 from components.core import rows
 from components.core.types import Example
 from components.lib.answers import Contest
-from components.validate import whole
+from components.validate import dataset_checks
 from components.validate.check import Checks, Limits
-from components.validate.known import Earlier, Exam, Once
-from components.validate.messages import TYPES, flat
+from components.validate.messages import MESSAGE_COLUMNS, message_columns
+from components.validate.overlap import ExamProblems, FirstSeen, SeenIds
 
-COLUMNS = {**TYPES, "kind": "object", "code_ran": "bool", "same_text_as": "object"}
+COLUMNS = {**MESSAGE_COLUMNS, "kind": "object", "code_ran": "bool", "same_text_as": "object"}
 
 
 def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Checks]:
@@ -33,17 +33,17 @@ def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Che
         gxe.ExpectColumnValuesToBeInSet(column="code_ran", value_set=[True], severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="same_text_as", value_set=["none"], severity=warning),
     ]
-    return [Checks("examples", COLUMNS, _rows(data, Exam(exam)), each), *whole.checks(data, limits)]
+    return [Checks("examples", COLUMNS, _rows(data, ExamProblems(exam)), each), *dataset_checks.checks(data, limits)]
 
 
-def _rows(data: Path, exam: Exam) -> Iterator[dict[str, Any]]:
-    ids, texts = Once(), Earlier()
+def _rows(data: Path, exam: ExamProblems) -> Iterator[dict[str, Any]]:
+    ids, texts = SeenIds(), FirstSeen()
     for example in rows.read(data / "examples.parquet", Example):
         asked = [message for message in example.messages if message.role in ("system", "user")]
         answered = [message for message in example.messages if message.role not in ("system", "user")]
         yield {
-            **flat(example.id, example.problem, asked, answered, ids, exam),
+            **message_columns(example.id, example.problem, asked, answered, ids, exam),
             "kind": example.kind,
             "code_ran": example.kind != "tir" or any(message.role == "tool" for message in answered),
-            "same_text_as": texts.row("\n".join(message.content for message in example.messages), example.id),
+            "same_text_as": texts.first_id("\n".join(message.content for message in example.messages), example.id),
         }

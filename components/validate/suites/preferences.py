@@ -10,17 +10,17 @@ from typing import Any
 from components.core import rows
 from components.core.types import Preference
 from components.lib.answers import Contest
-from components.validate import whole
+from components.validate import dataset_checks
 from components.validate.check import Checks, Limits
-from components.validate.known import Exam, Once
-from components.validate.messages import TYPES, flat
+from components.validate.messages import MESSAGE_COLUMNS, message_columns
+from components.validate.overlap import ExamProblems, SeenIds
 
 COLUMNS = {
-    **TYPES,
-    "rejected_num_loss": "int64",
-    "rejected_loss_elsewhere": "object",
+    **MESSAGE_COLUMNS,
+    "rejected_num_loss_messages": "int64",
+    "rejected_loss_outside_assistant": "object",
     "rejected_last_role": "object",
-    "sides_differ": "bool",
+    "completions_differ": "bool",
 }
 
 
@@ -34,20 +34,20 @@ def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Che
     critical = FailureSeverity.CRITICAL
     each = [
         *expectations(limits),
-        gxe.ExpectColumnValuesToBeBetween(column="rejected_num_loss", min_value=1, severity=critical),
-        gxe.ExpectColumnValuesToBeInSet(column="rejected_loss_elsewhere", value_set=["none"], severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="rejected_num_loss_messages", min_value=1, severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="rejected_loss_outside_assistant", value_set=["none"], severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="rejected_last_role", value_set=["assistant"], severity=critical),
-        gxe.ExpectColumnValuesToBeInSet(column="sides_differ", value_set=[True], severity=critical),
+        gxe.ExpectColumnValuesToBeInSet(column="completions_differ", value_set=[True], severity=critical),
     ]
-    return [Checks("preferences", COLUMNS, _rows(data, Exam(exam)), each), *whole.checks(data, limits)]
+    return [Checks("preferences", COLUMNS, _rows(data, ExamProblems(exam)), each), *dataset_checks.checks(data, limits)]
 
 
-def _rows(data: Path, exam: Exam) -> Iterator[dict[str, Any]]:
-    ids, unused = Once(), Once()
+def _rows(data: Path, exam: ExamProblems) -> Iterator[dict[str, Any]]:
+    ids, unused = SeenIds(), SeenIds()
     for pair in rows.read(data / "preferences.parquet", Preference):
-        other = flat(pair.id, pair.problem, (), pair.rejected, unused, exam)
+        other = message_columns(pair.id, pair.problem, (), pair.rejected, unused, exam)
         yield {
-            **flat(pair.id, pair.problem, pair.messages, pair.chosen, ids, exam),
-            **{f"rejected_{name}": other[name] for name in ("num_loss", "loss_elsewhere", "last_role")},
-            "sides_differ": "".join(one.content for one in pair.chosen) != "".join(one.content for one in pair.rejected),
+            **message_columns(pair.id, pair.problem, pair.messages, pair.chosen, ids, exam),
+            **{f"rejected_{name}": other[name] for name in ("num_loss_messages", "loss_outside_assistant", "last_role")},
+            "completions_differ": "".join(one.content for one in pair.chosen) != "".join(one.content for one in pair.rejected),
         }

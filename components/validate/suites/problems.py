@@ -13,7 +13,7 @@ from components.core import rows
 from components.core.types import Dropped, Problem
 from components.lib.answers import Contest
 from components.validate.check import Checks, Limits
-from components.validate.known import Earlier, Held, Once, wording
+from components.validate.overlap import FirstSeen, ProblemSet, SeenIds, normalised
 
 SETS = ("train", "practice", "exam")
 COLUMNS = {
@@ -23,14 +23,14 @@ COLUMNS = {
     "licence": "object",
     "group": "object",
     "answer": "Int64",
-    "same_wording_as": "object",
+    "same_statement_as": "object",
     "shared_with_exam": "object",
     "shared_with_train": "object",
 }
 
 
 def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Checks]:
-    """The rows of all sets, and one row of facts about each set."""
+    """The rows of all sets, and one row of stats about each set."""
     import great_expectations.expectations as gxe
     from great_expectations.expectations.metadata_types import FailureSeverity
 
@@ -47,7 +47,7 @@ def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Che
         gxe.ExpectColumnValuesToMatchRegex(column="group", regex=r"\S", severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="shared_with_exam", value_set=["nothing"], severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="shared_with_train", value_set=["nothing"], severity=critical),
-        gxe.ExpectColumnValuesToBeInSet(column="same_wording_as", value_set=["none"], severity=warning),
+        gxe.ExpectColumnValuesToBeInSet(column="same_statement_as", value_set=["none"], severity=warning),
     ]
     whole = [
         gxe.ExpectColumnValuesToBeBetween(column="train", min_value=limits.min_rows, severity=critical),
@@ -55,13 +55,13 @@ def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Che
         gxe.ExpectColumnValuesToBeBetween(column="exam", min_value=1, severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="share_dropped", max_value=limits.max_share_dropped, severity=warning),
     ]
-    facts = {"id": "object", **dict.fromkeys(SETS, "int64"), "share_dropped": "float64"}
-    return [Checks("problems", COLUMNS, _rows(data, exam, counts), each), Checks("problem sets", facts, _facts(data, counts), whole)]
+    stats = {"id": "object", **dict.fromkeys(SETS, "int64"), "share_dropped": "float64"}
+    return [Checks("problems", COLUMNS, _rows(data, exam, counts), each), Checks("problem sets", stats, _stats(data, counts), whole)]
 
 
 def _rows(data: Path, exam: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
     """All sets in one stream, counted by set on the way."""
-    asked, train, ids, wordings = Held(rows.read(exam, Problem)), Held(), Once(), Earlier()
+    asked, train, ids, wordings = ProblemSet(rows.read(exam, Problem)), ProblemSet(), SeenIds(), FirstSeen()
     for name in SETS:
         for problem in rows.read(data / f"{name}.parquet", Problem):
             counts[name] += 1
@@ -69,14 +69,14 @@ def _rows(data: Path, exam: Path, counts: Counter[str]) -> Iterator[dict[str, An
                 train.add(problem)
             yield {
                 **{column: getattr(problem, column) for column in ("id", "statement", "licence", "group", "answer")},
-                "id_seen": ids.again(problem.id),
-                "same_wording_as": wordings.row(wording(problem.statement), problem.id),
+                "id_seen": ids.occurrence(problem.id),
+                "same_statement_as": wordings.first_id(normalised(problem.statement), problem.id),
                 "shared_with_exam": "nothing" if name == "exam" else asked.shared(problem),
                 "shared_with_train": train.shared(problem) if name == "practice" else "nothing",
             }
 
 
-def _facts(data: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
+def _stats(data: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
     """One row, read after the problems' own."""
     num_dropped = sum(1 for _ in rows.read(data / "dropped.parquet", Dropped))
     share = num_dropped / ((num_dropped + counts.total()) or 1)

@@ -7,12 +7,12 @@ from typing import Any
 from components.core import rows
 from components.core.types import Prompt
 from components.lib.answers import Contest
-from components.validate import whole
+from components.validate import dataset_checks
 from components.validate.check import Checks, Limits
-from components.validate.known import Earlier, Exam, Once
-from components.validate.messages import TYPES, flat
+from components.validate.messages import MESSAGE_COLUMNS, message_columns
+from components.validate.overlap import ExamProblems, FirstSeen, SeenIds
 
-COLUMNS = {**TYPES, "gold": "int64", "same_question_as": "object"}
+COLUMNS = {**MESSAGE_COLUMNS, "gold": "int64", "same_question_as": "object"}
 
 
 def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Checks]:
@@ -28,14 +28,14 @@ def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Che
         gxe.ExpectColumnValuesToBeBetween(column="gold", min_value=contest.low, max_value=contest.high, severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="same_question_as", value_set=["none"], severity=warning),
     ]
-    return [Checks("prompts", COLUMNS, _rows(data, Exam(exam)), each), *whole.checks(data, limits)]
+    return [Checks("prompts", COLUMNS, _rows(data, ExamProblems(exam)), each), *dataset_checks.checks(data, limits)]
 
 
-def _rows(data: Path, exam: Exam) -> Iterator[dict[str, Any]]:
-    ids, questions = Once(), Earlier()
+def _rows(data: Path, exam: ExamProblems) -> Iterator[dict[str, Any]]:
+    ids, questions = SeenIds(), FirstSeen()
     for prompt in rows.read(data / "prompts.parquet", Prompt):
         yield {
-            **flat(prompt.id, prompt.problem, prompt.messages, (), ids, exam),
+            **message_columns(prompt.id, prompt.problem, prompt.messages, (), ids, exam),
             "gold": prompt.gold,
-            "same_question_as": questions.row("\n".join(message.content for message in prompt.messages), prompt.id),
+            "same_question_as": questions.first_id("\n".join(message.content for message in prompt.messages), prompt.id),
         }

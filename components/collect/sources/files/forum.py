@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from components.collect.files import FileSource
-from components.collect.source import seal, shown, unusable
-from components.collect.tables import File, field, rows_of
+from components.collect.readers import File, field, rows_of
+from components.collect.source import excerpt, statement_error, write_rows
 from components.core.errors import UserError
 from components.core.runner import Metrics
 from components.core.types import Dropped, Topic
@@ -35,10 +35,10 @@ class Source(FileSource):
     """Posts are kept up to so many tokens a topic, counted as characters / 4."""
 
     def write(self, contest: Contest, out: Path) -> Metrics:
-        self.allow()
-        counts = Counter[str]({"posts": 0, "posts_cut": 0})
+        self.check_licence()
+        counts = Counter[str]({"posts": 0, "posts_truncated": 0})
         with self.files() as (files, digest):
-            return {**seal(out, "topics", Topic, self._topics(files, counts)), **counts, "sha256": digest}
+            return {**write_rows(out, "topics", Topic, self._topics(files, counts)), **counts, "sha256": digest}
 
     def _topics(self, files: list[File], counts: Counter[str]) -> Iterator[Topic | Dropped]:
         seen: set[str] = set()
@@ -50,18 +50,18 @@ class Source(FileSource):
             yield self._topic(name, _posts(record, where), counts)
 
     def _topic(self, name: str, posts: list[str], counts: Counter[str]) -> Topic | Dropped:
-        clean = [post for post in map(unquoted, posts) if post]
-        bad = next((reason for reason in map(unusable, clean) if reason), None) if clean else "no text"
+        clean = [post for post in map(strip_quotes, posts) if post]
+        bad = next((reason for reason in map(statement_error, clean) if reason), None) if clean else "no text"
         if bad is not None:
-            return Dropped(id=name, statement=shown(posts[0] if posts else ""), reason=bad.replace("statement", "post"), detail="")
+            return Dropped(id=name, statement=excerpt(posts[0] if posts else ""), reason=bad.replace("statement", "post"), detail="")
         kept = _within(clean, self.max_tokens * CHARS_PER_TOKEN)
         if not kept:
-            return Dropped(id=name, statement=shown(clean[0]), reason="first post too long", detail=f"{len(clean[0])} characters")
-        counts.update(posts=len(kept), posts_cut=len(clean) - len(kept))
+            return Dropped(id=name, statement=excerpt(clean[0]), reason="first post too long", detail=f"{len(clean[0])} characters")
+        counts.update(posts=len(kept), posts_truncated=len(clean) - len(kept))
         return Topic(id=name, posts=tuple(kept), source=self.name, licence=self.licence)
 
 
-def unquoted(post: str) -> str:
+def strip_quotes(post: str) -> str:
     """A post without its [quote]...[/quote] blocks, nested ones too. An unclosed block stays; a closing tag alone goes."""
     cuts, opened = [], list[int]()
     for tag in _QUOTE.finditer(post):

@@ -1,0 +1,60 @@
+"""Several callers of one engine, side by side: all are announced before the first one asks, so that a batch waits for all of them."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from components.core import rows
+from components.core.types import Row
+from components.lib.engine.protocol import Engine
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Row)
+log = logging.getLogger(__name__)
+
+
+def start_tasks(group: asyncio.TaskGroup, engine: Engine, callers: Sequence[Coroutine[None, None, T]]) -> list[asyncio.Task[T]]:
+    """Starts each caller as a task of the group; the engine counts it until it ends, however it ends."""
+    announced = [ExitStack() for _ in callers]
+    for stack in announced:
+        stack.enter_context(engine.announce())
+    tasks = [group.create_task(caller) for caller in callers]
+    for task, stack in zip(tasks, announced, strict=True):
+        task.add_done_callback(partial(_leave, stack))
+    return tasks
+
+
+async def gather(engine: Engine, callers: Sequence[Coroutine[None, None, T]]) -> list[T]:
+    """What all callers return, in their order; where one fails, the others are cancelled and its error rises as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = start_tasks(group, engine, callers)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def map_resumable(
+    engine: Engine, given: Iterable[T], ask: Callable[[T], Coroutine[None, None, R]], kind: type[R], kept: Path, num_concurrent: int
+) -> None:
+    """Appends one row to `kept` for each of `given`, in order, from where the file stands.
+
+    A chunk of `num_concurrent` is answered whole before the next one begins: batches, and the bytes, do not depend on who was faster.
+    """
+    with rows.JsonlWriter(kept) as growing:
+        done = sum(1 for _ in rows.read(kept, kind))
+        left = islice(given, done, None)
+        while chunk := list(islice(left, num_concurrent)):
+            for row in await gather(engine, [ask(one) for one in chunk]):
+                growing.append(row)
+            done += len(chunk)
+            log.info("%s: %d done", kept.stem, done)
+
+
+def _leave(stack: ExitStack, _: object) -> None:
+    stack.close()

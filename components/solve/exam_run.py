@@ -1,0 +1,202 @@
+"""A whole exam: question by question as the clock allows, logged as it goes.
+
+A run is cut into batches. On an engine whose time is counted in steps a batch is `max_concurrent_questions` problems, and the next one
+begins when all of it is done, so that batches, and with them the bytes, never depend on how fast anything ran or on where a
+killed run stopped. On the wall clock the run is one batch, and a question begins as soon as another ends.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from components.core import rows
+from components.core.params import Config
+from components.core.types import Candidate, Problem, QuestionRecord, Row
+from components.lib import tool_syntax
+from components.lib.answers import AnswerSource, Contest
+from components.lib.engine.protocol import Engine, Sampling
+from components.lib.rules.early_stopping import StopRule
+from components.lib.rules.length_model import LengthModel
+from components.lib.rules.time_budget import History, TimeBudget
+from components.lib.sandbox.protocol import Sandbox
+from components.solve.attempt import AttemptParams
+from components.solve.plans import Plan
+from components.solve.question_run import QuestionRun
+from components.solve.stop_conditions import StopConditionName
+
+log = logging.getLogger(__name__)
+
+
+class Solve(Config, section="solve", keyed=True):
+    """How a run asks."""
+
+    seed: int
+    engine: str
+    engine_by_format: dict[str, str]
+    """Another engine for a quantized model: {fp8: server}."""
+    model: str | None
+    """Who attempts, where dvc.yaml takes its name from here (teacher, practice); an examinee's stands in `exam`."""
+    prompts: str
+    """Where a recipe's own prompts lie: dvc.yaml watches it."""
+    plan: Plan
+    syntax: tool_syntax.SyntaxName
+    """How the model calls code."""
+    max_executions: int
+    show_remaining_executions: bool
+    """Whether the model is told how many code runs are left."""
+    max_tokens: int
+    """Generated tokens of one attempt."""
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+    logprobs: int
+    """Likeliest tokens over which each token's entropy is taken; 0: none is stored."""
+    stop_conditions: list[StopConditionName]
+    """What ends an attempt before its model does."""
+    answer_source: AnswerSource
+    """What an attempt votes for: its box or what its code printed."""
+    max_concurrent_questions: int
+    shards: int = Field(ge=1)
+    """Parts of the problems that run on machines of their own (shards.py)."""
+    early_stopping: list[StopRule]
+    """What ends a question before all attempts have; any of them does."""
+    time_budget: TimeBudget
+
+
+def attempt_params(config: Solve, contest: Contest) -> AttemptParams:
+    """How this run's attempts are made."""
+    sampling = Sampling(
+        config.temperature, config.top_p, config.top_k, config.min_p, config.max_tokens, (),
+        repetition_penalty=config.repetition_penalty, logprobs=config.logprobs,
+    )  # fmt: skip
+    syntax = tool_syntax.SYNTAXES[config.syntax]
+    return AttemptParams(
+        sampling,
+        config.max_executions,
+        config.show_remaining_executions,
+        syntax,
+        tuple(config.stop_conditions),
+        config.answer_source,
+        contest,
+        config.seed,
+    )
+
+
+class LoggedQuestion(Row):
+    """A finished question, as one line of the growing file; `elapsed` is the run's clock when it was logged."""
+
+    record: QuestionRecord
+    candidates: tuple[Candidate, ...]
+    elapsed: float
+
+
+class QuestionRunner:
+    """Question by question: what the clock allows it, from what it has seen of the earlier ones."""
+
+    def __init__(self, config: Solve, params: AttemptParams, num_questions: int, folder: Path = Path()) -> None:
+        """`folder`: where the paths of params.yaml begin."""
+        self._config, self._params, self._num_questions = config, params, num_questions
+        self._lengths = LengthModel.load(folder / config.time_budget.model) if config.time_budget.kind == "tokens" else None
+        self.used, self.limits = list[float](), list[float]()
+
+    def remember(self, limit_s: float, used_s: float) -> None:
+        """A question that was run before."""
+        self.limits.append(limit_s)
+        self.used.append(used_s)
+
+    async def run(self, problem: Problem, elapsed: float, engine: Engine, box: Sandbox) -> QuestionRun:
+        """Runs one question, `elapsed` seconds after the run began; returns its run as it was left."""
+        expected = self._lengths.predict(problem.statement) if self._lengths else None
+        budget = self._config.time_budget.allow(History(self._num_questions, elapsed, self.used, self.limits, expected))
+        self.limits.append(budget.limit_s)
+        how = self._params
+        if budget.max_tokens is not None:
+            how = how._replace(sampling=how.sampling._replace(max_tokens=min(how.sampling.max_tokens, budget.max_tokens)))
+        question = QuestionRun(problem, how, self._config.early_stopping, engine, box, budget)
+        try:
+            if budget.limit_s > 0:
+                await self._config.plan.sample(question)
+        finally:
+            await question.close()
+            self.used.append(question.spent_s)
+        return question
+
+
+class ExamRun:
+    """An exam being run: which questions are done, and what the clock allows the next one."""
+
+    def __init__(
+        self, config: Solve, params: AttemptParams, engine: Engine, box: Sandbox, asked: Sequence[Problem], growing: rows.JsonlWriter
+    ) -> None:
+        self._config, self._params, self._engine, self._box, self._asked, self._growing = config, params, engine, box, asked, growing
+        self._places = {problem.id: place for place, problem in enumerate(asked)}
+        self._runner = QuestionRunner(config, params, len(asked))
+        self._elapsed = 0.0
+
+    async def run(self, logged: Sequence[LoggedQuestion]) -> None:
+        """Runs what was not logged before."""
+        done = {question.record.problem: question for question in logged}
+        size = self._config.max_concurrent_questions if self._engine.step_s else len(self._asked)
+        for begin in range(0, len(self._asked), max(1, size)):
+            batch = self._asked[begin : begin + size]
+            if self._engine.step_s and not all(problem.id in done for problem in batch):
+                left = batch  # a batch is run whole, or its batches would differ
+            else:
+                left = [problem for problem in batch if problem.id not in done]
+                self._remember([done[problem.id] for problem in batch if problem.id in done])
+            if left:
+                await self._run_batch(left)
+                log.info("%d of %d questions, %.0f s on the run's clock", begin + len(batch), len(self._asked), self._elapsed)
+
+    def _remember(self, logged: Sequence[LoggedQuestion]) -> None:
+        for question in logged:
+            self._runner.remember(question.record.limit_s, question.record.used_s)
+            self._elapsed = max(self._elapsed, question.elapsed)
+
+    async def _run_batch(self, batch: Sequence[Problem]) -> None:
+        slots, opened, elapsed = asyncio.Semaphore(self._config.max_concurrent_questions), self._engine.now(), self._elapsed
+
+        async def run(problem: Problem) -> None:
+            async with slots:
+                question = await self._runner.run(problem, elapsed + self._engine.now() - opened, self._engine, self._box)
+                self._log(question, elapsed + self._engine.now() - opened)
+
+        async with asyncio.TaskGroup() as group:
+            for problem in batch:
+                group.create_task(run(problem))
+        self._elapsed = round(elapsed + self._engine.now() - opened, 3)
+
+    def _log(self, question: QuestionRun, elapsed: float) -> None:
+        record = QuestionRecord(
+            problem=question.problem.id,
+            place=self._places[question.problem.id],
+            limit_s=round(question.budget.limit_s, 3),
+            used_s=round(question.spent_s, 3),
+            planned=question.planned,
+            stopped_by=question.rules[question.stopped_by.rule].kind if question.stopped_by else None,
+            given_up=question.stopped_by is not None and question.stopped_by.given_up,
+        )
+        self._growing.append(LoggedQuestion(record=record, candidates=question.candidates(), elapsed=round(elapsed, 3)))
+
+
+class QuestionLog:
+    """The growing file in the problems' order, read row by row; where a batch was run twice (a run was killed), the later one counts."""
+
+    def __init__(self, kept: Path, order: Sequence[str]) -> None:
+        self._kept, self._order = kept, order
+        self._where, at = dict[str, int](), 0
+        with kept.open("rb") as lines:
+            for line in lines:
+                self._where[LoggedQuestion.model_validate_json(line).record.problem] = at
+                at += len(line)
+
+    def __iter__(self) -> Iterator[LoggedQuestion]:
+        with self._kept.open("rb") as lines:
+            for name in self._order:
+                lines.seek(self._where[name])
+                yield LoggedQuestion.model_validate_json(lines.readline())

@@ -1,0 +1,90 @@
+"""The named parts of the graph, and what follows the last stage. Knows neither Prefect nor how a stage is run.
+
+Each flow is a set of targets with all they need; `retrain` is the whole graph. After it come the mirror, the registry, the gate;
+what they last saw is kept in .aimo/finished.json.
+"""
+
+import hashlib
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from components.core.errors import UserError
+from components.core.params import PARAMS, nearest, read
+from components.core.runner import HOME, write_json
+from flows.dvc_lock import head
+from flows.graph import Graph
+
+FINISHED = HOME / "finished.json"
+"""What mirror and gate last saw, and what the gate said."""
+
+
+class Subgraph(NamedTuple):
+    """Stage patterns; those that are, or need, a stage of `without` are left out."""
+
+    targets: tuple[str, ...]
+    without: tuple[str, ...] = ()
+
+
+SUBGRAPHS = {
+    "build-data": Subgraph(("compose@*", "validate@*"), without=("train@*",)),
+    "finetune": Subgraph(("train@*",)),
+    "quantize": Subgraph(("quantize@*",)),
+    "evaluate": Subgraph(("report",)),
+    "retrain": Subgraph(("*",)),
+}
+
+
+def stages(graph: Graph, name: str) -> set[str]:
+    """The stages of a part, by name."""
+    if name not in SUBGRAPHS:
+        raise UserError(f"no flow '{name}'{nearest(name, SUBGRAPHS)}; there are: {', '.join(SUBGRAPHS)}")
+    part = SUBGRAPHS[name]
+    targets = graph.matching(part.targets) - graph.with_downstream(graph.named(part.without))
+    return graph.with_upstream(targets)
+
+
+def publish(root: Path, promote: bool) -> list[str]:
+    """What follows the graph: mirror it into MLflow, register the models, and let the gate choose. Returns what to tell.
+
+    A tracking server that is away stops nothing: what ran is recorded in dvc.lock, and is mirrored when it is back. What was mirrored and
+    judged as it stands is not asked again: its last verdict is told.
+    """
+    seen = _seen(root)
+    kept = json.loads((root / FINISHED).read_text(encoding="utf-8")) if (root / FINISHED).exists() else {}
+    if promote and kept.get("seen") == seen and kept["store"] == _store(root):
+        return [f"MLflow: nothing new since {kept['at']}", *kept["told"]]
+    from flows import lineage
+    from flows import promote as gate
+
+    mirrored = f"MLflow: {lineage.sync(root)} new runs"
+    if not promote:
+        return [mirrored]
+    try:
+        told = gate.show(gate.promote(root)).splitlines()
+    except lineage.TrackingUnavailable as away:
+        return [mirrored, f"no promotion: {away}; `aimo promote` makes up for it"]
+    write_json(root / FINISHED, {"seen": seen, "store": _store(root), "at": f"{datetime.now():%Y-%m-%d %H:%M}", "told": told})
+    return [mirrored, *told]
+
+
+def forget(root: Path) -> None:
+    """The next `finish` asks again: somebody moves the champion by hand."""
+    (root / FINISHED).unlink(missing_ok=True)
+
+
+def _seen(root: Path) -> str:
+    """A digest of all that mirror and gate read: what was recorded, how it is judged, the commit that holds it, and where it is shown."""
+    lock = root / "dvc.lock"
+    gate, where = json.dumps(read(root / PARAMS).get("promote"), sort_keys=True), os.environ.get("MLFLOW_TRACKING_URI", "")
+    digest = hashlib.sha256(lock.read_bytes() if lock.exists() else b"")
+    digest.update("\0".join([gate, head(root), where]).encode())
+    return digest.hexdigest()
+
+
+def _store(root: Path) -> list[int]:
+    """The state of our own store, which is a file that others may write to; [] where there is none."""
+    path = root / HOME / "mlflow.db"
+    return [path.stat().st_mtime_ns, path.stat().st_size] if path.exists() else []
