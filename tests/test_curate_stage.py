@@ -153,7 +153,7 @@ def test_rows_of_a_tolerated_benchmark_stay_and_name_it(tmp_path: Path) -> None:
     [
         (
             "olympics",
-            r"curate\.allowed_benchmarks: no benchmark 'olympics', did you mean 'olympic'\?; there are: olympic, poems \(entries of `sources`",
+            r"curate\.allowed_benchmarks: no benchmark 'olympics', did you mean 'olympic'\?; there are: olympic, poems",
         ),
         ("test", r"curate\.allowed_benchmarks: 'test' is the exam's; its problems may not be trained on"),
     ],

@@ -27,7 +27,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def engine(model: Path, *urls: str, env: str = ".envs/none", backend: BackendName = "vllm") -> ServerEngine:
     settings = ServerSettings(
-        backend=backend, dtype="float32", max_model_len=64, tensor_parallel_size=1, flags=[], extra_body={}, chat_template_kwargs={}, step_s=0.02,
+        backend=backend, dtype="float32", max_model_len=64, tensor_parallel_size=1, flags=[],
+        extra_body={}, chat_template_kwargs={}, step_s=0.02,
     )  # fmt: skip
     host = ServerHost(urls=list(urls), env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=4, startup_s=20.0)
     return ServerEngine(settings, host, model)
