@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from benchmarks.table import Row, row, run_alone
 from components.core import rows
 from components.core.types import Annotation, Candidate, Problem
-from tests.factories import candidate, problem, run
+from tests.row_fixtures import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 PER_PROBLEM = 8

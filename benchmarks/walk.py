@@ -23,7 +23,7 @@ from benchmarks.table import ROOT, Row, row, run_alone
 from flows.fork_server import ForkServer
 from flows.walk import run_stage
 from flows.workspace import stage_environment
-from tests import recorded_workspace
+from tests import lineage_fixtures
 
 COMPONENT = """
 import shutil
@@ -125,18 +125,18 @@ def one_round(root: Path, number: int, ways: dict[str, Callable[[str], object]],
 
 def examined(root: Path) -> Path:
     """A real workspace of DVC around the exam of the tests: all is there, and DVC has recorded it as run."""
-    recorded_workspace.workspace(root)
+    lineage_fixtures.workspace(root)
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_text(CONFIG)
     (root / "dvc.yaml").write_text(EXAM)
-    for name in recorded_workspace.SKILLS:
+    for name in lineage_fixtures.SKILLS:
         (root / "models" / name).mkdir(parents=True)
-        (root / "models" / name / "weights").write_bytes(name.encode() * recorded_workspace.SIZES[name])
+        (root / "models" / name / "weights").write_bytes(name.encode() * lineage_fixtures.SIZES[name])
     params = json.loads((root / "params.yaml").read_text()) | {"flow": {"parallel": 2}}
     (root / "params.yaml").write_text(json.dumps(params))
     (root / "dvc.lock").unlink()
     quiet([*DVC, "commit", "-f"], root)
-    recorded_workspace.commit(root)
+    lineage_fixtures.commit(root)
     return root
 
 

@@ -13,7 +13,7 @@ from components.core.errors import UserError
 from flows import dvc_lock, lineage
 from flows.acceptance import accept
 from flows.graph import Graph
-from tests.toy_workspace import component, dvc
+from tests.workspace_fixtures import component, dvc
 
 ROOT = Path(__file__).parents[1]
 LATE = "components/toy/late.py"
@@ -109,6 +109,6 @@ def test_lineage_says_what_was_accepted(root: Path) -> None:
     lineage.sync(root)
     shown = lineage.show(lineage.trace(root, "out"))
     assert f"made as {old}, accepted when its code had changed" in shown
-    with lineage.opened(root) as store:
+    with lineage.tracking_store(root) as store:
         (run,) = store.client.search_runs([store.experiment], f"tags.`dvc.accepted_from` = '{old}'")
     assert run.data.tags["dvc.stage"] == "toy"

@@ -15,8 +15,8 @@ from components.core.types import Annotation, Candidate, PseudoLabel
 from components.lib.pinned import digest
 from tests import compose_fixtures
 from tests.compose_fixtures import config, run
-from tests.factories import candidate, problem
-from tests.factories import run as cell
+from tests.row_fixtures import candidate, problem
+from tests.row_fixtures import run as cell
 
 
 def pool(num: int = 6) -> tuple[list, list]:  # type: ignore[type-arg]

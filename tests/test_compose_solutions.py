@@ -11,7 +11,7 @@ from components.core.types import Annotation, Candidate, Example, Prompt
 from components.lib import code_budget
 from components.lib.code_blocks import code_blocks
 from tests.compose_fixtures import config, group, made
-from tests.factories import candidate, problem, run
+from tests.row_fixtures import candidate, problem, run
 
 FILTERS = ["block_not_closed", "block_without_output", "last_code_failed", "box_before_code", "answer_before_code", "no_box_after_code"]
 CELL = "<tool_call>\nprint(7)\n</tool_call>"

@@ -16,7 +16,7 @@ from components.curate.stage import Curate, CurateCluster, curate
 from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import EngineError
 from components.lib.similarity import Tfidf
-from tests.factories import problem, sources
+from tests.row_fixtures import problem, sources
 
 ROOT = Path(__file__).parents[1]
 CONFIG = Curate(

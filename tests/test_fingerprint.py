@@ -16,7 +16,7 @@ from components.core.fingerprint import Code
 from components.core.types import Problem
 from components.lib.arithmetic import problem
 from components.lib.sandbox.forkserver import bubblewrap
-from tests import factories, opened, stage_commands
+from tests import audit_fixtures, row_fixtures, stage_fixtures
 from tests.test_house import command, resolved
 
 ROOT = Path(__file__).parents[1]
@@ -83,14 +83,15 @@ def test_a_docstring_that_is_added_changes_nothing(copy: Path) -> None:
         copy,
         "lib/votes/ballot.py",
         lambda text: text.replace(
-            "    def register(cast: Cast) -> Cast:\n", '    def register(cast: Cast) -> Cast:\n        """Said."""\n'
+            "    def register(cast: VoteFunction) -> VoteFunction:\n",
+            '    def register(cast: VoteFunction) -> VoteFunction:\n        """Said."""\n',
         ),
     )
 
 
 def test_a_changed_statement_changes_exactly_what_reaches_it(copy: Path) -> None:
-    assert changed(copy, "lib/votes/numbers.py", lambda text: text + "\nMORE = 1\n") == reaching("lib/votes/numbers.py")
-    assert {"vote", "replay"} <= reaching("lib/votes/numbers.py") and "solve" not in reaching("lib/votes/numbers.py")
+    assert changed(copy, "lib/votes/config.py", lambda text: text + "\nMORE = 1\n") == reaching("lib/votes/config.py")
+    assert {"vote", "replay"} <= reaching("lib/votes/config.py") and "solve" not in reaching("lib/votes/config.py")
 
 
 @pytest.mark.parametrize(
@@ -98,13 +99,13 @@ def test_a_changed_statement_changes_exactly_what_reaches_it(copy: Path) -> None
     [
         ("core/types.py", "answer: int | None", "answer: int"),
         ("lib/sandbox/zygote.py", "WATCH_S = 0.1", "WATCH_S = 0.2"),
-        ("lib/sandbox/greed.py", "def greed(", "def greed(*_, "),
+        ("lib/sandbox/resource_limits.py", "def exceeded(", "def exceeded(*_, "),
         ("report/page.html", "<", " <"),
         ("serve/entry.py.txt", "import", "import "),
         ("quantize/awq_worker.py", "import json", "import json, math"),
         ("quantize/methods/fp8.py", "import", "import math\nimport"),
-        ("collect/sources/forum.py", "import re", "import re, math"),
-        ("train/ranks.py", "METRICS = ", "METRICS = 'x' + "),
+        ("collect/sources/files/forum.py", "import re", "import re, math"),
+        ("train/distributed.py", "METRICS = ", "METRICS = 'x' + "),
     ],
 )
 def test_annotations_and_what_is_run_or_read_by_path_count(copy: Path, file: str, old: str, new: str) -> None:
@@ -133,17 +134,17 @@ def test_no_file_of_ours_is_forgotten() -> None:
 
 def test_a_stage_opens_no_file_of_ours_beyond_its_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run, whose sandbox starts programs by path; test_demo.py asks the same of all stages."""
-    home = stage_commands.filled(tmp_path, monkeypatch)
+    home = stage_fixtures.filled(tmp_path, monkeypatch)
     drawn = [(seed, problem(seed)) for seed in (1, 2)]
-    asked = [factories.problem(f"generated-{seed}", one.answer, one.statement) for seed, one in drawn]
+    asked = [row_fixtures.problem(f"generated-{seed}", one.answer, one.statement) for seed, one in drawn]
     rows.write(home / "problems.parquet", asked, Problem)
     words = "teacher --problems problems.parquet --model problems.parquet --out out.parquet --questions q.parquet --metrics metrics.json"
-    env = stage_commands.environment() | opened.surroundings(tmp_path / "notes", ROOT) | {"DVC_STAGE": "solve@teacher"}
+    env = stage_fixtures.environment() | audit_fixtures.surroundings(tmp_path / "notes", ROOT) | {"DVC_STAGE": "solve@teacher"}
     subprocess.run([sys.executable, "-m", "components.solve", *words.split()], env=env, check=True)
-    (files,) = opened.by_stage(tmp_path / "notes").values()
+    (files,) = audit_fixtures.by_stage(tmp_path / "notes").values()
     assert {"components/solve/attempt.py", "components/lib/sandbox/zygote.py", "components/lib/prompts/tir.md"} <= files
     assert bubblewrap() or "components/lib/sandbox/cells.py" in files, "opened by the zygote alone"
-    assert opened.forgotten(tmp_path / "notes", ROOT / "components") == {}
+    assert audit_fixtures.forgotten(tmp_path / "notes", ROOT / "components") == {}
 
 
 def test_no_component_reaches_another_s_stage_by_a_name_put_together() -> None:
@@ -157,5 +158,5 @@ def test_a_file_that_is_no_python_is_named(copy: Path) -> None:
     (copy / "vote/stage.py").write_text("def vote(:\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"components/vote/stage.py: not Python \(invalid syntax"):
         Code(copy).fingerprint("vote")
-    with pytest.raises(UserError, match="no such component; there are: code, collect"):
+    with pytest.raises(UserError, match="no such component; there are: annotate, code, collect"):
         Code(copy).fingerprint("voting")

@@ -16,8 +16,8 @@ from components.lib.kaggle.client import Client, GrpcClient, InProcessClient
 from components.lib.kaggle.failure import ErrorName
 from components.lib.kaggle.server import InferenceServer
 from components.serve.notebook import predictor
-from tests import kaggle_protocol
-from tests.gateway_runs import AIMO2, Clock, Predict, answering, config, examine, in_order, result, right, spending
+from tests import kaggle_fixtures
+from tests.gateway_fixtures import AIMO2, Clock, Predict, answering, config, examine, in_order, result, right, spending
 
 
 def two_then(last: Predict) -> Predict:
@@ -60,7 +60,7 @@ def test_a_servers_long_exception_is_kept_up_to_8000_characters(tmp_path: Path) 
     def predict(name: str, question: str) -> bytes:
         raise RuntimeError("²" * 30_000)
 
-    with kaggle_protocol.server(predict) as port, GrpcClient("localhost", port, startup_s=5) as line:
+    with kaggle_fixtures.server(predict) as port, GrpcClient("localhost", port, startup_s=5) as line:
         told = sit_kaggle(tmp_path, line)
     assert told["ErrorName"] == "SERVER_RAISED_EXCEPTION" and len(told["ErrorDetails"]) == 8000
 

@@ -17,8 +17,8 @@ from components.replay import metrics, sampling
 from components.replay.pool import STRATEGIES, Attempts
 from components.replay.recipe import Recipe
 from components.replay.simulation import Outcome, simulate
-from tests.factories import problem
-from tests.replay_pools import PLAIN, RECIPES, recipe, small_pool
+from tests.replay_fixtures import PLAIN, RECIPES, recipe, small_pool
+from tests.row_fixtures import problem
 
 DRAWS = 25
 

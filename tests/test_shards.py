@@ -22,8 +22,8 @@ from components.solve import shards
 from components.solve.exam_run import LoggedQuestion, QuestionLog
 from components.solve.stage import _run, solve
 from tests import test_curate_stage as curating
-from tests.factories import problem, question_record
-from tests.question_runs import CAPACITY, CONTEST, HOSTS, SANDBOX
+from tests.question_fixtures import CAPACITY, CONTEST, HOSTS, SANDBOX
+from tests.row_fixtures import problem, question_record
 from tests.test_solve import TEACHER, exam
 
 NUM = 20

@@ -13,7 +13,7 @@ from components.lib.engine.config import Engines
 from components.lib.sandbox.local import SandboxCapacity
 from components.lib.sandbox.protocol import Session
 from components.solve.stage import solve
-from tests.question_runs import CAPACITY, CONTEST, HOSTS, SANDBOX, LazySandbox, fixed, run_attempts, settings, words
+from tests.question_fixtures import CAPACITY, CONTEST, HOSTS, SANDBOX, LazySandbox, fixed, run_attempts, settings, words
 
 CODE = "<think>\nadd\n</think>\n<tool_call>\nx = {code}\nprint(x)\n</tool_call>"
 FOUR_OF_FIVE = {"kind": "agree", "of_first": 5, "equal": 4}

@@ -17,7 +17,7 @@ from components.lib.rules import length_model
 from components.lib.rules.early_stopping import check
 from components.lib.rules.tally import Tally
 from components.lib.rules.time_budget import History, QuestionBudget, Speed, TimeBudget
-from tests.factories import attempt, problem
+from tests.row_fixtures import attempt, problem
 
 CLOCK: TypeAdapter[TimeBudget] = TypeAdapter(TimeBudget)
 PACES = [

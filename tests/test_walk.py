@@ -21,7 +21,7 @@ from flows.fork_server import ForkServer
 from flows.graph import Graph
 from flows.walk import Outcome, StageFailed, end_orphans, run_stage, stage_error, walk
 from flows.workspace import workspace_lock
-from tests.toy_workspace import dvc, workspace
+from tests.workspace_fixtures import dvc, workspace
 
 ROOT = Path(__file__).parents[1]
 SLEEP = "sleep 60 & sleep 61; cp a.txt b.txt"

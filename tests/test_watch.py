@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy_workspace import component
+from tests.workspace_fixtures import component
 
 FLAGS = ("--data", "data", "--out", "out.txt", "--metrics", "metrics.json")
 

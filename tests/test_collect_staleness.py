@@ -10,7 +10,7 @@ from components.core import overlays
 from components.core.params import read
 from flows.graph import Graph
 from tests.collect_fixtures import FILE, jsonl
-from tests.toy_workspace import dvc, workspace
+from tests.workspace_fixtures import dvc, workspace
 
 ROOT = Path(__file__).parents[1]
 TABLE = {**FILE, "licence": "MIT"}
@@ -28,7 +28,7 @@ def collected(root: Path) -> Path:
     """The project's own stages of the sources, over small ones, as they are once all were collected; what they wrote is made up."""
     workspace(root)
     for name in ("components", "infra"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     stages = read(ROOT / "dvc.yaml")["stages"]
     kept = {name: stages[name] for name in ("generate", "collect", "download", "extract", "curate")}
     (root / "dvc.yaml").write_text(json.dumps({"stages": kept}), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Rows for tests, by factories: real row types, only what a test is about is said."""
+"""Rows for tests: real row types, only what a test is about is said."""
 
 from typing import Any
 
