@@ -29,9 +29,11 @@ def collected(root: Path) -> Path:
     workspace(root)
     for name in ("components", "infra"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    stages = read(ROOT / "dvc.yaml")["stages"]
-    kept = {name: stages[name] for name in ("generate", "collect", "download", "extract", "curate")}
-    (root / "dvc.yaml").write_text(json.dumps({"stages": kept}), encoding="utf-8")
+    whole = read(ROOT / "dvc.yaml")
+    kept = {name: whole["stages"][name] for name in ("generate", "collect", "download", "extract", "curate")}
+    (root / "dvc.yaml").write_text(json.dumps({**whole, "stages": kept}), encoding="utf-8")
+    (root / "code").mkdir()
+    (root / "code/collect.json").write_text("{}", encoding="utf-8")
     (root / "mine/folder").mkdir(parents=True)
     for name in ("one.jsonl", "folder/part.jsonl", "topics.jsonl"):
         jsonl(root / "mine" / name, {"row": 1})
