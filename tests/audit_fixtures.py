@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from components.core.fingerprint import PROMPTS, Code
+from components.core.fingerprint import PROMPTS, Codebase
 
 AUDIT = Path(__file__).with_name("audit")
 
@@ -21,7 +21,7 @@ def by_stage(notes: Path) -> dict[str, set[str]]:
 
 def forgotten(notes: Path, components: Path) -> dict[str, set[str]]:
     """By stage, what it opened and its fingerprint does not know. The stage `code` opens all of them to read them."""
-    read = Code(components)
+    read = Codebase(components)
     reached = {name: read.fingerprint(name).files for name in read.components}
     beyond = {
         stage: {file for file in files if file not in reached[stage.partition("@")[0]] and not _prompt(file)}

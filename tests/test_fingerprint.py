@@ -12,7 +12,7 @@ import pytest
 from components.code.stage import code
 from components.core import rows
 from components.core.errors import UserError
-from components.core.fingerprint import Code
+from components.core.fingerprint import Codebase
 from components.core.types import Problem
 from components.lib.arithmetic import problem
 from components.lib.sandbox.forkserver import bubblewrap
@@ -34,7 +34,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def values(components: Path) -> dict[str, str]:
-    read = Code(components)
+    read = Codebase(components)
     return {name: read.fingerprint(name).value for name in read.components}
 
 
@@ -48,7 +48,7 @@ def changed(components: Path, file: str, edit: Callable[[str], str]) -> set[str]
 
 
 def reaching(file: str) -> set[str]:
-    read = Code()
+    read = Codebase()
     return {name for name in read.components if f"components/{file}" in read.fingerprint(name).files}
 
 
@@ -74,7 +74,7 @@ def test_comments_docstrings_documented_fields_and_formatting_change_nothing(cop
         file.write_text(f"# A comment.\n{ast.unparse(tree)}\n\n\n# The end.\n", encoding="utf-8")
     code(components=copy, out=tmp_path / "after")
     files = sorted((tmp_path / "before").iterdir())
-    assert {f"{name}.json" for name in Code().components} == {file.name for file in files}
+    assert {f"{name}.json" for name in Codebase().components} == {file.name for file in files}
     assert all(file.read_bytes() == (tmp_path / "after" / file.name).read_bytes() for file in files)
 
 
@@ -117,7 +117,7 @@ def test_what_the_zygote_imports_is_reached_from_the_sandbox_alone(copy: Path) -
     (copy / "lib/sandbox/more.py").write_text("MORE = 1\n", encoding="utf-8")
     zygote = copy / "lib/sandbox/zygote.py"
     zygote.write_text(zygote.read_text(encoding="utf-8").replace("import cells", "import more\nimport cells"), encoding="utf-8")
-    assert "components/lib/sandbox/more.py" in Code(copy).fingerprint("solve").files
+    assert "components/lib/sandbox/more.py" in Codebase(copy).fingerprint("solve").files
 
 
 def test_a_prompt_is_no_code(copy: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_prompt_is_no_code(copy: Path) -> None:
 def test_no_file_of_ours_is_forgotten() -> None:
     tracked = subprocess.run(["git", "ls-files", "components"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     wanted = {name for name in tracked if not (name.startswith("components/lib/prompts/") and name.endswith(".md"))}
-    read = Code()
+    read = Codebase()
     reached = {file for name in read.components for file in read.fingerprint(name).files}
     assert wanted - reached == BESIDE
 
@@ -148,7 +148,7 @@ def test_a_stage_opens_no_file_of_ours_beyond_its_fingerprint(tmp_path: Path, mo
 
 
 def test_no_component_reaches_another_s_stage_by_a_name_put_together() -> None:
-    read = Code()
+    read = Codebase()
     for name in set(read.components) - {"serve"}:  # which puts stages together
         others = {file.split("/")[1] for file in read.fingerprint(name).files if file.count("/") > 1}
         assert others <= {name, "core", "lib"}
@@ -157,6 +157,6 @@ def test_no_component_reaches_another_s_stage_by_a_name_put_together() -> None:
 def test_a_file_that_is_no_python_is_named(copy: Path) -> None:
     (copy / "vote/stage.py").write_text("def vote(:\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"components/vote/stage.py: not Python \(invalid syntax"):
-        Code(copy).fingerprint("vote")
+        Codebase(copy).fingerprint("vote")
     with pytest.raises(UserError, match="no such component; there are: annotate, code, collect"):
-        Code(copy).fingerprint("voting")
+        Codebase(copy).fingerprint("voting")

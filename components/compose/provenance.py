@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from components.core.fingerprint import Code
+from components.core.fingerprint import Codebase
 from components.lib import prompts
 from components.lib.pinned import digest
 
@@ -14,4 +14,4 @@ def prompt_digests(names: Iterable[str]) -> dict[str, str]:
 
 def code_digests() -> dict[str, str]:
     """Digest by file: this component and what it reaches. A comment changes none."""
-    return Code().fingerprint("compose").files
+    return Codebase().fingerprint("compose").files
