@@ -38,7 +38,7 @@ def collected(root: Path) -> Path:
     for name in ("one.jsonl", "folder/part.jsonl", "topics.jsonl"):
         jsonl(root / "mine" / name, {"row": 1})
     lay(root, OVERLAY)
-    for step in Graph.read(root).steps.values():
+    for step in Graph.read(root).stages.values():
         for out in step.outs if step.name in STAGES else ():
             (root / out).parent.mkdir(parents=True, exist_ok=True)
             (root / out).write_text(step.name, encoding="utf-8")
@@ -63,5 +63,5 @@ def test_a_change_of_one_source_is_seen_by_its_own_stage_alone(tmp_path: Path) -
     stale.append(graph.changed() & {*STAGES, "collect@two"})
     new = [now - before for before, now in pairwise(stale)]
     assert (stale[0], new) == (set(), [{"collect@one"}, {"collect@folder"}, {"collect@forum"}, {"generate@exam", "collect@two"}])
-    assert "collect@two" in graph.steps["curate"].needs
-    assert graph.steps["extract"].needs == ("collect@forum",)
+    assert "collect@two" in graph.stages["curate"].needs
+    assert graph.stages["extract"].needs == ("collect@forum",)

@@ -158,7 +158,7 @@ def test_what_is_mirrored_and_judged_is_not_asked_again_until_something_moves(ro
     assert [line.split()[0] for line in subgraphs.publish(root, promote=True)] == ["MLflow:", "awq", "awq"]
     lineage_fixtures.commit(root)
     assert subgraphs.publish(root, promote=True)[0] == "MLflow: 0 new runs"
-    subgraphs.forget(root)
+    subgraphs.invalidate(root)
     assert subgraphs.publish(root, promote=True)[0] == "MLflow: 0 new runs"
 
 
@@ -169,7 +169,7 @@ def test_a_mirror_that_failed_is_not_taken_for_done(root: Path, monkeypatch: pyt
         assert subgraphs.publish(root, promote=True)[-1].startswith("no promotion: http://127.0.0.1:9: MLflow does not answer")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     (root / "runs/exam-awq/candidates.parquet").write_bytes(b"better ones")
-    subgraphs.forget(root)
+    subgraphs.invalidate(root)
     for _ in range(2):
         with pytest.raises(UserError, match="dvc checkout"):
             subgraphs.publish(root, promote=True)
