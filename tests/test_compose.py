@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.compose import missing_answers, provenance, slices
+from components.compose import dataset_card, missing_answers, slices
 from components.compose.missing_answers import FillMajorityAnswer
 from components.compose.slices import Slice
 from components.core import rows
@@ -82,7 +82,7 @@ def test_the_card_tells_the_way_the_licences_the_makers_and_the_defects(tmp_path
     assert card["dropped_by_curate"] == {"duplicate": 1}
     assert card["prompts"] == {"cot.md": digest(compose_fixtures.ROOT / "components/lib/prompts/cot.md")}
     assert {"components/compose/kinds/cot.py", "components/core/rows.py", "components/lib/tool_syntax.py"} <= set(card["code"])
-    assert not any(name.startswith(("components/train", "components/validate")) for name in provenance.code_digests())
+    assert not any(name.startswith(("components/train", "components/validate")) for name in dataset_card.code_digests())
     assert "4 of 4 rows come from one source, test" in page and card["examples"][0] in page and "| wrong answer | 6 |" in page
 
 

@@ -10,9 +10,8 @@ import pytest
 from components.core.types import Problem
 from components.curate.canonical import canonical
 from components.curate.contamination import BenchmarkIndex, CanonicalProblem, Match, NgramOverlap, Overlap
-from components.curate.llm_decontamination import LlmDecontamination, pairs
+from components.curate.llm_decontamination import LlmDecontamination, Nearest, NearestNeighbours, pairs
 from components.curate.near_duplicates import MinHashConfig
-from components.curate.nearest_neighbours import Nearest, NearestNeighbours
 from components.lib.similarity import Embedding, Tfidf
 from tests.row_fixtures import problem
 

@@ -6,7 +6,7 @@ costs little and a leaked exam problem costs the result. Suspect is what shares 
 family, or a problem with a changed constant. Benchmarks are small, and are held whole.
 
 Not covered: a problem retold in other words. Of the ten pairs of NeMo-Skills' contamination example eight are found. A model can be asked
-about suspects and about the nearest problems (llm_decontamination.py, nearest_neighbours.py).
+about suspects and about the nearest problems (llm_decontamination.py).
 """
 
 from collections import Counter, defaultdict
