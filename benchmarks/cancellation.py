@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.table import Row, peer, row, run_alone
+from benchmarks.table import Row, peer_python, row, run_one
 from components.lib.engine.protocol import Completion, Engine, Sampling
 from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
@@ -86,12 +86,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", default=".envs/vllm")
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
+def measure(args: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         model = model_fixtures.make(Path(folder) / "micro")
-        yield from asyncio.run(in_process(model, given.rounds))
-        peer("vllm")
-        yield from asyncio.run(on_a_server(model, given.rounds, given.env))
+        yield from asyncio.run(in_process(model, args.rounds))
+        peer_python("vllm")
+        yield from asyncio.run(on_a_server(model, args.rounds, args.env))
 
 
 async def in_process(model: Path, rounds: int) -> list[Row]:
@@ -118,4 +118,4 @@ async def on_a_server(model: Path, rounds: int, env: str) -> list[Row]:
 
 
 if __name__ == "__main__":
-    run_alone(__doc__, measure, arguments)
+    run_one(__doc__, measure, arguments)

@@ -37,7 +37,7 @@ def collected(root: Path) -> Path:
     (root / "mine/folder").mkdir(parents=True)
     for name in ("one.jsonl", "folder/part.jsonl", "topics.jsonl"):
         jsonl(root / "mine" / name, {"row": 1})
-    lay(root, OVERLAY)
+    use_overlay(root, OVERLAY)
     for step in Graph.read(root).stages.values():
         for out in step.outs if step.name in STAGES else ():
             (root / out).parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def collected(root: Path) -> Path:
     return root
 
 
-def lay(root: Path, sources: dict[str, Any]) -> None:
+def use_overlay(root: Path, sources: dict[str, Any]) -> None:
     (root / "infra/profiles/mine.yaml").write_text(json.dumps({"sources": sources}), encoding="utf-8")
     overlays.use(["mine"], root)
 
@@ -58,7 +58,9 @@ def test_a_change_of_one_source_is_seen_by_its_own_stage_alone(tmp_path: Path) -
         with (root / "mine" / name).open("a", encoding="utf-8") as lines:
             lines.write('{"row": 2}\n')
         stale.append(Graph.read(root).changed() & STAGES)
-    lay(root, {**OVERLAY, "generated": {"exam": {"seed": 3}}, "files": {**OVERLAY["files"], "two": TABLE | {"path": "mine/one.jsonl"}}})
+    use_overlay(
+        root, {**OVERLAY, "generated": {"exam": {"seed": 3}}, "files": {**OVERLAY["files"], "two": TABLE | {"path": "mine/one.jsonl"}}}
+    )
     graph = Graph.read(root)
     stale.append(graph.changed() & {*STAGES, "collect@two"})
     new = [now - before for before, now in pairwise(stale)]

@@ -243,7 +243,7 @@ def test_an_answer_that_no_program_can_compare_is_right_where_the_judge_says_so(
     assert found.metrics["dropped"] == {"no answer: not an integer": 3}
 
 
-def test_a_sitting_of_two_modes_gives_each_set_its_own(tmp_path: Path) -> None:
+def test_a_run_of_two_modes_gives_each_set_its_own(tmp_path: Path) -> None:
     attempts = [candidate(7, index=0), candidate(7, index=1, runs=(cell(),))]
     both = [run(config(key), tmp_path, [problem()], attempts, name=key) for key in ("cot", "tir")]
     assert [[row.id for row in one.kept] for one in both] == [["cot/p/0"], ["tir/p/1"]]

@@ -139,12 +139,12 @@ def test_a_stage_opens_no_file_of_ours_beyond_its_fingerprint(tmp_path: Path, mo
     asked = [row_fixtures.problem(f"generated-{seed}", one.answer, one.statement) for seed, one in drawn]
     rows.write(home / "problems.parquet", asked, Problem)
     words = "teacher --problems problems.parquet --model problems.parquet --out out.parquet --questions q.parquet --metrics metrics.json"
-    env = stage_fixtures.environment() | audit_fixtures.surroundings(tmp_path / "notes", ROOT) | {"DVC_STAGE": "solve@teacher"}
+    env = stage_fixtures.environment() | audit_fixtures.environment(tmp_path / "notes", ROOT) | {"DVC_STAGE": "solve@teacher"}
     subprocess.run([sys.executable, "-m", "components.solve", *words.split()], env=env, check=True)
-    (files,) = audit_fixtures.by_stage(tmp_path / "notes").values()
+    (files,) = audit_fixtures.opened_by_stage(tmp_path / "notes").values()
     assert {"components/solve/attempt.py", "components/lib/sandbox/zygote.py", "components/lib/prompts/tir.md"} <= files
     assert bubblewrap() or "components/lib/sandbox/cells.py" in files, "opened by the zygote alone"
-    assert audit_fixtures.forgotten(tmp_path / "notes", ROOT / "components") == {}
+    assert audit_fixtures.beyond_fingerprint(tmp_path / "notes", ROOT / "components") == {}
 
 
 def test_no_component_reaches_another_s_stage_by_a_name_put_together() -> None:

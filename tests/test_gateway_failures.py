@@ -174,7 +174,7 @@ def test_gateway_raised_exception(tmp_path: Path) -> None:
     assert (told["ErrorType"], told["ErrorName"]) == (5, "GATEWAY_RAISED_EXCEPTION") and "SchemaError" in told["ErrorDetails"]
 
 
-def test_unspecified_is_the_sittings_own_end(tmp_path: Path) -> None:
+def test_unspecified_is_the_run_s_own_end(tmp_path: Path) -> None:
     """No rule of the protocol is broken where the notebook's time is up; Kaggle's gateway has no name for it, and is ended with it."""
     clock = Clock()
     done = examine(tmp_path, spending(clock, lambda _: 8000.0), clock, mode="kaggle", response_s=9000.0)
@@ -196,7 +196,7 @@ def test_each_name_has_its_number() -> None:
 
 @pytest.mark.parametrize("opened", LINES, ids=["wire", "direct"])
 @pytest.mark.parametrize(("last", "name"), [(raising, "SERVER_RAISED_EXCEPTION"), (lambda i, q: None, "INVALID_SUBMISSION")])
-def test_a_lenient_sitting_goes_on_where_a_kaggle_sitting_ends(tmp_path: Path, opened: Any, last: Predict, name: str) -> None:
+def test_a_lenient_run_goes_on_where_kaggle_s_ends(tmp_path: Path, opened: Any, last: Predict, name: str) -> None:
     calls = iter(range(1000))
 
     def predict(id_: Any, question: Any) -> Any:

@@ -140,7 +140,7 @@ def engines() -> Engines:
     return Engines.load(Path(__file__).parents[1] / "params.yaml")
 
 
-def test_a_sitting_gives_the_same_bytes_twice_and_after_a_kill(tmp_path: Path, engines: Engines) -> None:
+def test_a_run_gives_the_same_bytes_twice_and_after_a_kill(tmp_path: Path, engines: Engines) -> None:
     whole = run_stage(tmp_path, "first", engines)
     assert run_stage(tmp_path, "second", engines) == whole
     kept = (tmp_path / "work-first" / "questions.jsonl").read_text(encoding="utf-8")
