@@ -33,6 +33,9 @@ def collected(root: Path) -> Path:
     kept = {name: stages[name] for name in ("generate", "collect", "download", "extract", "curate")}
     (root / "dvc.yaml").write_text(json.dumps({"vars": read(ROOT / "dvc.yaml")["vars"], "stages": kept}), encoding="utf-8")
     (root / "mine/folder").mkdir(parents=True)
+    (root / "code").mkdir()
+    for name in ("collect", "extract", "curate"):
+        (root / f"code/{name}.json").write_text("{}", encoding="utf-8")
     for name in ("one.jsonl", "folder/part.jsonl", "topics.jsonl"):
         jsonl(root / "mine" / name, {"row": 1})
     lay(root, OVERLAY)

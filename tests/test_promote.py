@@ -154,7 +154,8 @@ def test_what_is_mirrored_and_judged_is_not_asked_again_until_something_moves(ro
     assert told[1:] == first[1:]
     again(root, fp8=0.3)  # by hand: the store is another one now
     assert subgraphs.publish(root, promote=True)[-1] == "awq is champion already (version 3)"
-    (root / "params.yaml").write_text(json.dumps({"promote": recorded_workspace.GATE | {"challengers": ["awq"]}}))
+    params = json.loads((root / "params.yaml").read_text())
+    (root / "params.yaml").write_text(json.dumps(params | {"promote": recorded_workspace.GATE | {"challengers": ["awq"]}}))
     assert [line.split()[0] for line in subgraphs.publish(root, promote=True)] == ["MLflow:", "awq", "awq"]
     recorded_workspace.commit(root)
     assert subgraphs.publish(root, promote=True)[0] == "MLflow: 0 new runs"
@@ -168,7 +169,7 @@ def test_a_mirror_that_failed_is_not_taken_for_done(root: Path, monkeypatch: pyt
     for _ in range(2):
         assert subgraphs.publish(root, promote=True)[-1].startswith("no promotion: http://127.0.0.1:9: MLflow does not answer")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    (root / "runs/exam-awq/candidates.parquet").write_bytes(b"better ones")
+    (root / "runs/exam/awq/candidates.parquet").write_bytes(b"better ones")
     subgraphs.forget(root)
     for _ in range(2):
         with pytest.raises(UserError, match="dvc checkout"):
