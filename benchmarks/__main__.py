@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.table import ROOT, Row, lines, run
+from benchmarks.table import ROOT, Row, markdown, run
 from components.core.runner import write_json
 
 REPORT = ROOT / "reports/benchmarks"
@@ -32,7 +32,7 @@ def main() -> None:
             found, note = alone.submit(run, name).result()
         rows += found
         notes |= {name: note} if note else {}
-        print(*lines(found), f"{name}: {note}" if note else "", sep="\n", flush=True)
+        print(*markdown(found), f"{name}: {note}" if note else "", sep="\n", flush=True)
         write(rows, notes)
     print(f"all of it: {REPORT.with_suffix('.md').relative_to(ROOT)}")
     sys.exit(any(note.startswith("failed") for note in notes.values()))
@@ -44,7 +44,7 @@ def write(rows: list[Row], notes: dict[str, str]) -> None:
     path = REPORT.with_suffix(".md")
     partial = path.with_name(f".partial-{path.name}")
     told = [f"| {name} | {' '.join(note.split())} |  |  |  |  |  |" for name, note in notes.items()]
-    partial.write_text("\n".join([*lines(rows), *told]) + "\n", encoding="utf-8")
+    partial.write_text("\n".join([*markdown(rows), *told]) + "\n", encoding="utf-8")
     partial.replace(path)
 
 

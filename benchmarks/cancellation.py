@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.table import Row, peer, row, run_alone
+from benchmarks.table import Row, peer_python, row, run_one
 from components.lib.engine.protocol import Completion, Engine, Sampling
 from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
-from tests import micro_model
+from tests import model_fixtures
 
 SLOTS = 8
 CANCELLED = (1, SLOTS // 2, SLOTS)
@@ -30,8 +30,8 @@ PROMPT = "abc"  # the random model answers it greedily with more than 400 tokens
 
 def vllm(model: Path, env: str) -> ServerEngine:
     settings = ServerSettings(
-        backend="vllm", dtype="float32", max_model_len=micro_model.POSITIONS, tensor_parallel_size=1,
-        flags=micro_model.server_flags(), extra_body={}, chat_template_kwargs={}, step_s=None,
+        backend="vllm", dtype="float32", max_model_len=model_fixtures.POSITIONS, tensor_parallel_size=1,
+        flags=model_fixtures.server_flags(), extra_body={}, chat_template_kwargs={}, step_s=None,
     )  # fmt: skip
     host = ServerHost(urls=[], env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=600.0)
     return ServerEngine(settings, host, model)
@@ -86,12 +86,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", default=".envs/vllm")
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
+def measure(args: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        model = micro_model.make(Path(folder) / "micro")
-        yield from asyncio.run(in_process(model, given.rounds))
-        peer("vllm")
-        yield from asyncio.run(on_a_server(model, given.rounds, given.env))
+        model = model_fixtures.make(Path(folder) / "micro")
+        yield from asyncio.run(in_process(model, args.rounds))
+        peer_python("vllm")
+        yield from asyncio.run(on_a_server(model, args.rounds, args.env))
 
 
 async def in_process(model: Path, rounds: int) -> list[Row]:
@@ -118,4 +118,4 @@ async def on_a_server(model: Path, rounds: int, env: str) -> list[Row]:
 
 
 if __name__ == "__main__":
-    run_alone(__doc__, measure, arguments)
+    run_one(__doc__, measure, arguments)

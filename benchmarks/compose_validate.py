@@ -19,10 +19,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from benchmarks.table import Row, row, run_alone
+from benchmarks.table import Row, row, run_one
 from components.core import rows
 from components.core.types import Annotation, Candidate, Problem
-from tests.factories import candidate, problem, run
+from tests.row_fixtures import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 PER_PROBLEM = 8
@@ -73,12 +73,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sets", nargs="+", default=["tir", "genselect", "dpo"])
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
-    for num in given.attempts:
+def measure(args: argparse.Namespace) -> Iterator[Row]:
+    for num in args.attempts:
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
             prepare(home, num // PER_PROBLEM)
-            for key in given.sets:
+            for key in args.sets:
                 files = [part for name in FILES for part in (f"--{name}", f"{name}.parquet")]
                 made = measure_usage(home, "compose", key, *files, "--curated", "curate.json", "--out", key, "--card", f"card-{key}")
                 count = json.loads((home / "metrics.json").read_text(encoding="utf-8"))["rows"]
@@ -90,4 +90,4 @@ def measure(given: argparse.Namespace) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    run_alone(__doc__, measure, arguments)
+    run_one(__doc__, measure, arguments)

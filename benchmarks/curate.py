@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from benchmarks.peers.resource_usage import measure_usage
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts
-from benchmarks.table import Row, row, run_alone
+from benchmarks.table import Row, row, run_one
 from components.collect.source import Collect
 from components.collect.stage import collect
 from components.core import rows
@@ -112,14 +112,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cluster", help="as curate.cluster")
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
-    sizes = {"curate": given.curate, "collect": given.collect}
+def measure(args: argparse.Namespace) -> Iterator[Row]:
+    sizes = {"curate": args.curate, "collect": args.collect}
     for num_rows in sorted({size for some in sizes.values() for size in some}):
         with tempfile.TemporaryDirectory() as name:
-            _write(Path(name), num_rows, given.seed)
+            _write(Path(name), num_rows, args.seed)
             for way in (way for way in sizes if num_rows in sizes[way]):
                 with ProcessPoolExecutor(1, get_context("spawn")) as alone_in_memory:
-                    yield from alone_in_memory.submit(once, way, num_rows, Path(name), given.cluster).result()
+                    yield from alone_in_memory.submit(once, way, num_rows, Path(name), args.cluster).result()
 
 
 def _write(folder: Path, num_rows: int, seed: int) -> None:
@@ -132,4 +132,4 @@ def _write(folder: Path, num_rows: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    run_alone(__doc__, measure, arguments)
+    run_one(__doc__, measure, arguments)

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.peers.resource_usage import ResourceUsage, measure_usage
 from benchmarks.statements import REWORDINGS, VARIANTS, Draft, drafts, planted
-from benchmarks.table import Row, peer, row, run_alone
+from benchmarks.table import Row, peer_python, row, run_one
 from components.curate.canonical import canonical
 from components.curate.contamination import CanonicalProblem
 from components.curate.near_duplicates import exact_duplicates, near_duplicates
@@ -50,20 +50,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
-    datatrove = [str(peer("peers")), "-m", "benchmarks.peers.datatrove"]
+def measure(args: argparse.Namespace) -> Iterator[Row]:
+    datatrove = [str(peer_python("peers")), "-m", "benchmarks.peers.datatrove"]
     ways = {"curate": CURATE, "datatrove": datatrove, "datatrove, numbers in": [*datatrove, "--numbers"]}
-    count = min(given.planted, given.rows // 20)
-    base = drafts(given.rows, given.seed)
+    count = min(args.planted, args.rows // 20)
+    base = drafts(args.rows, args.seed)
     with tempfile.TemporaryDirectory() as name:
-        write(Path(name), base, planted(base, count, given.seed))
-        rounds = [{way: told(command, Path(name)) for way, command in ways.items()} for _ in range(given.rounds)]
+        write(Path(name), base, planted(base, count, args.seed))
+        rounds = [{way: told(command, Path(name)) for way, command in ways.items()} for _ in range(args.rounds)]
     for way, one in rounds[0].items():
-        for kind, share in flagged(one.kept, given.rows, count).items():
+        for kind, share in flagged(one.kept, args.rows, count).items():
             yield row("deduplication", f"{way}: {kind}", "share flagged", [share])
     for way in ways:
         for field, unit in (("wall_s", "s"), ("cpu_s", "CPU s"), ("peak_mb", "MB at most")):
-            yield row("deduplication", f"{way}: {given.rows:,} rows", unit, [getattr(one[way].spent, field) for one in rounds])
+            yield row("deduplication", f"{way}: {args.rows:,} rows", unit, [getattr(one[way].spent, field) for one in rounds])
         if way != "curate":
             for field in ("wall_s", "cpu_s"):
                 times = [getattr(one[way].spent, field) / getattr(one["curate"].spent, field) for one in rounds]
@@ -116,4 +116,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--folder"]:  # one run of curate's rule in this process, over rows that lie there
         print(json.dumps(measure_usage(lambda: ours(Path(sys.argv[2])))._asdict()))
     else:
-        run_alone(__doc__, measure, arguments)
+        run_one(__doc__, measure, arguments)

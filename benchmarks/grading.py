@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from benchmarks.table import Row, peer, row, run_alone
+from benchmarks.table import Row, peer_python, row, run_one
 from components.lib.answers import parse
 from tests.test_answers import STRICT, TEXTS
 
@@ -41,14 +41,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5)
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
+def measure(args: argparse.Namespace) -> Iterator[Row]:
     texts = [(text, wanted) for text, wanted in TEXTS if ENDLESS not in text]
     ours_s, theirs_s = [], []
-    with subprocess.Popen([peer("peers"), "-c", PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([peer_python("peers"), "-c", PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
         process.stdin.write(json.dumps([text for text, _ in texts]) + "\n")
-        for _ in range(given.rounds):
+        for _ in range(args.rounds):
             started = time.process_time()
             for _ in range(REPEATS):
                 ours = [parse(text, STRICT).answer for text, _ in texts]
@@ -68,4 +68,4 @@ def measure(given: argparse.Namespace) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    run_alone(__doc__, measure, arguments)
+    run_one(__doc__, measure, arguments)

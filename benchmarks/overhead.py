@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import httpx
 
-from benchmarks.table import Row, Skipped, peer, row, run_alone
+from benchmarks.table import Row, Skipped, peer_python, row, run_one
 from components.core import rows
 from components.core.types import Problem
 from components.lib import arithmetic
@@ -112,11 +112,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--problems", type=int, default=24)
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
-    peer("vllm")
-    if not given.model.exists():
-        raise Skipped(f"no {given.model}: `aimo run finetune` makes it")
-    rounds = asyncio.run(paired(given.model, given.rounds, given.problems))
+def measure(args: argparse.Namespace) -> Iterator[Row]:
+    peer_python("vllm")
+    if not args.model.exists():
+        raise Skipped(f"no {args.model}: `aimo run finetune` makes it")
+    rounds = asyncio.run(paired(args.model, args.rounds, args.problems))
     for at, name in enumerate(("plain requests", "streamed", "a whole run")):
         yield row("overhead", name, "tokens/s", [speeds[at] for speeds in rounds])
     for name, way, beside in (("streamed of plain", 1, 0), ("a run of streamed", 2, 1), ("a run of plain", 2, 0)):
@@ -149,4 +149,4 @@ async def one_round(bench: Bench, number: int) -> list[float]:
 
 
 if __name__ == "__main__":
-    run_alone(__doc__, measure, arguments)
+    run_one(__doc__, measure, arguments)

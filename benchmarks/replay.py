@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.table import Row, row, run_alone
+from benchmarks.table import Row, row, run_one
 from components.core.types import Problem
 from components.replay import sampling
 from components.replay.pool import Attempts, VoteArrays
@@ -128,29 +128,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3)
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
+def measure(args: argparse.Namespace) -> Iterator[Row]:
     rng = np.random.default_rng(SEED)
-    problems = [made_up(number, rng) for number in range(given.problems)]
+    problems = [made_up(number, rng) for number in range(args.problems)]
     whole = {"plan": {"any": PLANNED}, "max_tokens": None, "time_budget": None, "vote": "majority"}
     recipes = {
         name: Recipe.model_validate({**whole, "early_stopping": [{"kind": name, **settings}]}) for name, (settings, _) in RULES.items()
     }
     ratios, wall_s, cpu_s = [], [], []
-    for _ in range(given.rounds):
+    for _ in range(args.rounds):
         started, used = time.perf_counter(), time.process_time()
-        ours = simulate(problems, recipes, given.draws, SEED)
+        ours = simulate(problems, recipes, args.draws, SEED)
         wall_s.append(time.perf_counter() - started)
         cpu_s.append(time.process_time() - used)
         started = time.perf_counter()
-        theirs = plain(problems, given.slice, given.draws)
-        per_draw = (time.perf_counter() - started) / given.slice
-        agree(ours, theirs, given.slice)
-        ratios.append(per_draw / (wall_s[-1] / given.draws))
-    size = f"{len(RULES)} rules, {given.draws} draws, {given.problems} problems"
+        theirs = plain(problems, args.slice, args.draws)
+        per_draw = (time.perf_counter() - started) / args.slice
+        agree(ours, theirs, args.slice)
+        ratios.append(per_draw / (wall_s[-1] / args.draws))
+    size = f"{len(RULES)} rules, {args.draws} draws, {args.problems} problems"
     yield row("replay", size, "s", wall_s)
     yield row("replay", size, "CPU s", cpu_s)
     yield row("replay", "times faster than a plain loop, per draw", "ratio", ratios)
 
 
 if __name__ == "__main__":
-    run_alone(__doc__, measure, arguments)
+    run_one(__doc__, measure, arguments)

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.table import ROOT, Row, peer, row, run_alone
+from benchmarks.table import ROOT, Row, peer_python, row, run_one
 from components.lib.sandbox.local import SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox, Session
 
@@ -50,7 +50,7 @@ class Round(NamedTuple):
 @asynccontextmanager
 async def jupyter() -> AsyncIterator[Order]:
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(peer("peers"), ROOT / "benchmarks/peers/kernel.py", stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(peer_python("peers"), ROOT / "benchmarks/peers/kernel.py", stdin=pipe, stdout=pipe)
     assert process.stdin and process.stdout
     into, out = process.stdin, process.stdout
 
@@ -101,10 +101,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at-once", type=int, default=8)
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
-    yield from asyncio.run(beside_files(given.rounds, given.num_concurrent))
-    peer("peers")
-    yield from asyncio.run(beside_a_kernel(given.rounds, given.num_concurrent))
+def measure(args: argparse.Namespace) -> Iterator[Row]:
+    yield from asyncio.run(beside_files(args.rounds, args.num_concurrent))
+    peer_python("peers")
+    yield from asyncio.run(beside_a_kernel(args.rounds, args.num_concurrent))
 
 
 async def beside_files(rounds: int, at_once: int) -> list[Row]:
@@ -205,4 +205,4 @@ def ratio(name: str, pairs: list[tuple[float, float]]) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    run_alone(__doc__, measure, arguments)
+    run_one(__doc__, measure, arguments)

@@ -1,6 +1,6 @@
 """What all benchmarks have in common: rows of one shape, and a benchmark that cannot run here says so.
 
-A benchmark is a module here with `measure(given) -> Iterable[Row]` and, where it takes arguments, `arguments(parser)`. Alone it prints its
+A benchmark is a module here with `measure(args) -> Iterable[Row]` and, where it takes arguments, `arguments(parser)`. Alone it prints its
 rows (`python -m benchmarks.NAME`); `python -m benchmarks` runs them all and writes one table.
 """
 
@@ -35,7 +35,7 @@ def row(name: str, figure: str, unit: str, values: Sequence[float]) -> Row:
     return Row(name, figure, unit, len(values), min(values), statistics.median(values), max(values))
 
 
-def peer(env: str) -> Path:
+def peer_python(env: str) -> Path:
     """The Python of an environment of its own, which `infra/envs/build` makes."""
     python = ROOT / ".envs" / env / "bin/python"
     if not python.exists():
@@ -43,7 +43,7 @@ def peer(env: str) -> Path:
     return python
 
 
-def lines(rows: Iterable[Row]) -> Iterator[str]:
+def markdown(rows: Iterable[Row]) -> Iterator[str]:
     """The table in Markdown, line by line as the rows come."""
     yield from ("| benchmark | figure | unit | rounds | low | median | high |", "|---|---|---|---:|---:|---:|---:|")
     for one in rows:
@@ -58,12 +58,12 @@ def _figure(value: float) -> str:
 Measure = Callable[[argparse.Namespace], Iterable[Row]]
 
 
-def run_alone(doc: str | None, measure: Measure, arguments: Callable[..., None] = lambda _: None) -> None:
+def run_one(doc: str | None, measure: Measure, arguments: Callable[..., None] = lambda _: None) -> None:
     """Runs one benchmark from the command line."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments(parser)
     try:
-        for line in lines(measure(parser.parse_args())):
+        for line in markdown(measure(parser.parse_args())):
             print(line, flush=True)
     except Skipped as skipped:
         sys.exit(f"skipped: {skipped}")

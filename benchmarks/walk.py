@@ -19,11 +19,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.table import ROOT, Row, row, run_alone
+from benchmarks.table import ROOT, Row, row, run_one
 from flows.fork_server import ForkServer
 from flows.walk import run_stage
 from flows.workspace import stage_environment
-from tests import recorded_workspace
+from tests import lineage_fixtures
 
 COMPONENT = """
 import shutil
@@ -65,18 +65,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=5)
 
 
-def measure(given: argparse.Namespace) -> Iterator[Row]:
+def measure(args: argparse.Namespace) -> Iterator[Row]:
     os.environ["PYTHONPATH"] = str(ROOT)
     with tempfile.TemporaryDirectory() as name:
-        yield from overhead(copies(Path(name) / "graph", given.stages), given.stages, given.rounds)
+        yield from overhead(copy_graph(Path(name) / "graph", args.stages), args.stages, args.rounds)
     with tempfile.TemporaryDirectory() as name:
-        yield from nothing_changed(examined(Path(name) / "exam"), given.rounds)
+        yield from nothing_changed(exam_workspace(Path(name) / "exam"), args.rounds)
 
 
 # ---- overhead of a stage -------------------------------------------------------------------------------------------------
 
 
-def copies(root: Path, num: int) -> Path:
+def copy_graph(root: Path, num: int) -> Path:
     """A workspace of stages that have run."""
     (root / ".dvc").mkdir(parents=True)
     (root / ".dvc/config").write_text(CONFIG)
@@ -101,13 +101,13 @@ def overhead(root: Path, num: int, rounds: int) -> Iterator[Row]:
             "cold": lambda stage: quiet([*DVC, "--wait-for-lock", "repro", "--single-item", stage], root),
             "warm": lambda stage: run_stage(server, stage, root, lambda *_: None),
         }
-        pairs = [one_round(root, number % num, ways, first=number % 2) for number in range(rounds)]
+        pairs = [paired_round(root, number % num, ways, first=number % 2) for number in range(rounds)]
     for way, text in (("cold", "DVC started for each stage"), ("warm", "fork server")):
         yield row("walk", f"overhead of a stage, {text}", "s", [pair[way] for pair in pairs])
     yield row("walk", "overhead, fork server's of DVC's start", "ratio", [pair["warm"] / pair["cold"] for pair in pairs])
 
 
-def one_round(root: Path, number: int, ways: dict[str, Callable[[str], object]], first: int) -> dict[str, float]:
+def paired_round(root: Path, number: int, ways: dict[str, Callable[[str], object]], first: int) -> dict[str, float]:
     """Seconds beside the stage's own, each way once."""
     found = {}
     for way in list(ways)[:: -1 if first else 1]:
@@ -123,20 +123,20 @@ def one_round(root: Path, number: int, ways: dict[str, Callable[[str], object]],
 # ---- nothing changed ----------------------------------------------------------------------------------------------------
 
 
-def examined(root: Path) -> Path:
+def exam_workspace(root: Path) -> Path:
     """A real workspace of DVC around the exam of the tests: all is there, and DVC has recorded it as run."""
-    recorded_workspace.workspace(root)
+    lineage_fixtures.workspace(root)
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_text(CONFIG)
     (root / "dvc.yaml").write_text(EXAM)
-    for name in recorded_workspace.SKILLS:
+    for name in lineage_fixtures.SKILLS:
         (root / "models" / name).mkdir(parents=True)
-        (root / "models" / name / "weights").write_bytes(name.encode() * recorded_workspace.SIZES[name])
+        (root / "models" / name / "weights").write_bytes(name.encode() * lineage_fixtures.SIZES[name])
     (root / "infra").mkdir()
     (root / "infra/machine.yaml").write_text("flow: {parallel: 2}\n")
     (root / "dvc.lock").unlink()
     quiet([*DVC, "commit", "-f"], root)
-    recorded_workspace.commit(root)
+    lineage_fixtures.commit(root)
     return root
 
 
@@ -161,4 +161,4 @@ def quiet(command: list[str], root: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_alone(__doc__, measure, arguments)
+    run_one(__doc__, measure, arguments)

@@ -24,16 +24,16 @@ def accept(root: Path, patterns: Iterable[str]) -> list[str]:
     wanted, before = graph.matching(patterns), dvc_lock.read(root)
     differences = {stage: graph.difference(stage) for stage in graph.order if stage in wanted}
     for stage, difference in differences.items():
-        _refuse(stage, difference, before)
+        _check_only_code_changed(stage, difference, before)
     taken = [stage for stage, difference in differences.items() if difference.deps]
     graph.commit(taken)
     after = dvc_lock.read(root)
-    _note(root, [(before[stage], after[stage]) for stage in taken])
+    _record(root, [(before[stage], after[stage]) for stage in taken])
     kept = {stage: f"{stage}: kept as it is; now {after[stage].key}, was {before[stage].key}" for stage in taken}
     return [kept.get(stage, f"{stage}: its code is the recorded one, nothing to accept") for stage in differences]
 
 
-def _refuse(stage: str, difference: Difference, entries: dict[str, LockEntry]) -> None:
+def _check_only_code_changed(stage: str, difference: Difference, entries: dict[str, LockEntry]) -> None:
     if stage not in entries:
         raise UserError(f"{stage}: dvc.lock records no run of it, so there is nothing to accept; `dvc repro {stage}` runs it")
     others = [dep for dep in difference.deps if not dvc_lock.is_code(dep)]
@@ -46,7 +46,7 @@ def _refuse(stage: str, difference: Difference, entries: dict[str, LockEntry]) -
         )
 
 
-def _note(root: Path, taken: Iterable[tuple[LockEntry, LockEntry]]) -> None:
+def _record(root: Path, taken: Iterable[tuple[LockEntry, LockEntry]]) -> None:
     """Writes down whose outputs the entries now hold: of a chain of accepted changes, the run at its beginning."""
     known = dvc_lock.accepted(root)
     for old, new in taken:

@@ -15,7 +15,7 @@ import typer
 from components.core.errors import UserError
 
 ROOT = Path()
-HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """For commands whose words are a component's own."""
 app = typer.Typer(help=__doc__, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 lineage_app = typer.Typer(help="The mirror of dvc.lock in MLflow.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def run(flow: Annotated[str, typer.Argument(help="build-data, finetune, quantize
 
     with workspace_lock(ROOT):
         end_orphans(ROOT)
-        graph, changed = Graph.compared(ROOT)
+        graph, changed = Graph.read_with_changes(ROOT)
         stages = subgraphs.stages(graph, flow)
         if not changed & stages:
             _nothing_changed(flow, [name for name in graph.order if name in stages])
@@ -131,7 +131,7 @@ def promote() -> None:
     from flows import promote as gate
     from flows import subgraphs
 
-    subgraphs.forget(ROOT)
+    subgraphs.invalidate(ROOT)
     print(gate.show(gate.promote(ROOT)))
 
 
@@ -141,7 +141,7 @@ def rollback() -> None:
     from flows import promote as gate
     from flows import subgraphs
 
-    subgraphs.forget(ROOT)
+    subgraphs.invalidate(ROOT)
     print(f"champion is version {gate.rollback(ROOT).number} again")
 
 
@@ -161,14 +161,14 @@ def gateway(
         raise UserError(f"the run failed ({', '.join(failed)}); result.json in {out} says why")
 
 
-@app.command(context_settings=HANDED_ON)
+@app.command(context_settings=PASS_THROUGH)
 def serve(context: typer.Context) -> None:
     """Serves the solver of a recipe as a Kaggle inference server, or rehearses with it on a file (`aimo serve --help`)."""
     words = _component("serve", "solver", *context.args)
     os.execv(words[0], words)
 
 
-@app.command(context_settings=HANDED_ON)
+@app.command(context_settings=PASS_THROUGH)
 def submit_bundle(context: typer.Context) -> None:
     """Writes the folder that a notebook needs to submit the solver of a recipe (`aimo submit-bundle --help`)."""
     words = _component("serve", "bundle", *context.args)

@@ -78,7 +78,7 @@ def read(root: Path) -> dict[str, LockEntry]:
     recorded = {stage: _entry(stage, data) for stage, data in graph.entries(root).items()}
     recorded = {stage: entry._replace(accepted_from=origins.get(entry.key, "")) for stage, entry in recorded.items()}
     makers = {
-        stage: [other for other in recorded.values() if other.stage != stage and any(_made(root, other, dep) for dep in entry.deps)]
+        stage: [other for other in recorded.values() if other.stage != stage and any(_is_output(root, other, dep) for dep in entry.deps)]
         for stage, entry in recorded.items()
     }
     order = TopologicalSorter({stage: sorted(other.stage for other in made) for stage, made in sorted(makers.items())}).static_order()
@@ -90,7 +90,7 @@ def head(root: Path) -> str:
     return _git(root, "rev-parse", "HEAD").strip()
 
 
-def commit(root: Path) -> tuple[str, set[str]]:
+def committed(root: Path) -> tuple[str, set[str]]:
     """HEAD, and the keys of the entries that its dvc.lock holds; ("", {}) outside git."""
     from ruamel.yaml import YAML
 
@@ -124,19 +124,19 @@ def _artifacts(listed: list[dict[str, Any]]) -> tuple[Artifact, ...]:
     return tuple(Artifact(piece["path"], piece["md5"], piece.get("size", 0)) for piece in listed)
 
 
-def _made(root: Path, maker: LockEntry, dep: Artifact) -> bool:
+def _is_output(root: Path, maker: LockEntry, dep: Artifact) -> bool:
     """Whether these very bytes are the maker's: a stage that was not run again still reads what an earlier run of its maker wrote."""
     for out in maker.outs:
         if out.path == dep.path:
             return out.md5 == dep.md5
         if dep.path.startswith(f"{out.path}/"):
-            return _holds(root, out, dep)
+            return _folder_lists(root, out, dep)
         if out.path.startswith(f"{dep.path}/"):
             return True
     return False
 
 
-def _holds(root: Path, folder: Artifact, dep: Artifact) -> bool:
+def _folder_lists(root: Path, folder: Artifact, dep: Artifact) -> bool:
     """Whether the folder's manifest lists the file with its md5; without a manifest at hand the path has to do."""
     manifest = root / ".dvc" / "cache" / "files" / "md5" / folder.md5[:2] / folder.md5[2:]
     if not manifest.is_file() or dep.md5.endswith(".dir"):

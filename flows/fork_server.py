@@ -35,30 +35,30 @@ PRELOAD = (
 """What `dvc repro` imports, mostly late. Importing it opens no repository; what is missing here is imported by each stage anew."""
 
 
-class Forked:
-    """A stage of its own session, seen from the walk: it waits for its order, then writes `lines`, then has ended."""
+class ForkedStage:
+    """A stage of its own session, seen from the walk: it waits for its request, then writes `output`, then has ended."""
 
     def __init__(self, link: socket.socket, out: int) -> None:
         self._link = link.makefile("rw", encoding="utf-8")
-        self.lines = os.fdopen(out, encoding="utf-8", errors="replace")
-        self.pid = int(self._link.readline() or _lost())
+        self.output = os.fdopen(out, encoding="utf-8", errors="replace")
+        self.pid = int(self._link.readline() or _server_ended())
 
-    def order(self, root: Path, stage: str) -> None:
+    def start(self, root: Path, stage: str) -> None:
         """From here on the stage runs."""
-        order = _Order(str(root.resolve()), stage_environment(), ["--wait-for-lock", "repro", "--single-item", stage])
-        self._link.write(json.dumps(order) + "\n")
+        request = _Request(str(root.resolve()), stage_environment(), ["--wait-for-lock", "repro", "--single-item", stage])
+        self._link.write(json.dumps(request) + "\n")
         self._link.flush()
 
     def wait(self) -> int:
         """The exit code, negative for a signal."""
-        return int(self._link.readline() or _lost())
+        return int(self._link.readline() or _server_ended())
 
 
 class ForkServer:
     """Starts with the first `with` and ends with it."""
 
     def __enter__(self) -> "ForkServer":
-        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-m", __name__, str(theirs.fileno())]
             fds = [theirs.fileno()]
@@ -68,32 +68,32 @@ class ForkServer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._orders.close()
+        self._control.close()
         self._process.wait()
 
     @contextlib.contextmanager
-    def fork(self) -> Iterator[Forked]:
-        """A process that waits for its order; without one it ends."""
+    def fork(self) -> Iterator[ForkedStage]:
+        """A process that waits for its request; without one it ends."""
         ours, theirs = socket.socketpair()
         out, into = os.pipe()
         with ours:
             try:
-                socket.send_fds(self._orders, [b"fork"], [theirs.fileno(), into])
+                socket.send_fds(self._control, [b"fork"], [theirs.fileno(), into])
             finally:
                 theirs.close()
                 os.close(into)
-            forked = Forked(ours, out)
-            with forked.lines:
+            forked = ForkedStage(ours, out)
+            with forked.output:
                 yield forked
 
 
-class _Order(NamedTuple):
+class _Request(NamedTuple):
     root: str
     environment: dict[str, str]
     words: list[str]
 
 
-def _lost() -> int:
+def _server_ended() -> int:
     raise RuntimeError("the fork server has ended")
 
 
@@ -116,13 +116,13 @@ def main(descriptor: int) -> int:
             with running.pop(ended[0]) as link, contextlib.suppress(BrokenPipeError):
                 link.send(f"{os.waitstatus_to_exitcode(ended[1])}\n".encode())
 
-    with socket.socket(fileno=descriptor) as orders:
+    with socket.socket(fileno=descriptor) as control:
         signal.signal(signal.SIGCHLD, reap)
-        while (received := socket.recv_fds(orders, 16, 2))[0]:
+        while (received := socket.recv_fds(control, 16, 2))[0]:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})  # nobody ends before it is noted
             link, into = socket.socket(fileno=received[1][0]), received[1][1]
             if not (pid := os.fork()):
-                for other in (orders, *running.values()):
+                for other in (control, *running.values()):
                     other.close()
                 break
             running[pid] = link
@@ -144,19 +144,19 @@ def _stage(link: socket.socket, into: int) -> int:
     os.dup2(into, 1)
     os.dup2(into, 2)
     os.close(into)
-    with link, link.makefile("r", encoding="utf-8") as orders:
+    with link, link.makefile("r", encoding="utf-8") as requests:
         link.send(f"{os.getpid()}\n".encode())
-        line = orders.readline()
+        line = requests.readline()
     if not line:  # the walk was killed before it could note us
         return 0
-    order = _Order(*json.loads(line))
+    request = _Request(*json.loads(line))
     os.environ.clear()
-    os.environ.update(order.environment)
-    os.chdir(order.root)
+    os.environ.update(request.environment)
+    os.chdir(request.root)
     from dvc.cli import main as dvc
 
     parse_once()
-    code: int = dvc(order.words)
+    code: int = dvc(request.words)
     return code
 
 

@@ -1,8 +1,8 @@
 """DVC's graph: stages, their order, who needs whom, what changed, and what dvc.lock recorded.
 
 Reads dvc.yaml, dvc.lock and params.yaml through `Repo.index`, which DVC does not document as stable: all use of it is here; its command
-line is called in fork_server.py. Runs nothing, and does not know what a stage computes. Writes dvc.lock where it is told to: `settle`,
-`commit`.
+line is called in fork_server.py. Runs nothing, and does not know what a stage computes. Writes dvc.lock where it is told to: `commit`,
+`normalize_lock`.
 """
 
 import logging
@@ -24,7 +24,7 @@ CODE = "code"
 """The stage that says what of the code has changed: its outputs are what all others depend on."""
 
 
-class Step(NamedTuple):
+class Stage(NamedTuple):
     """One stage of dvc.yaml (`train@cot`) with the stages it needs, its output paths, and its `meta` mapping."""
 
     name: str
@@ -46,23 +46,23 @@ class Graph(NamedTuple):
     """All stages of the workspace at `root`, by name, in the order in which `dvc repro` runs them."""
 
     root: Path
-    steps: dict[str, Step]
+    stages: dict[str, Stage]
 
     @classmethod
     def read(cls, root: Path) -> "Graph":
         """Raises UserError where there is no workspace, or where dvc.yaml cannot be read."""
         with _repo(root) as repo:
-            return cls(root, _steps(repo))
+            return cls(root, _stages(repo))
 
     @classmethod
-    def compared(cls, root: Path) -> tuple["Graph", set[str]]:
+    def read_with_changes(cls, root: Path) -> tuple["Graph", set[str]]:
         """The graph and its `changed` stages, in one reading."""
         with _repo(root) as repo:
-            return cls(root, _steps(repo)), _changed(repo)
+            return cls(root, _stages(repo)), _changed(repo)
 
     @property
     def order(self) -> tuple[str, ...]:
-        return tuple(self.steps)
+        return tuple(self.stages)
 
     def changed(self) -> set[str]:
         """Stages whose inputs, command or outputs differ from dvc.lock, judged with today's files; empty: nothing to do."""
@@ -91,26 +91,26 @@ class Graph(NamedTuple):
         for pattern in patterns:
             some = self.named([pattern])
             if not some:
-                raise UserError(f"dvc.yaml: no stage '{pattern}'{nearest(pattern, list(self.steps))}")
+                raise UserError(f"dvc.yaml: no stage '{pattern}'{nearest(pattern, list(self.stages))}")
             found |= some
         return found
 
     def named(self, patterns: Iterable[str]) -> set[str]:
         """The same, where a pattern may match none."""
-        return {name for name in self.steps for pattern in patterns if fnmatchcase(name, pattern)}
+        return {name for name in self.stages for pattern in patterns if fnmatchcase(name, pattern)}
 
     def with_upstream(self, targets: Iterable[str]) -> set[str]:
         """The targets and everything they need, near or far."""
         found: set[str] = set()
         for name in reversed(self.order):
             if name in found or name in targets:
-                found |= {name, *self.steps[name].needs}
+                found |= {name, *self.stages[name].needs}
         return found
 
     def with_downstream(self, sources: Iterable[str]) -> set[str]:
         """The sources and everything that needs them, near or far."""
         found = set(sources)
-        for name, step in self.steps.items():
+        for name, step in self.stages.items():
             if found.intersection(step.needs):
                 found.add(name)
         return found
@@ -119,7 +119,7 @@ class Graph(NamedTuple):
         """Of each stage, how many stand one behind the other from it to the farthest end; who begins with the longest ends sooner."""
         found = dict.fromkeys(self.order, 1)
         for name in reversed(self.order):
-            for need in self.steps[name].needs:
+            for need in self.stages[name].needs:
                 found[need] = max(found[need], found[name] + 1)
         return found
 
@@ -148,7 +148,7 @@ class Graph(NamedTuple):
 
     def _clear(self, gone: Iterable[Mapping[str, Any]]) -> None:
         """Takes outputs away that no stage writes any more: who reads the folder around them must not find them."""
-        written = [Path(out) for step in self.steps.values() for out in step.outs]
+        written = [Path(out) for step in self.stages.values() for out in step.outs]
         for path in (Path(out["path"]) for record in gone for out in record.get("outs", [])):
             if not any(path == out or path in out.parents or out in path.parents for out in written):
                 remove(self.root / path)
@@ -204,18 +204,18 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _steps(repo: Any) -> dict[str, Step]:
+def _stages(repo: Any) -> dict[str, Stage]:
     import networkx as nx
 
     graph = repo.index.graph
     stages = [stage for stage in nx.dfs_postorder_nodes(graph) if getattr(stage, "name", None)]
-    return {stage.name: _step(stage, graph.successors(stage)) for stage in stages}
+    return {stage.name: _stage(stage, graph.successors(stage)) for stage in stages}
 
 
 def _changed(repo: Any) -> set[str]:
     return {name.rpartition(":")[2] for name in repo.status()}
 
 
-def _step(stage: Any, needs: Iterable[Any]) -> Step:
+def _stage(stage: Any, needs: Iterable[Any]) -> Stage:
     outs = tuple(str(out.def_path) for out in stage.outs)
-    return Step(stage.name, tuple(sorted(need.name for need in needs if getattr(need, "name", None))), outs, dict(stage.meta or {}))
+    return Stage(stage.name, tuple(sorted(need.name for need in needs if getattr(need, "name", None))), outs, dict(stage.meta or {}))

@@ -56,7 +56,7 @@ def tracking_store(root: Path, uri: str | None = None) -> Iterator[Store]:
     home.mkdir(exist_ok=True)
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home}/mlflow.db"
     try:
-        with _alone(home / "lineage.lock"):
+        with _file_lock(home / "lineage.lock"):
             client = MlflowClient(uri)
             known = client.get_experiment_by_name(EXPERIMENT)
             local = (home / "mlartifacts").as_uri() if uri.startswith("sqlite:") else None  # else a folder where we happen to stand
@@ -69,7 +69,7 @@ def tracking_store(root: Path, uri: str | None = None) -> Iterator[Store]:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _file_lock(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -97,7 +97,7 @@ def sync(root: Path, uri: str | None = None, *, strict: bool = False) -> int:
     `strict`.
     """
     try:
-        with tracking_store(root, uri) as store, _alone(root / HOME / "mirror.lock"):
+        with tracking_store(root, uri) as store, _file_lock(root / HOME / "mirror.lock"):
             return _mirror(store, root)
     except TrackingUnavailable as away:
         if strict:
@@ -107,7 +107,7 @@ def sync(root: Path, uri: str | None = None, *, strict: bool = False) -> int:
 
 
 def _mirror(store: Store, root: Path) -> int:
-    entries, (head, held) = dvc_lock.read(root), dvc_lock.commit(root)
+    entries, (head, held) = dvc_lock.read(root), dvc_lock.committed(root)
     written = 0
     for entry in entries.values():
         old = _find(store, f"tags.`dvc.entry` = '{entry.key}'")
@@ -123,7 +123,7 @@ def _mirror(store: Store, root: Path) -> int:
 
 def _write(store: Store, root: Path, entry: LockEntry, entries: dict[str, LockEntry]) -> None:
     client = store.client
-    run_id = client.create_run(store.experiment, run_name=entry.stage, tags=_tags(entry) | _machine(root, entry)).info.run_id
+    run_id = client.create_run(store.experiment, run_name=entry.stage, tags=_tags(entry) | _machine_tags(root, entry)).info.run_id
     _log_params(client, run_id, entry)
     _log_inputs(store, run_id, entry)
     made = [_log_model(store, run_id, entry, out) for out in entry.outs if dvc_lock.is_model(out.path)]
@@ -149,9 +149,9 @@ def _tags(entry: LockEntry) -> dict[str, str]:
     }
 
 
-def _machine(root: Path, entry: LockEntry) -> dict[str, str]:
+def _machine_tags(root: Path, entry: LockEntry) -> dict[str, str]:
     """Where it ran, as tags: what it computed are params."""
-    ran = metric_files.ran(root, entry.stage, [out.md5 for out in entry.outs if out.path.startswith("reports/metrics/")])
+    ran = metric_files.stage_run(root, entry.stage, [out.md5 for out in entry.outs if out.path.startswith("reports/metrics/")])
     return {_name(f"machine.{key}"): str(value) for key, value in (ran.machine if ran else {}).items()}
 
 
@@ -252,24 +252,24 @@ def _live_run(store: Store, stage: str) -> str:
 def trace(root: Path, name: str, uri: str | None = None) -> list[LockEntry]:
     """The recorded entries behind a model (`awq`, `models/awq`, or the alias `champion`), readers before makers."""
     with tracking_store(root, uri) as store:
-        model = find_model(store, piece := _wanted(store, root, name))
+        model = find_model(store, piece := _resolve(store, root, name))
         if not model:
             raise UserError(f"{piece.path} with md5 {piece.md5} is not in MLflow; run `aimo lineage sync`")
-        return _behind(store, store.client.get_run(store.client.get_logged_model(model).source_run_id))
+        return _upstream(store, store.client.get_run(store.client.get_logged_model(model).source_run_id))
 
 
-def _behind(store: Store, run: Any) -> list[LockEntry]:
-    found, ahead = {}, [_recall(run)]
+def _upstream(store: Store, run: Any) -> list[LockEntry]:
+    found, ahead = {}, [_read_entry(run)]
     while ahead:
         entry = ahead.pop()
         found[entry.key] = entry
         for key in set(entry.needs) - set(found):
-            ahead += map(_recall, _find(store, f"tags.`dvc.entry` = '{key}' AND attributes.status = 'FINISHED'")[:1])
+            ahead += map(_read_entry, _find(store, f"tags.`dvc.entry` = '{key}' AND attributes.status = 'FINISHED'")[:1])
     order = TopologicalSorter({key: entry.needs for key, entry in sorted(found.items())}).static_order()
     return [found[key] for key in order if key in found][::-1]
 
 
-def _wanted(store: Store, root: Path, name: str) -> Artifact:
+def _resolve(store: Store, root: Path, name: str) -> Artifact:
     registered = store.client.search_registered_models(f"name = '{REGISTERED}'")
     number = registered[0].aliases.get(name) if registered else None
     if number:
@@ -282,7 +282,7 @@ def _wanted(store: Store, root: Path, name: str) -> Artifact:
     return made[path]
 
 
-def _recall(run: Any) -> LockEntry:
+def _read_entry(run: Any) -> LockEntry:
     tags = run.data.tags
     deps, outs = (tuple(Artifact(*piece) for piece in json.loads(tags[f"dvc.{kind}"])) for kind in ("deps", "outs"))
     needs, accepted_from = tuple(json.loads(tags["dvc.needs"])), tags.get("dvc.accepted_from", "")

@@ -36,7 +36,7 @@ def curve(text: str) -> Curve:
     return [(int(row.pop("step")), {key: float(value) for key, value in row.items() if value}) for row in rows]
 
 
-class Ran(NamedTuple):
+class StageRun(NamedTuple):
     """When and where a stage ran."""
 
     ended: float
@@ -45,11 +45,11 @@ class Ran(NamedTuple):
     """Its host, and the settings of infra/machine.yaml that held then, by dotted name."""
 
 
-def ran(root: Path, stage: str, metrics: Collection[str]) -> Ran | None:
+def stage_run(root: Path, stage: str, metrics: Collection[str]) -> StageRun | None:
     """The note of the run that left metrics of one of these md5; None where the note is another run's, or there is none."""
     path = root / HOME / "ran" / f"{stage}.json"
     told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return Ran(told["ended"], told["seconds"], dict(flatten(told["machine"]))) if told.get("metrics") in metrics else None
+    return StageRun(told["ended"], told["seconds"], dict(flatten(told["machine"]))) if told.get("metrics") in metrics else None
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -21,7 +21,7 @@ from prefect.exceptions import ObjectNotFound
 
 from flows import subgraphs, summary
 from flows.fork_server import ForkServer
-from flows.graph import Graph, Step
+from flows.graph import Graph, Stage
 from flows.walk import Flow, Outcome, Runner, StageFailed, end_orphans, run_stage, walk
 from flows.workspace import workspace_lock
 
@@ -69,7 +69,7 @@ def _follow(name: str, root: Path, lineage: bool = False, promote: bool = False)
         graph = Graph.read(root)
         outcomes = walk(graph, subgraphs.stages(graph, name), _runner(graph, server), Flow.load(root).parallel, _tell)
         summary.write(root, name, outcomes)
-        create_table_artifact([line._asdict() for line in summary.lines(root, outcomes)], key="stages")
+        create_table_artifact([row._asdict() for row in summary.rows(root, outcomes)], key="stages")
         create_markdown_artifact(summary.markdown(root), key="results")
         failed = [outcome for outcome in outcomes if outcome.status == "failed"]
         if lineage and not failed:
@@ -90,7 +90,7 @@ def _runner(graph: Graph, server: ForkServer) -> Runner:
     has_gpu, ended = _has_gpu(), dict[str, Any]()
 
     def run(stage: str) -> Outcome:
-        step = graph.steps[stage]
+        step = graph.stages[stage]
         needs = [ended[need] for need in step.needs if need in ended]
         one = _task(server, step, has_gpu and bool(step.meta.get("gpu")))
         ended[stage] = state = one(graph.root, wait_for=needs, return_state=True)
@@ -100,7 +100,7 @@ def _runner(graph: Graph, server: ForkServer) -> Runner:
     return run
 
 
-def _task(server: ForkServer, step: Step, on_gpu: bool) -> Any:
+def _task(server: ForkServer, step: Stage, on_gpu: bool) -> Any:
     return task(
         name=step.name,
         task_run_name=step.name,

@@ -29,7 +29,7 @@ class Promote(Config, section="promote"):
     """Whom to consider and how sure to be."""
 
     challengers: list[str]
-    """Who sits the exam, in order of preference; the first that passes becomes champion."""
+    """Who takes the exam, in order of preference; the first that passes becomes champion."""
     baseline: str
     """Whom the first champion must beat."""
     strategy: str
@@ -74,17 +74,17 @@ def register(root: Path, uri: str | None = None) -> dict[str, Version]:
     """A version for each model that took the exam, by name; a model that is registered already only has its exam brought up to date."""
     config, entries = Promote.load(root / PARAMS), dvc_lock.read(root)
     lineage.sync(root, uri, strict=True)
-    head, held = dvc_lock.commit(root)
+    head, held = dvc_lock.committed(root)
     found = {}
     with lineage.tracking_store(root, uri) as store:
         for name in Exam.load(root / PARAMS).examinees:
             if f"vote@{name}" in entries:
                 scores = exam_scores.read(root, entries[f"vote@{name}"], config.strategy, config.k)
-                model, maker = _sat(entries, name)
+                model, maker = _exam_model(entries, name)
                 found[name] = registry.record_version(store, model, head if maker.key in held else f"{head}-dirty", scores)
         for version in registry.versions(store):
-            if version.model.path not in {sat.model.path for sat in found.values()}:
-                registry.set_gate_result(store, version, "sits the exam no more")
+            if version.model.path not in {one.model.path for one in found.values()}:
+                registry.set_gate_result(store, version, "takes the exam no more")
     return found
 
 
@@ -94,13 +94,15 @@ def promote(root: Path, uri: str | None = None) -> Promotion:
     versions = register(root, uri)
     with lineage.tracking_store(root, uri) as store:
         reigning = registry.champion(store)
-        first = _judge([_Pair("start", _of(versions, name), _start(versions, entries, name)) for name in config.challengers], config)
+        first = _judge(
+            [_Pair("start", _version_of(versions, name), _start(versions, entries, name)) for name in config.challengers], config
+        )
         passed = [versions[name] for name, judged in zip(config.challengers, first, strict=True) if judged.passed]
-        against = reigning or _of(versions, config.baseline)
+        against = reigning or _version_of(versions, config.baseline)
         second = _judge([_Pair("champion" if reigning else "base", one, against) for one in passed if one.number != against.number], config)
         winner = _choose_champion(passed, second, reigning)
         for version in map(versions.__getitem__, config.challengers):
-            registry.set_gate_result(store, version, _said(version, [*first, *second]))
+            registry.set_gate_result(store, version, _result(version, [*first, *second]))
         if winner:
             registry.set_champion(store, winner)
         now = winner or reigning
@@ -116,7 +118,7 @@ def rollback(root: Path, uri: str | None = None) -> Version:
         return registry.restore(store)
 
 
-def _sat(entries: dict[str, LockEntry], name: str) -> tuple[Artifact, LockEntry]:
+def _exam_model(entries: dict[str, LockEntry], name: str) -> tuple[Artifact, LockEntry]:
     """The model with which someone took the exam, and the stage that made it. Of a reference the size says nothing: 0."""
     wanted = dvc_lock.evaluated(entries[f"vote@{name}"], entries) if f"vote@{name}" in entries else None
     found = [(out, entry) for entry in entries.values() for out in entry.outs if wanted and out.path == wanted[0].path]
@@ -126,18 +128,18 @@ def _sat(entries: dict[str, LockEntry], name: str) -> tuple[Artifact, LockEntry]
     return (model._replace(size=0) if maker.stage.startswith("import@") else model), maker
 
 
-def _of(versions: dict[str, Version], name: str) -> Version:
+def _version_of(versions: dict[str, Version], name: str) -> Version:
     if name not in versions:
         raise UserError(f"model '{name}' has not taken the exam; run `dvc repro vote@{name}`; there are: {', '.join(versions) or 'none'}")
     return versions[name]
 
 
 def _start(versions: dict[str, Version], entries: dict[str, LockEntry], name: str) -> Version:
-    maker = _sat(entries, name)[1]
+    maker = _exam_model(entries, name)[1]
     if not maker.models:
         raise UserError(f"params.yaml: promote.challengers: '{name}' was made from no other model, so there is nothing to hold it against")
     start = maker.models[0].path
-    return next((one for one in versions.values() if one.model.path == start), None) or _of(versions, start.removeprefix("models/"))
+    return next((one for one in versions.values() if one.model.path == start), None) or _version_of(versions, start.removeprefix("models/"))
 
 
 def _name(version: Version) -> str:
@@ -211,7 +213,7 @@ def _choose_champion(passed: Sequence[Version], second: Sequence[GateComparison]
     return None
 
 
-def _said(version: Version, judged: Sequence[GateComparison]) -> str:
+def _result(version: Version, judged: Sequence[GateComparison]) -> str:
     return "; ".join(_line(one) for one in judged if one.candidate == _name(version)) or "not judged"
 
 

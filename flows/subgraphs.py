@@ -1,7 +1,7 @@
 """The named parts of the graph, and what follows the last stage. Knows neither Prefect nor how a stage is run.
 
 Each flow is a set of targets with all they need; `retrain` is the whole graph. After it come the mirror, the registry, the gate;
-what they last saw is kept in .aimo/finished.json.
+what they last saw is kept in .aimo/published.json.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from components.core.runner import HOME, write_json
 from flows.dvc_lock import head
 from flows.graph import Graph
 
-FINISHED = HOME / "finished.json"
+PUBLISHED = HOME / "published.json"
 """What mirror and gate last saw, and what the gate said."""
 
 
@@ -47,15 +47,15 @@ def stages(graph: Graph, name: str) -> set[str]:
 
 
 def publish(root: Path, promote: bool) -> list[str]:
-    """What follows the graph: mirror it into MLflow, register the models, and let the gate choose. Returns what to tell.
+    """What follows the graph: mirror it into MLflow, register the models, and let the gate choose. Returns what to print.
 
     A tracking server that is away stops nothing: what ran is recorded in dvc.lock, and is mirrored when it is back. What was mirrored and
     judged as it stands is not asked again: its last verdict is told.
     """
-    seen = _seen(root)
-    kept = json.loads((root / FINISHED).read_text(encoding="utf-8")) if (root / FINISHED).exists() else {}
-    if promote and kept.get("seen") == seen and kept["store"] == _store(root):
-        return [f"MLflow: nothing new since {kept['at']}", *kept["told"]]
+    inputs = _inputs_digest(root)
+    kept = json.loads((root / PUBLISHED).read_text(encoding="utf-8")) if (root / PUBLISHED).exists() else {}
+    if promote and kept.get("inputs") == inputs and kept["store"] == _store_state(root):
+        return [f"MLflow: nothing new since {kept['at']}", *kept["messages"]]
     from flows import lineage
     from flows import promote as gate
 
@@ -63,19 +63,21 @@ def publish(root: Path, promote: bool) -> list[str]:
     if not promote:
         return [mirrored]
     try:
-        told = gate.show(gate.promote(root)).splitlines()
+        messages = gate.show(gate.promote(root)).splitlines()
     except lineage.TrackingUnavailable as away:
         return [mirrored, f"no promotion: {away}; `aimo promote` makes up for it"]
-    write_json(root / FINISHED, {"seen": seen, "store": _store(root), "at": f"{datetime.now():%Y-%m-%d %H:%M}", "told": told})
-    return [mirrored, *told]
+    write_json(
+        root / PUBLISHED, {"inputs": inputs, "store": _store_state(root), "at": f"{datetime.now():%Y-%m-%d %H:%M}", "messages": messages}
+    )
+    return [mirrored, *messages]
 
 
-def forget(root: Path) -> None:
-    """The next `finish` asks again: somebody moves the champion by hand."""
-    (root / FINISHED).unlink(missing_ok=True)
+def invalidate(root: Path) -> None:
+    """The next `publish` asks again: somebody moves the champion by hand."""
+    (root / PUBLISHED).unlink(missing_ok=True)
 
 
-def _seen(root: Path) -> str:
+def _inputs_digest(root: Path) -> str:
     """A digest of all that mirror and gate read: what was recorded, how it is judged, the commit that holds it, and where it is shown."""
     lock = root / "dvc.lock"
     gate, where = json.dumps(read(root / PARAMS).get("promote"), sort_keys=True), os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -84,7 +86,7 @@ def _seen(root: Path) -> str:
     return digest.hexdigest()
 
 
-def _store(root: Path) -> list[int]:
+def _store_state(root: Path) -> list[int]:
     """The state of our own store, which is a file that others may write to; [] where there is none."""
     path = root / HOME / "mlflow.db"
     return [path.stat().st_mtime_ns, path.stat().st_size] if path.exists() else []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.core.runner import HOME, write_json
-from flows.metric_files import Ran, flatten, ran
+from flows.metric_files import StageRun, flatten, stage_run
 from flows.walk import Outcome
 
 REPORTS = Path("reports")
@@ -44,25 +44,25 @@ class SummaryRow(NamedTuple):
     computed_s: float | None
 
 
-def lines(root: Path, outcomes: Sequence[Outcome]) -> list[SummaryRow]:
-    """One line for each stage that was reached."""
-    return [_line(root, outcome) for outcome in outcomes]
+def rows(root: Path, outcomes: Sequence[Outcome]) -> list[SummaryRow]:
+    """One row for each stage that was reached."""
+    return [_row(root, outcome) for outcome in outcomes]
 
 
 def write(root: Path, flow: str, outcomes: Sequence[Outcome]) -> Path:
     """Writes reports/summary.json, whose path it returns, and reports/machine.js."""
-    stages = [line._asdict() for line in lines(root, outcomes)]
+    stages = [row._asdict() for row in rows(root, outcomes)]
     models = _read(root / REPORTS / "results.json").get("models", {})
     write_json(root / SUMMARY, {"flow": flow, "models": models, "stages": stages})
-    told = [{"stage": stage, **note._asdict()} for stage, note in _places(root)]
+    told = [{"stage": stage, **note._asdict()} for stage, note in _stage_runs(root)]
     (root / MACHINE).write_text(f"window.ran = {json.dumps(told, indent=1)};\n", encoding="utf-8")
     return root / SUMMARY
 
 
-def _places(root: Path) -> Iterator[tuple[str, Ran]]:
+def _stage_runs(root: Path) -> Iterator[tuple[str, StageRun]]:
     """Of all stages whose metrics lie here, where they ran, in the order in which they ended."""
     files = (root / REPORTS / "metrics").glob("*.json")
-    notes = [(file.stem, ran(root, file.stem, [hashlib.md5(file.read_bytes()).hexdigest()])) for file in files]
+    notes = [(file.stem, stage_run(root, file.stem, [hashlib.md5(file.read_bytes()).hexdigest()])) for file in files]
     yield from sorted(((stage, note) for stage, note in notes if note), key=lambda told: told[1].ended)
 
 
@@ -72,9 +72,9 @@ def show(root: Path, outcomes: Sequence[Outcome]) -> None:
     from rich.table import Table
 
     table = Table("stage", "measured", "seconds", "state", title=_title(outcomes), title_justify="left", box=None, pad_edge=False)
-    for line in lines(root, outcomes):
-        took = line.seconds if line.state != "cached" else line.computed_s
-        table.add_row(line.stage, line.measured, "" if took is None else f"{took:.0f}", line.state)
+    for row in rows(root, outcomes):
+        took = row.seconds if row.state != "cached" else row.computed_s
+        table.add_row(row.stage, row.measured, "" if took is None else f"{took:.0f}", row.state)
     console = Console(width=max(100, Console().width), highlight=False)
     console.print(table)
     console.print(f"report   {REPORTS / 'index.html'}\nMLflow   aimo ui mlflow\nPrefect  aimo ui prefect")
@@ -95,21 +95,21 @@ def _title(outcomes: Sequence[Outcome]) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
 
-def _line(root: Path, outcome: Outcome) -> SummaryRow:
+def _row(root: Path, outcome: Outcome) -> SummaryRow:
     ran = _read(root / HOME / "ran" / f"{outcome.stage}.json").get("seconds")
-    measured = _told(_read(root / REPORTS / "metrics" / f"{outcome.stage}.json")) if outcome.status != "failed" else ""
+    measured = _key_numbers(_read(root / REPORTS / "metrics" / f"{outcome.stage}.json")) if outcome.status != "failed" else ""
     return SummaryRow(outcome.stage, outcome.status, measured, round(outcome.seconds, 1), ran)
 
 
-def _told(metrics: dict[str, Any]) -> str:
+def _key_numbers(metrics: dict[str, Any]) -> str:
     """At most three numbers in words: `rows 6,000, last_loss 0.12`."""
     numbers = {name: value for name, value in flatten(metrics) if isinstance(value, int | float)}
     heads = {name: name.partition(".")[0] for name in numbers}
     telling = sorted((name for name in numbers if heads[name] in KEY_METRICS), key=lambda name: KEY_METRICS.index(heads[name]))
-    return ", ".join(f"{name} {_figure(numbers[name])}" for name in (telling or list(numbers))[:3])
+    return ", ".join(f"{name} {_formatted(numbers[name])}" for name in (telling or list(numbers))[:3])
 
 
-def _figure(value: float) -> str:
+def _formatted(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from components.core.machine import MachineConfig
-from flows.fork_server import Forked, ForkServer
+from flows.fork_server import ForkedStage, ForkServer
 from flows.graph import CODE, Graph
 from flows.workspace import end, orphaned_processes, record_process
 
-TAIL = 400
-CHATTER = (  # DVC's, each time
+TAIL_LINES = 400
+DVC_NOISE = (  # DVC's, each time
     "Generating lock file",
     "Updating lock file",
     "Use `dvc push`",
@@ -30,7 +30,7 @@ CHATTER = (  # DVC's, each time
     "\tdvc config",
 )
 
-Lines = Callable[[str, str], None]
+OnLine = Callable[[str, str], None]
 """Takes a stage's name and one line of what it said."""
 
 
@@ -62,7 +62,7 @@ Runner = Callable[[str], Outcome]
 """Runs the named stage; raises StageFailed."""
 
 
-def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines = lambda *_: None) -> list[Outcome]:
+def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, on_line: OnLine = lambda *_: None) -> list[Outcome]:
     """Runs what changed among `stages` and what needs it; returns one outcome for each stage that was reached, in the graph's order.
 
     After a failure nothing new starts, and what is running may end: its result is kept for the next walk. When the walk itself is
@@ -71,25 +71,25 @@ def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines
     """
     changed = graph.changed()
     if CODE in changed & stages and len(stages) > 1:
-        [code] = walk(graph, {CODE}, run, parallel, tell)
-        return [code] if code.status == "failed" else [code, *walk(graph, stages - {CODE}, run, parallel, tell)]
+        [code] = walk(graph, {CODE}, run, parallel, on_line)
+        return [code] if code.status == "failed" else [code, *walk(graph, stages - {CODE}, run, parallel, on_line)]
     stale = graph.with_downstream(changed) & stages
     done = {name: Outcome(name, "cached", 0.0) for name in graph.order if name in stages - stale}
     chain_lengths = graph.chain_lengths()
     waiting = sorted((name for name in graph.order if name in stale), key=lambda name: -chain_lengths[name])
-    places = {name: f"[{place:2}/{len(stages)}]" for place, name in enumerate((s for s in graph.order if s in stages), 1)}
+    positions = {name: f"[{position:2}/{len(stages)}]" for position, name in enumerate((s for s in graph.order if s in stages), 1)}
     running: dict[Future[Outcome], str] = {}
-    with ThreadPoolExecutor(parallel) as pool, _ended_with_us(graph.root, running):
+    with ThreadPoolExecutor(parallel) as pool, _ending_stages_on_signal(graph.root, running):
         while waiting or running:
-            ready = [name for name in waiting if stages.intersection(graph.steps[name].needs) <= done.keys()]
+            ready = [name for name in waiting if stages.intersection(graph.stages[name].needs) <= done.keys()]
             for name in ready[: parallel - len(running)]:
-                tell(name, f"{places[name]} {name} …")
+                on_line(name, f"{positions[name]} {name} …")
                 waiting.remove(name)
                 running[pool.submit(contextvars.copy_context().run, run, name)] = name
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 outcome = _outcome(future)
                 name = running.pop(future)
-                tell(name, f"{places[name]} {name}: {outcome.status}, {outcome.seconds:.0f} s")
+                on_line(name, f"{positions[name]} {name}: {outcome.status}, {outcome.seconds:.0f} s")
                 done[name] = outcome
                 if outcome.status == "failed":
                     waiting = []
@@ -97,15 +97,15 @@ def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, tell: Lines
     return [done[name] for name in graph.order if name in done]
 
 
-def run_stage(server: ForkServer, stage: str, root: Path, on_line: Lines) -> Outcome:
+def run_stage(server: ForkServer, stage: str, root: Path, on_line: OnLine) -> Outcome:
     """Brings one stage up to date, its lines going to `on_line`; whatever interrupts this ends the stage's whole process group."""
-    started, tail, status = time.monotonic(), deque[str](maxlen=TAIL), "cached"
+    started, tail, status = time.monotonic(), deque[str](maxlen=TAIL_LINES), "cached"
     with _forked(server, stage, root) as forked:
-        for line in forked.lines:
+        for line in forked.output:
             text = line.rstrip()
             if text.startswith("Running stage "):
                 status = "run"
-            if text and not text.startswith(CHATTER):
+            if text and not text.startswith(DVC_NOISE):
                 tail.append(text)
                 on_line(stage, text)
         code = forked.wait()
@@ -135,11 +135,11 @@ def end_orphans(root: Path) -> list[str]:
 
 
 @contextmanager
-def _forked(server: ForkServer, stage: str, root: Path) -> Iterator[Forked]:
+def _forked(server: ForkServer, stage: str, root: Path) -> Iterator[ForkedStage]:
     with server.fork() as forked:
         note = record_process(root, stage, forked.pid)
         try:
-            forked.order(root, stage)
+            forked.start(root, stage)
             yield forked
         except BaseException:  # Prefect's TerminationSignal and KeyboardInterrupt are no Exceptions
             end(forked.pid)
@@ -149,7 +149,7 @@ def _forked(server: ForkServer, stage: str, root: Path) -> Iterator[Forked]:
 
 
 @contextmanager
-def _ended_with_us(root: Path, running: dict[Future[Outcome], str]) -> Iterator[None]:
+def _ending_stages_on_signal(root: Path, running: dict[Future[Outcome], str]) -> Iterator[None]:
     """The walking thread takes the signals while others read the stages' lines: on a signal, end every stage, also one just starting."""
     try:
         yield

@@ -13,7 +13,7 @@ from components.core.errors import UserError
 from flows import dvc_lock, lineage
 from flows.acceptance import accept
 from flows.graph import Graph
-from tests.toy_workspace import component, dvc
+from tests.workspace_fixtures import component_workspace, dvc
 
 ROOT = Path(__file__).parents[1]
 LATE = "components/toy/late.py"
@@ -22,7 +22,7 @@ LATE = "components/toy/late.py"
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which everything ran."""
-    root = component(tmp_path_factory.mktemp("ran"))
+    root = component_workspace(tmp_path_factory.mktemp("ran"))
     dvc(root, "repro", "-q")
     return root
 

@@ -17,8 +17,8 @@ from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.playback import Reply, tokenised
 from components.lib.engine.protocol import EngineError
 from components.lib.engine.scripted import RecordedReply, ScriptedEngine, ScriptedSettings
-from tests import compose_fixtures, micro_model
-from tests.factories import candidate, problem, run
+from tests import compose_fixtures, model_fixtures
+from tests.row_fixtures import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 CONTEST = Contest(low=0, high=999, modulus=1000)
@@ -164,7 +164,7 @@ def test_attempts_of_an_unknown_problem_are_an_error_that_names_it(tmp_path: Pat
 
 
 def test_a_real_model_answers_the_same_twice(tmp_path: Path) -> None:
-    model = micro_model.make(tmp_path / "model", positions=4096)
+    model = model_fixtures.make(tmp_path / "model", positions=4096)
     settings = config(engine="transformers", model=str(model), max_tokens=12, num_concurrent=4, summaries=2, votes=2)
     once, measured = said(tmp_path / "a", settings, [problem()], ATTEMPTS)
     twice, _ = said(tmp_path / "b", settings, [problem()], ATTEMPTS)

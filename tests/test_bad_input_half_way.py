@@ -13,8 +13,8 @@ import pytest
 from components.core import rows, runner
 from components.core.types import Candidate, Problem
 from components.lib import arithmetic
-from tests.factories import problem
-from tests.stage_commands import ROOT, Folder, environment, filled, run, words, write_params
+from tests.row_fixtures import problem
+from tests.stage_fixtures import ROOT, Folder, environment, filled, run, words, write_params
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ import pytest
 from components.core import rows, runner
 from components.core.errors import UserError
 from components.core.types import Candidate, Example, Message, Problem
-from tests import micro_model
-from tests.factories import candidate, problem
-from tests.stage_commands import WORDS, Edit, Folder, filled, run, words, write_params
+from tests import model_fixtures
+from tests.row_fixtures import candidate, problem
+from tests.stage_fixtures import WORDS, Edit, Folder, filled, run, words, write_params
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_slip_on_the_command_line_is_answered_with_the_usage(flags: list[str],
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return micro_model.make(tmp_path_factory.mktemp("model") / "whole")
+    return model_fixtures.make(tmp_path_factory.mktemp("model") / "whole")
 
 
 def without(name: str) -> Callable[[Path], None]:
@@ -193,7 +193,7 @@ def without_tokenizer(model: Path) -> None:
 def forgetful(model: Path) -> None:
     """The rule of DeepSeek-R1's template: of an assistant's turn, only what follows the thought."""
     content = "{{ m.content.split('</think>')[-1] if m.role == 'assistant' else m.content }}"
-    (model / "chat_template.jinja").write_text(micro_model.TEMPLATE.replace("{{ m.content }}", content), encoding="utf-8")
+    (model / "chat_template.jinja").write_text(model_fixtures.TEMPLATE.replace("{{ m.content }}", content), encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from components.lib.engine.protocol import Completion, EngineError, Sampling
 from components.lib.engine.sampling import GumbelSampler
 from components.lib.engine.stop_strings import StopChecker
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
-from tests import micro_model
+from tests import model_fixtures
 
 PLAIN = Sampling(1.0, 1.0, 0, 0.0, 24, ())
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return micro_model.make(tmp_path_factory.mktemp("model") / "micro")
+    return model_fixtures.make(tmp_path_factory.mktemp("model") / "micro")
 
 
 def engine(model: Path, batch: int = 64) -> TransformersEngine:
@@ -210,7 +210,7 @@ def test_a_row_ends_where_a_stop_string_is_complete(model: Path, text: str, stop
     ],
 )
 def test_an_incomplete_model_folder_is_refused_with_its_name(tmp_path: Path, spoil: Callable[[Path], Any], says: str) -> None:
-    folder = micro_model.make(tmp_path / "spoilt")
+    folder = model_fixtures.make(tmp_path / "spoilt")
     spoil(folder)
 
     async def opened() -> None:

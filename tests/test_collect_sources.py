@@ -87,7 +87,7 @@ def test_sources_are_told_by_their_use_in_the_order_of_the_params() -> None:
     groups = {"generated": {"b": "train", "a": "exam"}, "files": {"z": "train", "t": "topics"}, "hub": {"c": "train", "m": "benchmark"}}
     whole = {"sources": {group: {name: {"use": use, "more": 1} for name, use in some.items()} for group, some in groups.items()}}
     sources = Sources.check(whole, Path("params.yaml"))
-    assert [sources.named(use) for use in ("train", "exam", "benchmark", "topics")] == [["b", "z", "c"], ["a"], ["m"], ["t"]]
+    assert [sources.with_use(use) for use in ("train", "exam", "benchmark", "topics")] == [["b", "z", "c"], ["a"], ["m"], ["t"]]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.compose import missing_answers, provenance, slices
+from components.compose import dataset_card, missing_answers, slices
 from components.compose.missing_answers import FillMajorityAnswer
 from components.compose.slices import Slice
 from components.core import rows
@@ -15,8 +15,8 @@ from components.core.types import Annotation, Candidate, PseudoLabel
 from components.lib.pinned import digest
 from tests import compose_fixtures
 from tests.compose_fixtures import config, run
-from tests.factories import candidate, problem
-from tests.factories import run as cell
+from tests.row_fixtures import candidate, problem
+from tests.row_fixtures import run as cell
 
 
 def pool(num: int = 6) -> tuple[list, list]:  # type: ignore[type-arg]
@@ -82,7 +82,7 @@ def test_the_card_tells_the_way_the_licences_the_makers_and_the_defects(tmp_path
     assert card["dropped_by_curate"] == {"duplicate": 1}
     assert card["prompts"] == {"cot.md": digest(compose_fixtures.ROOT / "components/lib/prompts/cot.md")}
     assert {"components/compose/kinds/cot.py", "components/core/rows.py", "components/lib/tool_syntax.py"} <= set(card["code"])
-    assert not any(name.startswith(("components/train", "components/validate")) for name in provenance.code_digests())
+    assert not any(name.startswith(("components/train", "components/validate")) for name in dataset_card.code_digests())
     assert "4 of 4 rows come from one source, test" in page and card["examples"][0] in page and "| wrong answer | 6 |" in page
 
 
@@ -243,7 +243,7 @@ def test_an_answer_that_no_program_can_compare_is_right_where_the_judge_says_so(
     assert found.metrics["dropped"] == {"no answer: not an integer": 3}
 
 
-def test_a_sitting_of_two_modes_gives_each_set_its_own(tmp_path: Path) -> None:
+def test_a_run_of_two_modes_gives_each_set_its_own(tmp_path: Path) -> None:
     attempts = [candidate(7, index=0), candidate(7, index=1, runs=(cell(),))]
     both = [run(config(key), tmp_path, [problem()], attempts, name=key) for key in ("cot", "tir")]
     assert [[row.id for row in one.kept] for one in both] == [["cot/p/0"], ["tir/p/1"]]

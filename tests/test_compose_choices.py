@@ -11,7 +11,7 @@ from components.core.errors import UserError
 from components.core.types import Candidate, Example, Preference
 from components.lib import genselect
 from tests.compose_fixtures import config, group, made
-from tests.factories import candidate, problem, run
+from tests.row_fixtures import candidate, problem, run
 
 # ---- genselect -----------------------------------------------------------------------------------------------------------
 

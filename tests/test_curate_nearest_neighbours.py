@@ -10,11 +10,10 @@ import pytest
 from components.core.types import Problem
 from components.curate.canonical import canonical
 from components.curate.contamination import BenchmarkIndex, CanonicalProblem, Match, NgramOverlap, Overlap
-from components.curate.llm_decontamination import LlmDecontamination, pairs
+from components.curate.llm_decontamination import LlmDecontamination, Nearest, NearestNeighbours, pairs
 from components.curate.near_duplicates import MinHashConfig
-from components.curate.nearest_neighbours import Nearest, NearestNeighbours
 from components.lib.similarity import Embedding, Tfidf
-from tests.factories import problem
+from tests.row_fixtures import problem
 
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 BY_WORDS = Nearest(similarity=Tfidf(by="tfidf"), min_similarity=0.1)

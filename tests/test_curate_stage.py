@@ -10,13 +10,12 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Dropped, Problem
 from components.curate.features import is_practice
-from components.curate.llm_decontamination import LlmDecontamination, Verdict, says_same
-from components.curate.nearest_neighbours import Nearest
+from components.curate.llm_decontamination import LlmDecontamination, Nearest, Verdict, says_same
 from components.curate.stage import Curate, CurateCluster, curate
 from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import EngineError
 from components.lib.similarity import Tfidf
-from tests.factories import problem, sources
+from tests.row_fixtures import problem, sources
 
 ROOT = Path(__file__).parents[1]
 CONFIG = Curate(

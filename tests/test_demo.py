@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flows.graph import Graph
-from tests import opened
+from tests import audit_fixtures
 
 ROOT = Path(__file__).parents[1]
 NOTES = ".aimo/opened"
@@ -24,7 +24,7 @@ def run(folder: Path, *words: str) -> str:
     """A command in the copy; returns what it printed."""
     surroundings = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
     surroundings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{surroundings['PATH']}"
-    surroundings |= opened.surroundings(folder / NOTES, folder)
+    surroundings |= audit_fixtures.environment(folder / NOTES, folder)
     done = subprocess.run(words, cwd=folder, env=surroundings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
     return done.stdout
@@ -58,8 +58,8 @@ def test_every_stage_ran_and_the_summary_says_so(chain: Path) -> None:
 
 
 def test_no_stage_opened_a_file_of_ours_that_its_fingerprint_does_not_know(chain: Path) -> None:
-    assert set(opened.by_stage(chain / NOTES)) == set(Graph.read(chain).order)
-    assert opened.forgotten(chain / NOTES, chain / "components") == {}
+    assert set(audit_fixtures.opened_by_stage(chain / NOTES)) == set(Graph.read(chain).order)
+    assert audit_fixtures.beyond_fingerprint(chain / NOTES, chain / "components") == {}
 
 
 def test_a_comment_makes_nothing_run_but_the_fingerprints(chain: Path) -> None:

@@ -25,8 +25,8 @@ from components.lib.engine.server import ServerEngine, ServerHost, ServerSetting
 from components.lib.engine.server_process import HOME
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
-from tests import micro_model
-from tests.factories import candidate
+from tests import model_fixtures
+from tests.row_fixtures import candidate
 
 ROOT = Path(__file__).parents[1]
 VLLM = ROOT / ".envs" / "vllm"
@@ -48,7 +48,7 @@ SPOKEN = [" ".join(f"{word}{n}" for n in range(40)) for word in ("first", "b", "
 def opened(kind: str, model: Path, folder: Path) -> Subject:
     """An engine of this kind, not yet entered, with requests that it can answer."""
     said = [Ask(prompt, f"p/{place}/0") for place, prompt in enumerate(["abc", "a much longer prompt than the others", "12345", "what is"])]
-    too_long = Ask("x" * (micro_model.POSITIONS + 100), "p/9/0")
+    too_long = Ask("x" * (model_fixtures.POSITIONS + 100), "p/9/0")
     match kind:
         case "transformers":
             held = TransformersEngine(TransformersSettings(dtype="float32", device="cpu", batch=SLOTS, step_s=0.02), model)
@@ -73,8 +73,8 @@ def vllm_engine(model: Path) -> ServerEngine:
         pytest.skip(f"{VLLM} is not built: no server was tested; run `infra/envs/build vllm`")
     return ServerEngine(
         ServerSettings(
-            backend="vllm", dtype="float32", max_model_len=micro_model.POSITIONS, tensor_parallel_size=1,
-            flags=micro_model.server_flags(), extra_body={}, chat_template_kwargs={}, step_s=0.02,
+            backend="vllm", dtype="float32", max_model_len=model_fixtures.POSITIONS, tensor_parallel_size=1,
+            flags=model_fixtures.server_flags(), extra_body={}, chat_template_kwargs={}, step_s=0.02,
         ),
         ServerHost(urls=[], env=str(VLLM), replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=500.0),
         model,
@@ -98,7 +98,7 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return micro_model.make(tmp_path_factory.mktemp("model") / "micro")
+    return model_fixtures.make(tmp_path_factory.mktemp("model") / "micro")
 
 
 @pytest.fixture(scope="module")
@@ -148,14 +148,14 @@ def test_a_turn_ends_at_its_tag_and_code_at_its_own(engine: Engine, run: Run) ->
 
 @pytest.mark.parametrize("kind", MODELS, indirect=True)
 def test_no_more_tokens_are_asked_for_than_fit(engine: Engine, run: Run) -> None:
-    (completion,) = run(asks(engine, ["x" * (micro_model.POSITIONS - 10)], PLAIN._replace(max_tokens=100, temperature=0.0)))
+    (completion,) = run(asks(engine, ["x" * (model_fixtures.POSITIONS - 10)], PLAIN._replace(max_tokens=100, temperature=0.0)))
     assert completion.num_tokens <= 10
 
 
 @pytest.mark.parametrize("kind", MODELS, indirect=True)
 def test_many_long_prompts_at_once_are_all_answered(engine: Engine, run: Run) -> None:
     """More tokens to read at once than a step of vLLM's takes (2,048): its CPU engine dies of a drawn request that is read in pieces."""
-    long = [f"{n:03}" + "x" * (micro_model.POSITIONS - 20) for n in range(3 * SLOTS)]
+    long = [f"{n:03}" + "x" * (model_fixtures.POSITIONS - 20) for n in range(3 * SLOTS)]
     completions = run(asks(engine, long, PLAIN._replace(max_tokens=4)))
     assert all(completion.num_tokens == 4 or completion.finish_reason == "stop" for completion in completions)
 

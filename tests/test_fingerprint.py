@@ -12,11 +12,11 @@ import pytest
 from components.code.stage import code
 from components.core import rows
 from components.core.errors import UserError
-from components.core.fingerprint import Code
+from components.core.fingerprint import Codebase
 from components.core.types import Problem
 from components.lib.arithmetic import problem
 from components.lib.sandbox.forkserver import bubblewrap
-from tests import factories, opened, stage_commands
+from tests import audit_fixtures, row_fixtures, stage_fixtures
 from tests.test_house import command, resolved
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def values(components: Path) -> dict[str, str]:
-    read = Code(components)
+    read = Codebase(components)
     return {name: read.fingerprint(name).value for name in read.components}
 
 
@@ -48,7 +48,7 @@ def changed(components: Path, file: str, edit: Callable[[str], str]) -> set[str]
 
 
 def reaching(file: str) -> set[str]:
-    read = Code()
+    read = Codebase()
     return {name for name in read.components if f"components/{file}" in read.fingerprint(name).files}
 
 
@@ -74,7 +74,7 @@ def test_comments_docstrings_documented_fields_and_formatting_change_nothing(cop
         file.write_text(f"# A comment.\n{ast.unparse(tree)}\n\n\n# The end.\n", encoding="utf-8")
     code(components=copy, out=tmp_path / "after")
     files = sorted((tmp_path / "before").iterdir())
-    assert {f"{name}.json" for name in Code().components} == {file.name for file in files}
+    assert {f"{name}.json" for name in Codebase().components} == {file.name for file in files}
     assert all(file.read_bytes() == (tmp_path / "after" / file.name).read_bytes() for file in files)
 
 
@@ -117,7 +117,7 @@ def test_what_the_zygote_imports_is_reached_from_the_sandbox_alone(copy: Path) -
     (copy / "lib/sandbox/more.py").write_text("MORE = 1\n", encoding="utf-8")
     zygote = copy / "lib/sandbox/zygote.py"
     zygote.write_text(zygote.read_text(encoding="utf-8").replace("import cells", "import more\nimport cells"), encoding="utf-8")
-    assert "components/lib/sandbox/more.py" in Code(copy).fingerprint("solve").files
+    assert "components/lib/sandbox/more.py" in Codebase(copy).fingerprint("solve").files
 
 
 def test_a_prompt_is_no_code(copy: Path) -> None:
@@ -127,28 +127,28 @@ def test_a_prompt_is_no_code(copy: Path) -> None:
 def test_no_file_of_ours_is_forgotten() -> None:
     tracked = subprocess.run(["git", "ls-files", "components"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     wanted = {name for name in tracked if not (name.startswith("components/lib/prompts/") and name.endswith(".md"))}
-    read = Code()
+    read = Codebase()
     reached = {file for name in read.components for file in read.fingerprint(name).files}
     assert wanted - reached == BESIDE
 
 
 def test_a_stage_opens_no_file_of_ours_beyond_its_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run, whose sandbox starts programs by path; test_demo.py asks the same of all stages."""
-    home = stage_commands.filled(tmp_path, monkeypatch)
+    home = stage_fixtures.filled(tmp_path, monkeypatch)
     drawn = [(seed, problem(seed)) for seed in (1, 2)]
-    asked = [factories.problem(f"generated-{seed}", one.answer, one.statement) for seed, one in drawn]
+    asked = [row_fixtures.problem(f"generated-{seed}", one.answer, one.statement) for seed, one in drawn]
     rows.write(home / "problems.parquet", asked, Problem)
     words = "teacher --problems problems.parquet --model problems.parquet --out out.parquet --questions q.parquet --metrics metrics.json"
-    env = stage_commands.environment() | opened.surroundings(tmp_path / "notes", ROOT) | {"DVC_STAGE": "solve@teacher"}
+    env = stage_fixtures.environment() | audit_fixtures.environment(tmp_path / "notes", ROOT) | {"DVC_STAGE": "solve@teacher"}
     subprocess.run([sys.executable, "-m", "components.solve", *words.split()], env=env, check=True)
-    (files,) = opened.by_stage(tmp_path / "notes").values()
+    (files,) = audit_fixtures.opened_by_stage(tmp_path / "notes").values()
     assert {"components/solve/attempt.py", "components/lib/sandbox/zygote.py", "components/lib/prompts/tir.md"} <= files
     assert bubblewrap() or "components/lib/sandbox/cells.py" in files, "opened by the zygote alone"
-    assert opened.forgotten(tmp_path / "notes", ROOT / "components") == {}
+    assert audit_fixtures.beyond_fingerprint(tmp_path / "notes", ROOT / "components") == {}
 
 
 def test_no_component_reaches_another_s_stage_by_a_name_put_together() -> None:
-    read = Code()
+    read = Codebase()
     for name in set(read.components) - {"serve"}:  # which puts stages together
         others = {file.split("/")[1] for file in read.fingerprint(name).files if file.count("/") > 1}
         assert others <= {name, "core", "lib"}
@@ -157,6 +157,6 @@ def test_no_component_reaches_another_s_stage_by_a_name_put_together() -> None:
 def test_a_file_that_is_no_python_is_named(copy: Path) -> None:
     (copy / "vote/stage.py").write_text("def vote(:\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"components/vote/stage.py: not Python \(invalid syntax"):
-        Code(copy).fingerprint("vote")
+        Codebase(copy).fingerprint("vote")
     with pytest.raises(UserError, match="no such component; there are: annotate, code, collect"):
-        Code(copy).fingerprint("voting")
+        Codebase(copy).fingerprint("voting")

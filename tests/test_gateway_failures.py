@@ -16,8 +16,8 @@ from components.lib.kaggle.client import Client, GrpcClient, InProcessClient
 from components.lib.kaggle.failure import ErrorName
 from components.lib.kaggle.server import InferenceServer
 from components.serve.notebook import predictor
-from tests import kaggle_protocol
-from tests.gateway_runs import AIMO2, Clock, Predict, answering, config, examine, in_order, result, right, spending
+from tests import kaggle_fixtures
+from tests.gateway_fixtures import AIMO2, Clock, Predict, answering, config, examine, in_order, result, right, spending
 
 
 def two_then(last: Predict) -> Predict:
@@ -60,7 +60,7 @@ def test_a_servers_long_exception_is_kept_up_to_8000_characters(tmp_path: Path) 
     def predict(name: str, question: str) -> bytes:
         raise RuntimeError("²" * 30_000)
 
-    with kaggle_protocol.server(predict) as port, GrpcClient("localhost", port, startup_s=5) as line:
+    with kaggle_fixtures.server(predict) as port, GrpcClient("localhost", port, startup_s=5) as line:
         told = sit_kaggle(tmp_path, line)
     assert told["ErrorName"] == "SERVER_RAISED_EXCEPTION" and len(told["ErrorDetails"]) == 8000
 
@@ -174,7 +174,7 @@ def test_gateway_raised_exception(tmp_path: Path) -> None:
     assert (told["ErrorType"], told["ErrorName"]) == (5, "GATEWAY_RAISED_EXCEPTION") and "SchemaError" in told["ErrorDetails"]
 
 
-def test_unspecified_is_the_sittings_own_end(tmp_path: Path) -> None:
+def test_unspecified_is_the_run_s_own_end(tmp_path: Path) -> None:
     """No rule of the protocol is broken where the notebook's time is up; Kaggle's gateway has no name for it, and is ended with it."""
     clock = Clock()
     done = examine(tmp_path, spending(clock, lambda _: 8000.0), clock, mode="kaggle", response_s=9000.0)
@@ -196,7 +196,7 @@ def test_each_name_has_its_number() -> None:
 
 @pytest.mark.parametrize("opened", LINES, ids=["wire", "direct"])
 @pytest.mark.parametrize(("last", "name"), [(raising, "SERVER_RAISED_EXCEPTION"), (lambda i, q: None, "INVALID_SUBMISSION")])
-def test_a_lenient_sitting_goes_on_where_a_kaggle_sitting_ends(tmp_path: Path, opened: Any, last: Predict, name: str) -> None:
+def test_a_lenient_run_goes_on_where_kaggle_s_ends(tmp_path: Path, opened: Any, last: Predict, name: str) -> None:
     calls = iter(range(1000))
 
     def predict(id_: Any, question: Any) -> Any:

@@ -18,8 +18,8 @@ from components.lib.answers import Contest
 from components.lib.kaggle.client import GrpcClient, InProcessClient
 from components.lib.kaggle.server import InferenceServer
 from components.serve.notebook import predictor
-from tests import kaggle_protocol
-from tests.gateway_runs import AIMO2, GOLDS, QUESTIONS, Clock, answering, config, examine, in_order, result, right, spending
+from tests import kaggle_fixtures
+from tests.gateway_fixtures import AIMO2, GOLDS, QUESTIONS, Clock, answering, config, examine, in_order, result, right, spending
 
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data") / "aimo_reference"
 AIMO3 = Contest(low=0, high=99_999, modulus=None)
@@ -30,10 +30,10 @@ AIMO3 = Contest(low=0, high=99_999, modulus=None)
 
 def test_a_server_that_is_not_ours_sits_fifty_problems(tmp_path: Path) -> None:
     def predict(name: str, question: str) -> bytes:
-        payload = kaggle_protocol.frame if int(name[1:]) % 2 else kaggle_protocol.pandas_frame
+        payload = kaggle_fixtures.frame if int(name[1:]) % 2 else kaggle_fixtures.pandas_frame
         return payload(id=[name], answer=[GOLDS[question]])
 
-    with kaggle_protocol.server(predict) as port, GrpcClient("localhost", port, startup_s=5) as line:
+    with kaggle_fixtures.server(predict) as port, GrpcClient("localhost", port, startup_s=5) as line:
         done = run_exam(question_order(QUESTIONS, seed=5), config(mode="kaggle"), AIMO2, line, tmp_path)
     assert (done.score, done.failure) == (50, None)
     assert result(tmp_path) == {"Succeeded": True}

@@ -18,7 +18,7 @@ from components.judge.stage import Judge, judge
 from components.lib import genselect, genselect_sampling
 from components.lib.answer_groups import group_by_answer
 from components.lib.engine.config import EngineHosts, Engines
-from tests.factories import candidate, problem, run
+from tests.row_fixtures import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 

@@ -129,7 +129,7 @@ def test_a_command_says_what_the_signature_says(stage: str) -> None:
             assert flags[name] in outs
     assert flags["metrics"] in outs
     whole = read(ROOT / "params.yaml")
-    assert params == {name for kind in shape.sections.values() for name in kind.reads(whole, ROOT / "params.yaml", key)}
+    assert params == {name for kind in shape.sections.values() for name in kind.entry_names(whole, ROOT / "params.yaml", key)}
 
 
 def test_every_section_of_the_params_belongs_to_someone() -> None:

@@ -1,4 +1,4 @@
-"""The protocol's two ends against a second writing of it (kaggle_protocol.py), and every kind of value there and back."""
+"""The protocol's two ends against a second writing of it (kaggle_fixtures.py), and every kind of value there and back."""
 
 import io
 import re
@@ -17,35 +17,35 @@ from components.lib.kaggle.messages import messages
 from components.lib.kaggle.payload import pack, unpack
 from components.lib.kaggle.server import InferenceServer
 from components.serve.notebook import predictor
-from tests import kaggle_protocol
+from tests import kaggle_fixtures
 
 FRAME = {"id": ["a", "b"], "answer": [1, 2]}
 VALUES: list[tuple[int, Any]] = [
-    (kaggle_protocol.STR, "x² – ß"),
-    (kaggle_protocol.BOOL, True),
-    (kaggle_protocol.INT, -7),
-    (kaggle_protocol.INT, 2**63 - 1),
-    (kaggle_protocol.FLOAT, 0.5),
-    (kaggle_protocol.NONE, None),
-    (kaggle_protocol.LIST, [1, ["a", None], (2,)]),
-    (kaggle_protocol.TUPLE, (1, "a")),
-    (kaggle_protocol.DICT, {"a": 1, "b": {"c": [False]}}),
-    (kaggle_protocol.PANDAS_FRAME, pd.DataFrame(FRAME)),
-    (kaggle_protocol.POLARS_FRAME, pl.DataFrame(FRAME)),
-    (kaggle_protocol.PANDAS_SERIES, pd.Series([1, 2], name="answer")),
-    (kaggle_protocol.POLARS_SERIES, pl.Series("question", ["What is 1 + 1?"])),
-    (kaggle_protocol.ARRAY, np.arange(6.0).reshape(2, 3)),
-    (kaggle_protocol.SCALAR, np.float64(0.1)),
-    (kaggle_protocol.SCALAR, np.int64(2**40)),
-    (kaggle_protocol.SCALAR, np.bool_(True)),
-    (kaggle_protocol.BYTES, io.BytesIO(b"\0raw")),
+    (kaggle_fixtures.STR, "x² – ß"),
+    (kaggle_fixtures.BOOL, True),
+    (kaggle_fixtures.INT, -7),
+    (kaggle_fixtures.INT, 2**63 - 1),
+    (kaggle_fixtures.FLOAT, 0.5),
+    (kaggle_fixtures.NONE, None),
+    (kaggle_fixtures.LIST, [1, ["a", None], (2,)]),
+    (kaggle_fixtures.TUPLE, (1, "a")),
+    (kaggle_fixtures.DICT, {"a": 1, "b": {"c": [False]}}),
+    (kaggle_fixtures.PANDAS_FRAME, pd.DataFrame(FRAME)),
+    (kaggle_fixtures.POLARS_FRAME, pl.DataFrame(FRAME)),
+    (kaggle_fixtures.PANDAS_SERIES, pd.Series([1, 2], name="answer")),
+    (kaggle_fixtures.POLARS_SERIES, pl.Series("question", ["What is 1 + 1?"])),
+    (kaggle_fixtures.ARRAY, np.arange(6.0).reshape(2, 3)),
+    (kaggle_fixtures.SCALAR, np.float64(0.1)),
+    (kaggle_fixtures.SCALAR, np.int64(2**40)),
+    (kaggle_fixtures.SCALAR, np.bool_(True)),
+    (kaggle_fixtures.BYTES, io.BytesIO(b"\0raw")),
 ]
 
 
 def there_and_back(value: Any) -> tuple[int, Any]:
     """The number of the field that carried a value, and what came out."""
     sent = pack(value).SerializeToString()
-    ((field, _),) = kaggle_protocol.fields(sent)
+    ((field, _),) = kaggle_fixtures.fields(sent)
     return field, unpack(messages().Payload.FromString(sent))
 
 
@@ -95,7 +95,7 @@ def test_every_answer_of_a_contest_survives_even_as_a_float() -> None:
 
 @pytest.mark.parametrize(
     ("by", "value"),
-    [(kaggle_protocol.integer(-7), -7), (kaggle_protocol.real(0.5), 0.5), (kaggle_protocol.delimited(kaggle_protocol.STR, b"a"), "a")],
+    [(kaggle_fixtures.integer(-7), -7), (kaggle_fixtures.real(0.5), 0.5), (kaggle_fixtures.delimited(kaggle_fixtures.STR, b"a"), "a")],
 )
 def test_payloads_made_by_hand_are_the_same_bytes(by: bytes, value: Any) -> None:
     assert pack(value).SerializeToString() == by
@@ -110,7 +110,7 @@ def add(name: str, question: str) -> int | None:
 
 def test_an_independent_client_is_answered_fifty_problems() -> None:
     with InferenceServer(predictor(add), port=0) as server:
-        client = kaggle_protocol.Client(server.port)
+        client = kaggle_fixtures.Client(server.port)
         for number in range(50):
             got = client.predict(f"p{number}", f"What is {number} + {number * 7}?")
             assert got == {"id": [f"p{number}"], "answer": [number * 8]}
@@ -122,9 +122,9 @@ def test_a_missing_listener_and_a_raised_exception_are_told_in_kaggles_words() -
         raise RuntimeError("out of memory")
 
     with InferenceServer(predict, port=0) as server:
-        client = kaggle_protocol.Client(server.port)
+        client = kaggle_fixtures.Client(server.port)
         with pytest.raises(grpc.RpcError) as unheard:
-            client.send(kaggle_protocol.request("train"), timeout=10)
+            client.send(kaggle_fixtures.request("train"), timeout=10)
         assert unheard.value.details() == "Exception calling application: No listener for train was registered."
         with pytest.raises(grpc.RpcError) as raised:
             client.predict("a", "b")
@@ -138,7 +138,7 @@ def test_a_long_exception_is_never_taken_for_a_broken_connection() -> None:
         raise RuntimeError("²" * 30_000)
 
     with InferenceServer(predict, port=0) as server:
-        client = kaggle_protocol.Client(server.port)
+        client = kaggle_fixtures.Client(server.port)
         for _ in range(20):
             with pytest.raises(grpc.RpcError, match="Exception calling application: ²²") as raised:
                 client.predict("a", "b")

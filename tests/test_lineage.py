@@ -11,19 +11,19 @@ import pytest
 
 from components.core.errors import UserError
 from flows import dvc_lock, lineage
-from tests import recorded_workspace
+from tests import lineage_fixtures
 
 
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = recorded_workspace.workspace(tmp_path_factory.mktemp("mirrored"))
+    root = lineage_fixtures.workspace(tmp_path_factory.mktemp("mirrored"))
     assert lineage.sync(root) == len(dvc_lock.read(root)) == 17
     return root
 
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Path:
-    return recorded_workspace.workspace(tmp_path / "fresh")
+    return lineage_fixtures.workspace(tmp_path / "fresh")
 
 
 def runs(root: Path, wanted: str = "") -> list[Any]:
@@ -106,7 +106,7 @@ def test_a_trace_goes_back_to_the_first_rows_prompts_and_code(mirrored: Path) ->
     raw = next(out for out in dvc_lock.read(mirrored)["generate@generated"].outs)
     assert f"{raw.md5} data/raw/train/generated" in text
     assert "components/lib/prompts/cot.md" in text and "code/quantize.json" in text
-    assert recorded_workspace.git(mirrored, "rev-parse", "HEAD").strip() in text
+    assert lineage_fixtures.git(mirrored, "rev-parse", "HEAD").strip() in text
 
 
 def test_an_unknown_name_is_told_what_there_is(mirrored: Path) -> None:
@@ -127,11 +127,11 @@ def test_a_half_written_run_and_its_model_are_replaced(fresh: Path) -> None:
 
 
 def test_a_commit_is_noted_once_it_holds_the_entry(fresh: Path) -> None:
-    before = recorded_workspace.git(fresh, "rev-parse", "HEAD").strip()
-    recorded_workspace.workspace(fresh, recorded_workspace.SKILLS | {"awq": 0.4})
+    before = lineage_fixtures.git(fresh, "rev-parse", "HEAD").strip()
+    lineage_fixtures.workspace(fresh, lineage_fixtures.SKILLS | {"awq": 0.4})
     assert lineage.sync(fresh) == 17
     assert run(fresh, "quantize@awq").data.tags["git.commit"] == f"{before}-dirty"
-    after = recorded_workspace.commit(fresh)
+    after = lineage_fixtures.commit(fresh)
     assert lineage.sync(fresh) == 0
     assert run(fresh, "quantize@awq").data.tags["git.commit"] == after
     assert run(fresh, "fetch@base").data.tags["git.commit"] == before

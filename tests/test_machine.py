@@ -17,8 +17,8 @@ from components.quantize.stage import quantize
 from flows import summary
 from flows.graph import Graph
 from flows.walk import Outcome
-from tests.factories import candidate, problem
-from tests.toy_workspace import dvc, workspace
+from tests.row_fixtures import candidate, problem
+from tests.workspace_fixtures import dvc, workspace
 
 ROOT = Path(__file__).parents[1]
 SECRET = "engines: {server: {urls: ['http://me:secret@host:8000/v1?key=secret']}}\n"

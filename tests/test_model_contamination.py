@@ -12,8 +12,8 @@ from components.lib.engine.config import Engines
 from components.quantize import worker
 from components.solve.stage import solve
 from tests import compose_fixtures
-from tests.factories import candidate, problem
-from tests.question_runs import CAPACITY, CONTEST, HOSTS, SANDBOX, fixed, settings
+from tests.question_fixtures import CAPACITY, CONTEST, HOSTS, SANDBOX, fixed, settings
+from tests.row_fixtures import candidate, problem
 
 
 def test_a_model_trained_on_a_benchmark_is_refused_its_exam_and_so_is_a_smaller_copy(tmp_path: Path) -> None:

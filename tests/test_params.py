@@ -40,15 +40,15 @@ class Model(Config, section="models", keyed=True, common="train"):
 
 def test_an_entry_is_laid_over_the_section_that_holds_what_is_common() -> None:
     assert Train.check(PARAMS, FILE, "cot") == Train(lr=0.1, epochs=4)
-    assert Train.reads(PARAMS, FILE, "cot") == ["train", "models.train.cot"]
+    assert Train.entry_names(PARAMS, FILE, "cot") == ["train", "models.train.cot"]
     assert Train.keys(PARAMS, FILE) == ["cot", "common"], "whose common fields stand elsewhere may have an entry of that name"
 
 
 def test_without_another_place_what_is_common_stands_inside_the_section_or_nowhere() -> None:
     assert Fetch.check(PARAMS, FILE, "base") == Fetch(seed=1, hidden=8)
-    assert (Fetch.keys(PARAMS, FILE), Fetch.reads(PARAMS, FILE, "base")) == (["base"], ["models.fetch.common", "models.fetch.base"])
+    assert (Fetch.keys(PARAMS, FILE), Fetch.entry_names(PARAMS, FILE, "base")) == (["base"], ["models.fetch.common", "models.fetch.base"])
     assert Solve.check(PARAMS, FILE, "teacher") == Solve(n=2)
-    assert Solve.reads(PARAMS, FILE, "teacher") == ["solve.teacher"]
+    assert Solve.entry_names(PARAMS, FILE, "teacher") == ["solve.teacher"]
 
 
 def test_a_section_and_a_key_may_be_dotted() -> None:

@@ -18,7 +18,7 @@ import pytest
 from flows.graph import Graph
 from flows.subgraphs import SUBGRAPHS, stages
 from tests.test_walk import sleepers, until
-from tests.toy_workspace import dvc, workspace
+from tests.workspace_fixtures import dvc, workspace
 
 ROOT = Path(__file__).parents[1]
 AIMO = [sys.executable, "-m", "flows.cli"]

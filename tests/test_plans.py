@@ -5,7 +5,7 @@ from pathlib import Path
 from components.lib.rules.time_budget import QuestionBudget
 from components.solve.plans.fixed import PromptCount, order
 from components.solve.plans.forced import BOX
-from tests.question_runs import fixed, run_attempts, run_question, settings, words
+from tests.question_fixtures import fixed, run_attempts, run_question, settings, words
 
 BOXED = " \\boxed{{{0}}}"
 SHARE = {"kind": "share_of_answers", "more_than": 6, "share": 0.7}

@@ -4,7 +4,7 @@ import pytest
 
 from components.core.types import CodeRun
 from components.lib.answers import AnswerSource, Contest, ParsedAnswer, choose, parse, printed
-from tests.factories import run
+from tests.row_fixtures import run
 
 AIMO2 = Contest(low=0, high=999, modulus=1000)
 AIMO3 = Contest(low=0, high=99999, modulus=None)

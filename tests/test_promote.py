@@ -9,12 +9,12 @@ import pytest
 
 from components.core.errors import UserError
 from flows import lineage, promote, registry, subgraphs
-from tests import recorded_workspace
+from tests import lineage_fixtures
 
 
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = recorded_workspace.workspace(tmp_path_factory.mktemp("registered"))
+    root = lineage_fixtures.workspace(tmp_path_factory.mktemp("registered"))
     promote.register(root)
     return root
 
@@ -31,7 +31,7 @@ def verdicts(outcome: promote.Promotion) -> list[tuple[str, str, str]]:
 
 def again(root: Path, *, exam_seed: int = 2, gate: dict[str, Any] | None = None, **skills: float) -> promote.Promotion:
     """The workspace after a new run, judged."""
-    recorded_workspace.workspace(root, recorded_workspace.SKILLS | skills, exam_seed, gate)
+    lineage_fixtures.workspace(root, lineage_fixtures.SKILLS | skills, exam_seed, gate)
     return promote.promote(root)
 
 
@@ -59,7 +59,7 @@ def test_registering_twice_makes_no_second_version_and_points_at_the_bytes(root:
     first = promote.register(root)
     assert promote.register(root) == first
     assert set(first) == {"base", "genselect", "awq", "fp8"}
-    assert first["awq"].commit == recorded_workspace.git(root, "rev-parse", "HEAD").strip()
+    assert first["awq"].commit == lineage_fixtures.git(root, "rev-parse", "HEAD").strip()
     with lineage.tracking_store(root) as store:
         (found,) = store.client.search_model_versions(f"name = 'aimo' and tags.`dvc.md5` = '{first['awq'].model.md5}'")
     assert found.source.startswith("models:/m-")
@@ -155,11 +155,11 @@ def test_what_is_mirrored_and_judged_is_not_asked_again_until_something_moves(ro
     again(root, fp8=0.3)  # by hand: the store is another one now
     assert subgraphs.publish(root, promote=True)[-1] == "awq is champion already (version 3)"
     params = json.loads((root / "params.yaml").read_text())
-    (root / "params.yaml").write_text(json.dumps(params | {"promote": recorded_workspace.GATE | {"challengers": ["awq"]}}))
+    (root / "params.yaml").write_text(json.dumps({**params, "promote": params["promote"] | {"challengers": ["awq"]}}))
     assert [line.split()[0] for line in subgraphs.publish(root, promote=True)] == ["MLflow:", "awq", "awq"]
-    recorded_workspace.commit(root)
+    lineage_fixtures.commit(root)
     assert subgraphs.publish(root, promote=True)[0] == "MLflow: 0 new runs"
-    subgraphs.forget(root)
+    subgraphs.invalidate(root)
     assert subgraphs.publish(root, promote=True)[0] == "MLflow: 0 new runs"
 
 
@@ -170,7 +170,7 @@ def test_a_mirror_that_failed_is_not_taken_for_done(root: Path, monkeypatch: pyt
         assert subgraphs.publish(root, promote=True)[-1].startswith("no promotion: http://127.0.0.1:9: MLflow does not answer")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     (root / "runs/exam/awq/candidates.parquet").write_bytes(b"better ones")
-    subgraphs.forget(root)
+    subgraphs.invalidate(root)
     for _ in range(2):
         with pytest.raises(UserError, match="dvc checkout"):
             subgraphs.publish(root, promote=True)

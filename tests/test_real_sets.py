@@ -18,7 +18,7 @@ from components.core.types import Candidate, Problem
 from components.validate.stage import Validate, validate
 from tests import compose_fixtures
 from tests.compose_fixtures import Composed, config
-from tests.public_datasets import CONTEST, DATA, aime25, gsm8k, math, qwen, tora
+from tests.dataset_fixtures import CONTEST, DATA, aime25, gsm8k, math, qwen, tora
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
 

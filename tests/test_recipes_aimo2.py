@@ -13,9 +13,9 @@ from components.lib.rules import length_model
 from components.lib.rules.time_budget import History, TimeBudget
 from components.solve.exam_run import QuestionRunner, Solve, attempt_params
 from components.solve.question_run import QuestionRun
-from tests.factories import candidate, problem, run
-from tests.question_runs import CONTEST, STEP_S, LazySandbox, recorded, run_question, words
-from tests.recipe_settings import chosen, ended_by, exam, said, spoke, stopped
+from tests.question_fixtures import CONTEST, STEP_S, LazySandbox, recorded, run_question, words
+from tests.recipe_fixtures import chosen, ended_by, exam, said, spoke, stopped
+from tests.row_fixtures import candidate, problem, run
 
 
 def limits(clock: TimeBudget, used: Sequence[float], num_questions: int = 50) -> list[float]:

@@ -21,10 +21,10 @@ from components.solve.exam_run import Solve
 from components.solve.stage import solve
 from components.vote.stage import vote
 from flows.recipes import EXAM
-from tests import micro_model
-from tests.factories import candidate, problem
-from tests.question_runs import CAPACITY, HOSTS
-from tests.recipe_settings import RECIPES, params
+from tests import model_fixtures
+from tests.question_fixtures import CAPACITY, HOSTS
+from tests.recipe_fixtures import RECIPES, params
+from tests.row_fixtures import candidate, problem
 
 MOST_TOKENS = 40
 SCALE = 4
@@ -39,7 +39,7 @@ ASKED = [problem("p", 7), problem("q", 12, statement="How many edges has a cube?
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Model, problems, a length model, no readings and no checks."""
     folder = tmp_path_factory.mktemp("micro")
-    micro_model.make(folder / "model", POSITIONS)
+    model_fixtures.make(folder / "model", POSITIONS)
     rows.write(folder / "problems.parquet", ASKED, Problem)
     rows.write(folder / "judgements.parquet", [], Judgement)
     rows.write(folder / "checks.parquet", [], Check)

@@ -13,9 +13,9 @@ from components.lib.votes.ballot import Ballot, decide, strategies
 from flows import recipes as listed
 from flows.promote import Promote
 from flows.walk import Flow
-from tests.factories import candidate, check
-from tests.question_runs import run_question, words
-from tests.recipe_settings import RECIPES, ROOT, chosen, contest, ended_by, exam, params, said, spoke, stopped, votes
+from tests.question_fixtures import run_question, words
+from tests.recipe_fixtures import RECIPES, ROOT, chosen, contest, ended_by, exam, params, said, spoke, stopped, votes
+from tests.row_fixtures import candidate, check
 
 FIELDS = {"statement", "executions", "low", "high", "thought", "code", "error", "candidates"}
 """What plans fill in."""

@@ -17,8 +17,8 @@ from components.replay import metrics, sampling
 from components.replay.pool import STRATEGIES, Attempts
 from components.replay.recipe import Recipe
 from components.replay.simulation import Outcome, simulate
-from tests.factories import problem
-from tests.replay_pools import PLAIN, RECIPES, recipe, small_pool
+from tests.replay_fixtures import PLAIN, RECIPES, recipe, small_pool
+from tests.row_fixtures import problem
 
 DRAWS = 25
 
@@ -95,7 +95,7 @@ def drawn_events(attempts: Attempts, by: Recipe, draw: int, at_most: int | None)
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_replay_is_what_a_live_sitting_would_have_done_with_the_same_attempts(name: str) -> None:
+def test_a_replay_is_what_a_live_run_would_have_done_with_the_same_attempts(name: str) -> None:
     problems, by = small_pool(), recipe(RECIPES[name])
     outcome = simulate(problems, {name: by}, DRAWS, seed=3)[name]
     for draw in range(DRAWS):

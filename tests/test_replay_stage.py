@@ -20,8 +20,8 @@ from components.replay.pools import aimo1_runs, qwen_math
 from components.replay.recipe import Recipe, not_replayed
 from components.replay.simulation import simulate
 from components.replay.stage import Replay, ordered, replay
-from tests.factories import attempt, problem
-from tests.replay_pools import NUMBERS, PLAIN, RECIPES, recipe, small_pool
+from tests.replay_fixtures import NUMBERS, PLAIN, RECIPES, recipe, small_pool
+from tests.row_fixtures import attempt, problem
 
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 

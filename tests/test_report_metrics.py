@@ -8,7 +8,7 @@ import pytest
 
 from components.core import rows
 from components.core.types import Vote
-from tests.report_inputs import FIRST, GOLD, Tags, exam, reported, small_files, workspace, write_exam
+from tests.report_fixtures import FIRST, GOLD, Tags, exam, reported, small_files, workspace, write_exam
 
 
 @pytest.fixture(scope="module")

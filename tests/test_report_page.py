@@ -8,8 +8,8 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Problem
 from components.report.funnel import funnel
-from tests.factories import run
-from tests.report_inputs import FIRST, MEASURED, NASTY, VALIDATED, VOTED, Tags, exam, reported, small_files, workspace, write_exam
+from tests.report_fixtures import FIRST, MEASURED, NASTY, VALIDATED, VOTED, Tags, exam, reported, small_files, workspace, write_exam
+from tests.row_fixtures import run
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Problem
-from tests.factories import problem
+from tests.row_fixtures import problem
 
 
 def test_a_sealed_file_names_its_format_and_reads_back(tmp_path: Path) -> None:

@@ -11,15 +11,15 @@ from components.core.errors import UserError
 from components.core.params import PARAMS
 from components.core.types import CodeRun
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
-from tests import sandboxes
+from tests import sandbox_fixtures
 
 DIGITS = "Exceeds the limit (4300 digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit"
 FRESH = "<new interpreter: the variables of earlier cells are lost>\n"
 
 
 @pytest.fixture(scope="module")
-def box() -> Iterator[sandboxes.Box]:
-    with sandboxes.opened(timeout_s=2.0, output_chars=300) as box:
+def box() -> Iterator[sandbox_fixtures.Box]:
+    with sandbox_fixtures.opened(timeout_s=2.0, output_chars=300) as box:
         yield box
 
 
@@ -62,7 +62,7 @@ def box() -> Iterator[sandboxes.Box]:
         ("import numpy as np\nnp.float64(1) / 0 > 1", "RuntimeWarning: divide by zero encountered in scalar divide\nnp.True_\n"),
     ],
 )  # fmt: skip
-def test_a_cell_prints_like_a_notebook(code: str, output: str, box: sandboxes.Box) -> None:
+def test_a_cell_prints_like_a_notebook(code: str, output: str, box: sandbox_fixtures.Box) -> None:
     run = box.cell(code)
     assert (run.output, run.status, run.code) == (output, "ok", code)
 
@@ -86,37 +86,37 @@ def test_a_cell_prints_like_a_notebook(code: str, output: str, box: sandboxes.Bo
         ("\0", "SyntaxError: source code string cannot contain null bytes\n"),
     ],
 )  # fmt: skip
-def test_an_error_is_its_last_line(code: str, output: str, box: sandboxes.Box) -> None:
+def test_an_error_is_its_last_line(code: str, output: str, box: sandbox_fixtures.Box) -> None:
     run = box.cell(code)
     assert (run.output, run.status) == (output, "error")
 
 
-def test_variables_live_from_cell_to_cell_also_after_errors_and_exits(box: sandboxes.Box) -> None:
+def test_variables_live_from_cell_to_cell_also_after_errors_and_exits(box: sandbox_fixtures.Box) -> None:
     outputs = [run.output for run in box.cells("x = 1", "1 / 0", "x += 1; exit()", "def f(): return x", "f()")]
     assert outputs == ["", "ZeroDivisionError: division by zero\n", "", "", "2\n"]
 
 
-def test_output_is_cut_at_its_first_characters(box: sandboxes.Box) -> None:
+def test_output_is_cut_at_its_first_characters(box: sandbox_fixtures.Box) -> None:
     just, over, chatty = box.cells("print('é' * 299)", "print('é' * 300)", "for i in range(10**5): print(i)")
     assert just.output == "é" * 299 + "\n"
     assert over.output == "é" * 300 + "<output cut>"
     assert chatty.output == "".join(f"{i}\n" for i in range(1000))[:300] + "<output cut>"
 
 
-def test_interrupted_cells_keep_variables_and_output(box: sandboxes.Box) -> None:
+def test_interrupted_cells_keep_variables_and_output(box: sandbox_fixtures.Box) -> None:
     kept, after = box.cells("x = 5\nprint('so far')\nwhile True: pass", "x")
     assert (kept.status, kept.output) == ("timeout-kept", "so far\n<stopped after 2 s; variables are kept>\n")
     assert (after.status, after.output) == ("ok", "5\n")
 
 
 def test_without_interrupts_a_late_cell_shows_nothing_of_how_far_it_came() -> None:
-    with sandboxes.opened(warm=False, interrupt=False, timeout_s=0.3) as box:
+    with sandbox_fixtures.opened(warm=False, interrupt=False, timeout_s=0.3) as box:
         late, after, later = box.cells("x = 0\nwhile True:\n    x += 1\n    if x % 10**5 == 0: print(x)", "x = 6\nx", "x")
     assert (late.status, late.output) == ("timeout-lost", "<killed after 0.3 s; all variables are lost>\n")
     assert (after.output, later.output) == (f"{FRESH}6\n", "6\n")
 
 
-def test_killed_cells_lose_variables_and_the_next_cell_is_told(box: sandboxes.Box) -> None:
+def test_killed_cells_lose_variables_and_the_next_cell_is_told(box: sandbox_fixtures.Box) -> None:
     deaf = "import signal\nsignal.signal(2, signal.SIG_IGN)\nwhile True: pass"
     _, lost, after, later = box.cells("x = 5", deaf, "x = 6\nx", "x")
     assert (lost.status, lost.output) == ("timeout-lost", "<killed after 2 s; all variables are lost>\n")
@@ -124,7 +124,7 @@ def test_killed_cells_lose_variables_and_the_next_cell_is_told(box: sandboxes.Bo
     assert later.output == "6\n"
 
 
-def test_a_crash_is_data_and_nothing_is_replayed(box: sandboxes.Box) -> None:
+def test_a_crash_is_data_and_nothing_is_replayed(box: sandbox_fixtures.Box) -> None:
     crashed, after = box.cells("x = 1\nimport ctypes; ctypes.string_at(0)", "x")
     assert (crashed.status, crashed.output) == ("crashed", "<the interpreter died: SIGSEGV; all variables are lost>\n")
     assert (after.status, after.output) == ("error", f"{FRESH}NameError: name 'x' is not defined\n")
@@ -137,20 +137,20 @@ from sympy import Dummy; print(Dummy().dummy_index)
 """
 
 
-def test_the_seed_decides_all_draws(box: sandboxes.Box) -> None:
+def test_the_seed_decides_all_draws(box: sandbox_fixtures.Box) -> None:
     again, other = box.cells(DRAW, seed=7)[0].output, box.cells(DRAW, seed=8)[0].output
     assert box.cells(DRAW, seed=7)[0].output == again
     assert not set(again.split()[:5]) & set(other.split()[:5])
     assert len(set(again.split()[:5])) == 5
 
 
-def test_a_large_cell_and_a_large_output_pass(box: sandboxes.Box) -> None:
+def test_a_large_cell_and_a_large_output_pass(box: sandbox_fixtures.Box) -> None:
     assert box.cell(f"x = [{'1, ' * 10**4}]\n'{'y' * 10**6}'\nlen(x)").output == "10000\n"
-    with sandboxes.opened(warm=False, output_chars=200_000, timeout_s=5.0) as roomy:
+    with sandbox_fixtures.opened(warm=False, output_chars=200_000, timeout_s=5.0) as roomy:
         assert roomy.cell("print('\U0001f3b2' * 300000)").output == "\U0001f3b2" * 200_000 + "<output cut>"
 
 
-def test_cancelling_kills_the_session(box: sandboxes.Box) -> None:
+def test_cancelling_kills_the_session(box: sandbox_fixtures.Box) -> None:
     async def story() -> tuple[float, str]:
         session = await box.sandbox.session(1)
         task = asyncio.create_task(session.run("import time\nx = 1\nwhile True: time.sleep(0.01)"))
@@ -171,7 +171,7 @@ def test_cancelling_kills_the_session(box: sandboxes.Box) -> None:
     assert box.folders() == []
 
 
-def test_sessions_run_side_by_side_while_the_loop_stays_free(box: sandboxes.Box) -> None:
+def test_sessions_run_side_by_side_while_the_loop_stays_free(box: sandbox_fixtures.Box) -> None:
     async def story() -> tuple[float, int]:
         sessions = await asyncio.gather(*(box.sandbox.session(i) for i in range(8)))
         work = asyncio.gather(*(session.run("import time; time.sleep(0.5); print(1)") for session in sessions))
@@ -188,7 +188,7 @@ def test_sessions_run_side_by_side_while_the_loop_stays_free(box: sandboxes.Box)
     assert ticks >= 3
 
 
-def test_64_live_sessions_each_keep_their_own(box: sandboxes.Box) -> None:
+def test_64_live_sessions_each_keep_their_own(box: sandbox_fixtures.Box) -> None:
     async def story() -> list[str]:
         sessions = await asyncio.gather(*(box.sandbox.session(i) for i in range(64)))
         await asyncio.gather(*(session.run(f"x = {i}; from sympy import *") for i, session in enumerate(sessions)))
@@ -201,7 +201,7 @@ def test_64_live_sessions_each_keep_their_own(box: sandboxes.Box) -> None:
 
 
 def test_sessions_beyond_the_limit_wait_for_a_free_slot() -> None:
-    async def story(box: sandboxes.LocalSandbox) -> list[str]:
+    async def story(box: sandbox_fixtures.LocalSandbox) -> list[str]:
         live, seen = set[int](), list[str]()
 
         async def one(number: int) -> None:
@@ -215,7 +215,7 @@ def test_sessions_beyond_the_limit_wait_for_a_free_slot() -> None:
         await asyncio.gather(*(one(number) for number in range(10)))
         return seen
 
-    with sandboxes.opened(warm=False, sessions=2, timeout_s=5.0) as box:
+    with sandbox_fixtures.opened(warm=False, max_sessions=2, timeout_s=5.0) as box:
         assert sorted(box.do(story(box.sandbox))) == [f"{number}\n" for number in range(10)]
 
 
@@ -225,7 +225,7 @@ def test_a_starved_cell_has_its_time_all_the_same() -> None:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        with sandboxes.opened(warm=False, timeout_s=1.0) as box:
+        with sandbox_fixtures.opened(warm=False, timeout_s=1.0) as box:
             sessions = [box.session() for _ in range(4)]
             began = time.monotonic()
 
@@ -240,7 +240,7 @@ def test_a_starved_cell_has_its_time_all_the_same() -> None:
 
 
 def test_closing_leaves_no_process_and_no_file() -> None:
-    with sandboxes.opened(warm=False, timeout_s=30.0) as box:
+    with sandbox_fixtures.opened(warm=False, timeout_s=30.0) as box:
         for _ in range(3):
             session = box.session()
             box.do(session.run("import os\nos.makedirs('a/b/c'); open('a/b/x', 'w').write('x')"))
@@ -251,7 +251,7 @@ def test_closing_leaves_no_process_and_no_file() -> None:
 
 
 def test_a_sandbox_whose_caller_is_gone_removes_itself(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with sandboxes.opened(warm=False) as box:
+    with sandbox_fixtures.opened(warm=False) as box:
         session = box.session()
         box.do(session.run("open('left', 'w').write('x')"))
         box.sandbox.server._break("as if the caller had been killed")
@@ -262,16 +262,16 @@ def test_a_sandbox_whose_caller_is_gone_removes_itself(tmp_path_factory: pytest.
         assert not box.sandbox.server.root.exists()
 
 
-def test_a_closed_session_and_a_closed_sandbox_refuse(box: sandboxes.Box) -> None:
+def test_a_closed_session_and_a_closed_sandbox_refuse(box: sandbox_fixtures.Box) -> None:
     session = box.session()
     box.do(session.close())
     box.do(session.close())
-    with pytest.raises(sandboxes.SandboxError, match="closed"):
+    with pytest.raises(sandbox_fixtures.SandboxError, match="closed"):
         box.do(session.run("1"))
-    with sandboxes.opened(warm=False) as other:
+    with sandbox_fixtures.opened(warm=False) as other:
         left_open = other.session()
         other.do(other.sandbox.server.close())
-        with pytest.raises(sandboxes.SandboxError, match="closed"):
+        with pytest.raises(sandbox_fixtures.SandboxError, match="closed"):
             other.do(left_open.run("1"))
 
 
@@ -291,6 +291,6 @@ def test_it_opens_as_the_stages_open_it() -> None:
 @pytest.mark.parametrize("field", ["timeout_s: -1.0", "memory_mb: 10", "output_chars: 0"])
 def test_impossible_settings_are_refused_by_name(field: str) -> None:
     name, value = field.split(": ")
-    section = {**sandboxes.config().model_dump(), name: float(value) if "." in value else int(value)}
+    section = {**sandbox_fixtures.config().model_dump(), name: float(value) if "." in value else int(value)}
     with pytest.raises(UserError, match=f"sandbox.{name}"):
         SandboxConfig.check({"sandbox": section}, PARAMS)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests import sandboxes
+from tests import sandbox_fixtures
 
 SECRET = "the-answer-is-42"
 OK, ERROR, KEPT, LOST, CRASHED = "ok", "error", "timeout-kept", "timeout-lost", "crashed"
@@ -189,15 +189,15 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @pytest.fixture(scope="module")
-def box(target: Target) -> Iterator[sandboxes.Box]:
+def box(target: Target) -> Iterator[sandbox_fixtures.Box]:
     os.environ["AIMO_TEST_SECRET"] = SECRET
-    with sandboxes.opened() as box:
+    with sandbox_fixtures.opened() as box:
         yield box
     del os.environ["AIMO_TEST_SECRET"]
 
 
 @pytest.fixture(scope="module")
-def neighbour(box: sandboxes.Box) -> Iterator[object]:
+def neighbour(box: sandbox_fixtures.Box) -> Iterator[object]:
     session = box.session()
     box.do(session.run(f"open('mine', 'w').write('{SECRET}'); answer = 42"))
     yield session
@@ -205,7 +205,7 @@ def neighbour(box: sandboxes.Box) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_attack_is_stopped(attack: Attack, box: sandboxes.Box, neighbour: sandboxes.LocalSession, target: Target) -> None:
+def test_attack_is_stopped(attack: Attack, box: sandbox_fixtures.Box, neighbour: sandbox_fixtures.LocalSession, target: Target) -> None:
     words = {"home": target.home, "pid": os.getpid(), "tcp": target.tcp.getsockname()[1], "udp": target.udp.getsockname()[1]}
     code = attack.code
     for word, value in {**words, "project": Path(__file__).parents[1]}.items():
@@ -232,7 +232,7 @@ def test_attack_is_stopped(attack: Attack, box: sandboxes.Box, neighbour: sandbo
     ["open('{folder}/mine').read()", "os.listdir('{folder}')", "os.listdir('{folder}/..')", "os.kill({pid}, 0)", "os.kill({pid}, 9)",
      "open('/proc/{pid}/mem', 'rb')", "open('/proc/{pid}/fd/3')", "os.readlink('/proc/{pid}/cwd')", "open('{folder}/evil', 'w')"],
 )  # fmt: skip
-def test_sessions_are_kept_apart(attempt: str, box: sandboxes.Box, neighbour: sandboxes.LocalSession) -> None:
+def test_sessions_are_kept_apart(attempt: str, box: sandbox_fixtures.Box, neighbour: sandbox_fixtures.LocalSession) -> None:
     place, pid = box.do(neighbour.run("import os; print(os.getcwd().encode().hex(), os.getpid())")).output.split()
     code = attempt.replace("{folder}", bytes.fromhex(place).decode()).replace("{pid}", pid)
     run = box.cell(refused(code))
@@ -241,7 +241,7 @@ def test_sessions_are_kept_apart(attempt: str, box: sandboxes.Box, neighbour: sa
     assert box.do(neighbour.run("answer")).output == "42\n"
 
 
-def test_a_thread_that_never_ends_is_still_between_cells(box: sandboxes.Box, neighbour: sandboxes.LocalSession) -> None:
+def test_a_thread_that_never_ends_is_still_between_cells(box: sandbox_fixtures.Box, neighbour: sandbox_fixtures.LocalSession) -> None:
     session = box.session()
     box.do(session.run("import threading\ndef f():\n    while True: pass\nthreading.Thread(target=f, daemon=True).start()"))
     mine = box.processes()
@@ -252,7 +252,9 @@ def test_a_thread_that_never_ends_is_still_between_cells(box: sandboxes.Box, nei
     box.do(session.close())
 
 
-def test_a_frame_sent_ahead_loses_the_session_before_the_next_cell(box: sandboxes.Box, neighbour: sandboxes.LocalSession) -> None:
+def test_a_frame_sent_ahead_loses_the_session_before_the_next_cell(
+    box: sandbox_fixtures.Box, neighbour: sandbox_fixtures.LocalSession
+) -> None:
     late = "import os, threading\nx = 1\nthreading.Timer(0.2, lambda: os.write(3, b'ahead')).start()"
     first, second, third = box.cells(late, "import time; time.sleep(0.5)", "x")
     assert (first.status, second.status) == ("ok", "crashed")
@@ -260,8 +262,8 @@ def test_a_frame_sent_ahead_loses_the_session_before_the_next_cell(box: sandboxe
     assert "NameError" in third.output
 
 
-def test_children_die_with_a_killed_zygote(box: sandboxes.Box) -> None:
-    with sandboxes.opened(warm=False) as other:
+def test_children_die_with_a_killed_zygote(box: sandbox_fixtures.Box) -> None:
+    with sandbox_fixtures.opened(warm=False) as other:
         session = other.session()
         other.do(session.run("1"))
         processes = other.processes()
@@ -271,9 +273,9 @@ def test_children_die_with_a_killed_zygote(box: sandboxes.Box) -> None:
         while other.processes() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert other.processes() == []
-        with pytest.raises(sandboxes.SandboxError, match="zygote"):
+        with pytest.raises(sandbox_fixtures.SandboxError, match="zygote"):
             other.do(session.run("1"))
-        with contextlib.suppress(sandboxes.SandboxError):
+        with contextlib.suppress(sandbox_fixtures.SandboxError):
             other.do(session.close())
         root = other.sandbox.server.root
     assert not root.exists()
@@ -285,14 +287,14 @@ def test_children_die_with_a_killed_zygote(box: sandboxes.Box) -> None:
 )
 def test_a_missing_layer_is_refused_by_name(without: str, guarantees: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")  # no bubblewrap: it would keep some guarantees by itself
-    layers = tuple(layer for layer in sandboxes.LAYERS if layer != without)
-    with pytest.raises(sandboxes.SandboxError) as refusal, sandboxes.opened(layers, warm=False):
+    layers = tuple(layer for layer in sandbox_fixtures.LAYERS if layer != without)
+    with pytest.raises(sandbox_fixtures.SandboxError) as refusal, sandbox_fixtures.opened(layers, warm=False):
         pass
     for cure in (*guarantees, "missing:", "kernel", "container", "another machine", "allow_weak"):
         assert cure in str(refusal.value)
 
 
 def test_weak_isolation_is_allowed_only_when_asked_for_and_says_so() -> None:
-    with sandboxes.opened(("limits",), warm=False, allow_weak=True) as box:
+    with sandbox_fixtures.opened(("limits",), warm=False, allow_weak=True) as box:
         assert box.sandbox.isolation == "weak"
         assert box.cell("1 + 1").output == "2\n"

@@ -22,7 +22,7 @@ from components.lib.kaggle.client import GrpcClient
 from components.serve import bundle
 from components.serve.notebook import serve
 from components.serve.solver import solver
-from tests import kaggle_protocol
+from tests import kaggle_fixtures
 
 ROOT = Path(__file__).parents[1]
 MODEL = Path("components/lib/arithmetic")  # the template teacher's: it knows problems by their id
@@ -127,7 +127,7 @@ def test_the_bundle_answers_gateways_as_a_process_of_its_own(made: Path, tmp_pat
         told = process.stdout.readline()
         assert told.startswith("predict is served at port"), told + process.stdout.read()
         port, asked = int(told.rpartition(" ")[2]), questions(12)
-        client = kaggle_protocol.Client(port)
+        client = kaggle_fixtures.Client(port)
         for question in asked[:2]:
             assert client.predict(question.id, question.text) == {"id": [question.id], "answer": [question.gold]}
         client.channel.close()

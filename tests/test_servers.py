@@ -14,7 +14,7 @@ from components.core.errors import UserError
 from components.lib.engine.backends import BACKENDS, BackendName, StreamedReply, request_body
 from components.lib.engine.protocol import Completion, EngineError, Sampling, StopCondition
 from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
-from tests import micro_model
+from tests import model_fixtures
 
 PLAIN = Sampling(1.0, 1.0, 0, 0.0, 24, ())
 END = "</tool_call>"
@@ -22,7 +22,7 @@ END = "</tool_call>"
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return micro_model.make(tmp_path_factory.mktemp("model") / "micro")
+    return model_fixtures.make(tmp_path_factory.mktemp("model") / "micro")
 
 
 def engine(model: Path, *urls: str, env: str = ".envs/none", backend: BackendName = "vllm") -> ServerEngine:

@@ -22,8 +22,8 @@ from components.solve import shards
 from components.solve.exam_run import LoggedQuestion, QuestionLog
 from components.solve.stage import _run, solve
 from tests import test_curate_stage as curating
-from tests.factories import problem, question_record
-from tests.question_runs import CAPACITY, CONTEST, HOSTS, SANDBOX
+from tests.question_fixtures import CAPACITY, CONTEST, HOSTS, SANDBOX
+from tests.row_fixtures import problem, question_record
 from tests.test_solve import TEACHER, exam
 
 NUM = 20
@@ -99,7 +99,7 @@ def logged_questions(kept: Path, asked: Sequence[Problem]) -> list[LoggedQuestio
     return [question.model_copy(update={"elapsed": 0.0}) for question in QuestionLog(kept, [problem.id for problem in asked])]
 
 
-def test_shards_seal_the_same_bytes_as_one_sitting(tmp_path: Path, whole: Path, engines: Engines, cluster: None) -> None:
+def test_shards_seal_the_same_bytes_as_one_run(tmp_path: Path, whole: Path, engines: Engines, cluster: None) -> None:
     assert sealed(tmp_path, engines, 2) == bytes_of(whole)
 
 

@@ -13,7 +13,7 @@ from components.lib.engine.config import Engines
 from components.lib.sandbox.local import SandboxCapacity
 from components.lib.sandbox.protocol import Session
 from components.solve.stage import solve
-from tests.question_runs import CAPACITY, CONTEST, HOSTS, SANDBOX, LazySandbox, fixed, run_attempts, settings, words
+from tests.question_fixtures import CAPACITY, CONTEST, HOSTS, SANDBOX, LazySandbox, fixed, run_attempts, settings, words
 
 CODE = "<think>\nadd\n</think>\n<tool_call>\nx = {code}\nprint(x)\n</tool_call>"
 FOUR_OF_FIVE = {"kind": "agree", "of_first": 5, "equal": 4}
@@ -140,7 +140,7 @@ def engines() -> Engines:
     return Engines.load(Path(__file__).parents[1] / "params.yaml")
 
 
-def test_a_sitting_gives_the_same_bytes_twice_and_after_a_kill(tmp_path: Path, engines: Engines) -> None:
+def test_a_run_gives_the_same_bytes_twice_and_after_a_kill(tmp_path: Path, engines: Engines) -> None:
     whole = run_stage(tmp_path, "first", engines)
     assert run_stage(tmp_path, "second", engines) == whole
     kept = (tmp_path / "work-first" / "questions.jsonl").read_text(encoding="utf-8")

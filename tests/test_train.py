@@ -19,8 +19,8 @@ from components.lib import checkpoint, model_contamination, prompts
 from components.train import tokenization
 from components.train.finetune import TrainLaunch, _rehearsal_rows
 from components.train.stage import Train, train
-from tests import micro_model
-from tests.factories import candidate, problem, run
+from tests import model_fixtures
+from tests.row_fixtures import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 CONFIG = {
@@ -62,7 +62,7 @@ def example(one: Candidate, statement: str) -> Example:
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("train")
-    micro_model.make(folder / "model")
+    model_fixtures.make(folder / "model")
     (folder / "data").mkdir()
     rows.write(folder / "data" / "examples.parquet", examples(), Example)
     (folder / "data" / "stats.json").write_text('{"contaminated_by": {"olympic": 2}}')

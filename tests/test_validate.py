@@ -16,7 +16,7 @@ from components.validate import dataset_checks
 from components.validate.check import BATCH
 from components.validate.overlap import digest as fingerprint
 from components.validate.stage import Validate, validate
-from tests.factories import problem
+from tests.row_fixtures import problem
 
 EXAM = Path("data/problems/exam.parquet")
 CONTEST = Contest(low=0, high=999, modulus=1000)

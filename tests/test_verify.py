@@ -18,9 +18,9 @@ from components.lib.engine.config import Engines
 from components.verify.checks import model_check, rerun
 from components.verify.constraints import bounds, check_constraints
 from components.verify.stage import Verify, verify
-from tests.factories import candidate, problem, run
-from tests.question_runs import CAPACITY, HOSTS
-from tests.sandboxes import Box, config, opened
+from tests.question_fixtures import CAPACITY, HOSTS
+from tests.row_fixtures import candidate, problem, run
+from tests.sandbox_fixtures import Box, config, opened
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")

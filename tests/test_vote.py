@@ -12,7 +12,7 @@ from components.core.types import Candidate, Check, CodeRun, Judgement, Problem,
 from components.lib.answers import Contest, parse
 from components.lib.votes.ballot import STRATEGIES, Ballot, count, decide, strategies
 from components.vote.stage import vote
-from tests.factories import candidate, check, judgement, problem, question_record, run, votes
+from tests.row_fixtures import candidate, check, judgement, problem, question_record, run, votes
 
 
 def ballot(cast: Sequence[int | Candidate], read: Sequence[Judgement] = (), checks: Sequence[Check] = (), **numbers: object) -> Ballot:

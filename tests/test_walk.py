@@ -21,7 +21,7 @@ from flows.fork_server import ForkServer
 from flows.graph import Graph
 from flows.walk import Outcome, StageFailed, end_orphans, run_stage, stage_error, walk
 from flows.workspace import workspace_lock
-from tests.toy_workspace import dvc, workspace
+from tests.workspace_fixtures import dvc, workspace
 
 ROOT = Path(__file__).parents[1]
 SLEEP = "sleep 60 & sleep 61; cp a.txt b.txt"
@@ -173,7 +173,7 @@ def test_no_more_stages_than_places_and_needs_come_first(tmp_path: Path) -> None
     def run(stage: str) -> Outcome:
         nonlocal busy, most
         with guard:
-            assert set(graph.steps[stage].needs) <= set(ended)
+            assert set(graph.stages[stage].needs) <= set(ended)
             busy, most = busy + 1, max(most, busy + 1)
         time.sleep(0.05)
         with guard:
@@ -194,7 +194,7 @@ def test_what_most_others_wait_for_begins_first(tmp_path: Path) -> None:
         shutil.copyfile(project / name, tmp_path / name)
     graph, begun = Graph.read(tmp_path), list[str]()
     chain_lengths = graph.chain_lengths()
-    assert all(chain_lengths[need] > chain_lengths[name] for name, step in graph.steps.items() for need in step.needs)
+    assert all(chain_lengths[need] > chain_lengths[name] for name, step in graph.stages.items() for need in step.needs)
 
     def run(stage: str) -> Outcome:
         begun.append(stage)

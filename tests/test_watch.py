@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy_workspace import component
+from tests.workspace_fixtures import component_workspace
 
 FLAGS = ("--data", "data", "--out", "out.txt", "--metrics", "metrics.json")
 
@@ -33,7 +33,7 @@ def run(root: Path, **surroundings: str) -> "subprocess.CompletedProcess[str]":
     ],
 )
 def test_a_dependency_that_is_edited_while_its_stage_runs_is_found_out(tmp_path: Path, during: str, named: str) -> None:
-    root = component(tmp_path, during)
+    root = component_workspace(tmp_path, during)
     (root / "data/two.txt").write_text("many\n")
     (root / "data/large").write_bytes(bytes(2 << 20))
     (root / "out.txt").write_text("of an earlier run")
@@ -54,14 +54,14 @@ def test_a_dependency_that_is_edited_while_its_stage_runs_is_found_out(tmp_path:
     ],
 )
 def test_what_cannot_change_a_result_may_be_touched(tmp_path: Path, during: str) -> None:
-    root = component(tmp_path, during)
+    root = component_workspace(tmp_path, during)
     ended = run(root)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert (root / "out.txt").read_text() == "one\nprompt\n1"
 
 
 def test_code_that_is_newer_than_its_fingerprint_does_not_run_under_dvc(tmp_path: Path) -> None:
-    root = component(tmp_path)
+    root = component_workspace(tmp_path)
     (root / "code").mkdir()
     (root / "code/toy.json").write_text(json.dumps({"fingerprint": "of another version", "files": {}}))
     ended = run(root, DVC_STAGE="toy")
@@ -74,7 +74,7 @@ def test_code_that_is_newer_than_its_fingerprint_does_not_run_under_dvc(tmp_path
     [("# A comment.", True), ("MORE = 1", False)],
 )
 def test_nothing_goes_on_from_the_half_of_another_version(tmp_path: Path, edit: str, resumed: bool) -> None:
-    root = component(tmp_path, "test -e ok")
+    root = component_workspace(tmp_path, "test -e ok")
     assert run(root).returncode == 1
     (root / "ok").touch()
     with (root / "components/toy/late.py").open("a") as file:

@@ -50,10 +50,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--numbers", action="store_true", help="numbers stay what they are")
-    given = parser.parse_args()
-    config = MinhashConfig(norm_config=TextNormConfig(norm_numbers=not given.numbers))
+    args = parser.parse_args()
+    config = MinhashConfig(norm_config=TextNormConfig(norm_numbers=not args.numbers))
     load_word_tokenizer(Languages.english).word_tokenize("spaCy is imported at the first word.")
-    print(json.dumps(measure_usage(lambda: deduplicate(given.folder, config))._asdict()))
+    print(json.dumps(measure_usage(lambda: deduplicate(args.folder, config))._asdict()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from components.collect.source import Collect
 from components.core.errors import UserError
 from components.core.watch import watched
 
-BLOCK = 2**20
+CHUNK_BYTES = 2**20
 
 
 class FileSource(Collect):
@@ -36,7 +36,7 @@ class FileSource(Collect):
         """The files, and the digest of their bytes; raises UserError where there is none, or where the entry names another digest."""
         with tempfile.TemporaryDirectory() as folder:
             if "://" in self.path:
-                files = [File(self._fetched(Path(folder)), self.path)]
+                files = [File(self._download(Path(folder)), self.path)]
             elif watched(Path(self.path)).is_dir():
                 files = [File(path, str(path)) for path in sorted(Path(self.path).iterdir()) if path.name.endswith(FORMATS)]
             else:
@@ -49,8 +49,8 @@ class FileSource(Collect):
         whole = hashlib.sha256()
         for file in files:
             with file.open() as data:
-                while block := data.read(BLOCK):
-                    whole.update(block)
+                while chunk := data.read(CHUNK_BYTES):
+                    whole.update(chunk)
         found = whole.hexdigest()
         if self.sha256 not in (None, found):
             raise UserError(
@@ -59,15 +59,15 @@ class FileSource(Collect):
             )
         return found
 
-    def _fetched(self, folder: Path) -> Path:
+    def _download(self, folder: Path) -> Path:
         """A copy of the file at an address, under its own name."""
         import fsspec
 
         copy = folder / self.path.rpartition("/")[2].partition("?")[0]
         try:
             with fsspec.open(self.path, "rb") as there, copy.open("wb") as here:
-                while block := there.read(BLOCK):
-                    here.write(block)
+                while chunk := there.read(CHUNK_BYTES):
+                    here.write(chunk)
         except (ImportError, ValueError) as error:  # fsspec's words for a protocol that it has no library for, or does not know
             raise UserError(f"{self.path}: {error}; for s3:// addresses `pip install 'aimo-forge[s3]'`, or name a local copy") from None
         except FileNotFoundError:

@@ -63,7 +63,7 @@ class Collect(Config, section="sources", keyed=True, common="collect"):
         fields = parameters.at(params, f"{cls.section}.{key}", path)
         place = f"{SOURCES}.{group}"
         if group == "files":
-            place += f".{_kind(fields.get('kind'), f'{path}: {cls.section}.{key}')}"
+            place += f".{_check_kind(fields.get('kind'), f'{path}: {cls.section}.{key}')}"
         found = importlib.import_module(place).Source.check(params, path, key)
         found._key = key
         return found
@@ -88,7 +88,7 @@ def kinds() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(files.__path__))
 
 
-def _kind(kind: object, where: str) -> str:
+def _check_kind(kind: object, where: str) -> str:
     known = kinds()
     if kind not in known:
         raise UserError(f"{where}.kind: no kind of file {kind!r}{parameters.nearest(str(kind), known)}; there are: {', '.join(known)}")

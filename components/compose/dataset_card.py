@@ -3,15 +3,17 @@
 Two files, card.json and card.md, of one content; the same inputs and code give the same bytes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.compose import provenance
 from components.compose.dataset_stats import StatsCollector
 from components.compose.kind import Kind, TrainingRow
+from components.core.fingerprint import Codebase
 from components.core.runner import write_json
 from components.core.types import Example, Preference
+from components.lib import prompts
+from components.lib.pinned import digest
 
 CHARS = 800
 """Of a message that the card shows."""
@@ -44,13 +46,23 @@ def write(folder: Path, card: DatasetCard) -> None:
         "by_answer_digits": {digits: dict(reasons) for digits, reasons in card.collector.by_answer_digits.items()},
         "pass_rates": dict(card.collector.pass_rates),
         "settings": card.settings,
-        "prompts": provenance.prompt_digests([card.kind.prompt]),
-        "code": provenance.code_digests(),
+        "prompts": prompt_digests([card.kind.prompt]),
+        "code": code_digests(),
         "defects": list(_defects(card)),
         "examples": [row.id for row in card.collector.examples()],
     }
     write_json(folder / "card.json", content)
     (folder / "card.md").write_text("\n".join(_page(content, card.collector.examples())) + "\n", encoding="utf-8")
+
+
+def prompt_digests(names: Iterable[str]) -> dict[str, str]:
+    """Digest by prompt file, by name."""
+    return {f"{name}.md": digest(prompts.path(name)) for name in sorted(set(names))}
+
+
+def code_digests() -> dict[str, str]:
+    """Digest by file of ours that this component reaches. A comment changes none."""
+    return Codebase().fingerprint("compose").files
 
 
 def _funnel(card: DatasetCard) -> dict[str, int]:
@@ -102,7 +114,7 @@ def _page(content: Mapping[str, Any], shown: list[TrainingRow]) -> Iterator[str]
         yield from _example(row)
     yield "\n## What made it\n"
     yield "| file | SHA-256 |\n|---|---|"
-    yield from (f"| `{name}` | `{digest}` |" for name, digest in {**content["prompts"], **content["code"]}.items())
+    yield from (f"| `{name}` | `{value}` |" for name, value in {**content["prompts"], **content["code"]}.items())
 
 
 def _most(counts: Mapping[str, int]) -> dict[str, int]:

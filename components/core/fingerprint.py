@@ -17,7 +17,7 @@ from typing import NamedTuple
 from components.core.errors import UserError
 from components.core.watch import watched
 
-HERE = Path(__file__).parents[1]
+COMPONENTS = Path(__file__).parents[1]
 PROMPTS = "components/lib/prompts/"
 BODIES = ("body", "orelse", "finalbody")
 
@@ -29,20 +29,20 @@ class Fingerprint(NamedTuple):
     files: dict[str, str]
 
 
-class _File(NamedTuple):
+class _ParsedFile(NamedTuple):
     digest: str
     imports: frozenset[str]
     """Modules, by their full names."""
     strings: frozenset[str]
     """Constants that may name a file or a module."""
-    openings: frozenset[str]
+    prefixes: frozenset[str]
     """Of names that are put together: `components.quantize.methods.`."""
 
 
-class Code:
+class Codebase:
     """All code under a folder `components`, each file read once."""
 
-    def __init__(self, components: Path = HERE) -> None:
+    def __init__(self, components: Path = COMPONENTS) -> None:
         self._root = components.absolute().parent
         found = (file.relative_to(self._root) for file in components.absolute().rglob("*") if file.is_file())
         self.files = frozenset(
@@ -51,7 +51,7 @@ class Code:
             if not any(part.startswith(".") or part == "__pycache__" for part in file.parts)
             and not (file.as_posix().startswith(PROMPTS) and file.suffix == ".md")
         )
-        self._read: dict[str, _File] = {}
+        self._parsed: dict[str, _ParsedFile] = {}
 
     @property
     def components(self) -> list[str]:
@@ -59,27 +59,27 @@ class Code:
         mains = (file.split("/") for file in self.files if file.endswith("/__main__.py"))
         return sorted(parts[1] for parts in mains if len(parts) == 3)
 
-    def stamps(self) -> frozenset[tuple[str, int, int]]:
+    def mtimes(self) -> frozenset[tuple[str, int, int]]:
         """Files with time and size: milliseconds that tell whether it is worth reading them again."""
         stats = ((file, (self._root / file).stat()) for file in self.files)
         return frozenset((file, stat.st_mtime_ns, stat.st_size) for file, stat in stats)
 
     def fingerprint(self, component: str) -> Fingerprint:
         """Of one component. Raises UserError where there is none, or a file it reaches is not Python."""
-        waiting = {(file, False) for file in self.files if file.startswith(f"components/{component}/")}
-        if not waiting:
+        pending = {(file, False) for file in self.files if file.startswith(f"components/{component}/")}
+        if not pending:
             raise UserError(f"components/{component}: no such component; there are: {', '.join(self.components)}")
         reached: set[tuple[str, bool]] = set()
-        while waiting:
-            file, is_script = one = waiting.pop()
+        while pending:
+            file, is_script = one = pending.pop()
             reached.add(one)
-            waiting |= set(self._reached(file, is_script)) - reached
-        files = {file: self._file(file).digest for file in sorted({file for file, _ in reached})}
+            pending |= set(self._references(file, is_script)) - reached
+        files = {file: self._parse(file).digest for file in sorted({file for file, _ in reached})}
         return Fingerprint(hashlib.sha256(json.dumps(files).encode()).hexdigest(), files)
 
-    def _reached(self, path: str, is_script: bool) -> Iterator[tuple[str, bool]]:
+    def _references(self, path: str, is_script: bool) -> Iterator[tuple[str, bool]]:
         """The files that one leads to. What is run by path is a script: Python looks for its imports beside it."""
-        file, folder = self._file(path), path.rpartition("/")[0]
+        file, folder = self._parse(path), path.rpartition("/")[0]
         for name in file.imports:
             yield from ((found, False) for found in self._modules(name))
             if is_script:
@@ -87,8 +87,8 @@ class Code:
         for text in file.strings:
             yield from ((found, False) for found in self._modules(text))
             yield from ((found, True) for found in (f"{folder}/{text}", f"components/{text}", text) if found in self.files)
-        for opening in file.openings:
-            package = opening.rpartition(".")[0].replace(".", "/") + "/"
+        for prefix in file.prefixes:
+            package = prefix.rpartition(".")[0].replace(".", "/") + "/"
             yield from ((found, False) for found in self.files if found.startswith(package) and found.endswith(".py"))
 
     def _modules(self, name: str) -> Iterator[str]:
@@ -100,36 +100,36 @@ class Code:
             base = "/".join(parts[:end])
             yield from (file for file in (f"{base}/__init__.py", f"{base}.py") if file in self.files)
 
-    def _file(self, path: str) -> _File:
-        if path not in self._read:
+    def _parse(self, path: str) -> _ParsedFile:
+        if path not in self._parsed:
             content = (self._root / path).read_bytes()
-            self._read[path] = _python(path, content) if path.endswith(".py") else _other(content)
-        return self._read[path]
+            self._parsed[path] = _parse_python(path, content) if path.endswith(".py") else _parse_other(content)
+        return self._parsed[path]
 
 
-def path(component: str) -> Path:
+def record_path(component: str) -> Path:
     """Where the stage `code` writes a component's fingerprint down."""
     return Path("code", f"{component}.json")
 
 
 def recorded(component: str) -> str | None:
     """What the stage `code` wrote down when it last ran here; None where it never did."""
-    file = watched(path(component))
+    file = watched(record_path(component))
     return str(json.loads(file.read_text(encoding="utf-8"))["fingerprint"]) if file.exists() else None
 
 
-def _other(content: bytes) -> _File:
-    return _File(hashlib.sha256(content).hexdigest(), frozenset(), frozenset(), frozenset())
+def _parse_other(content: bytes) -> _ParsedFile:
+    return _ParsedFile(hashlib.sha256(content).hexdigest(), frozenset(), frozenset(), frozenset())
 
 
-def _python(path: str, content: bytes) -> _File:
+def _parse_python(path: str, content: bytes) -> _ParsedFile:
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError) as error:
         raise UserError(f"{path}: not Python ({error}); mend it, and run again") from None
-    imports, strings, openings = set[str](), set[str](), set[str]()
+    imports, strings, prefixes = set[str](), set[str](), set[str]()
     for node in ast.walk(tree):
-        _strip(node)
+        _strip_docstrings(node)
     for node in ast.walk(tree):
         match node:
             case ast.Import():
@@ -138,20 +138,20 @@ def _python(path: str, content: bytes) -> _File:
                 base = ".".join([*path.split("/")[: -node.level], node.module or ""]).strip(".") if node.level else str(node.module)
                 imports |= {base, *(f"{base}.{name.name}" for name in node.names)}
             case ast.JoinedStr(values=[ast.Constant(value=str(text)), _, *_]) if text.startswith("components."):
-                openings.add(text)
+                prefixes.add(text)
             case ast.Constant(value=str(text)) if "." in text and "\n" not in text:
                 strings.add(text)
-    return _File(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(imports), frozenset(strings), frozenset(openings))
+    return _ParsedFile(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(imports), frozenset(strings), frozenset(prefixes))
 
 
-def _strip(node: ast.AST) -> None:
+def _strip_docstrings(node: ast.AST) -> None:
     """Takes out strings that stand alone: docstrings, and what documents a field."""
     for name in BODIES:
         body = getattr(node, name, None)
-        if isinstance(body, list) and any(map(_stands_alone, body)):
-            kept = [statement for statement in body if not _stands_alone(statement)]
+        if isinstance(body, list) and any(map(_is_docstring, body)):
+            kept = [statement for statement in body if not _is_docstring(statement)]
             setattr(node, name, kept or [ast.Pass()])
 
 
-def _stands_alone(statement: ast.AST) -> bool:
+def _is_docstring(statement: ast.AST) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)

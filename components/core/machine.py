@@ -28,9 +28,9 @@ class MachineConfig(Section):
             found = cls.check(whole, path)
         return found
 
-    def recorded(self) -> dict[str, Any]:
+    def redacted(self) -> dict[str, Any]:
         """Its fields for a record that others may read: addresses without user, password and query."""
-        return dict(_public(self.model_dump(mode="json")))
+        return dict(_redact(self.model_dump(mode="json")))
 
 
 def layers(root: Path, own: bool = True) -> list[tuple[Path, dict[str, Any]]]:
@@ -41,11 +41,11 @@ def layers(root: Path, own: bool = True) -> list[tuple[Path, dict[str, Any]]]:
     found = [(root / DEFAULTS, read(root / DEFAULTS, f"restore it with `git checkout {DEFAULTS}`"))]
     for path in (root / PROFILE, *([root / OWN] if own else [])):
         if path.exists():
-            found.append((path, merged(found[-1][1], known(read(path, "remove it"), found[-1][1], path))))
+            found.append((path, merged(found[-1][1], check_sections(read(path, "remove it"), found[-1][1], path))))
     return found
 
 
-def known(over: Mapping[str, Any], under: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+def check_sections(over: Mapping[str, Any], under: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     """What is to be laid over; raises UserError where it has a section that the file below has not."""
     for name in over:
         if name not in under:
@@ -67,9 +67,9 @@ def public(url: str) -> str:
     return re.sub(r"(?<=://)[^/]*@|[?#].*", "", url)
 
 
-def _public(value: Any) -> Any:
+def _redact(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: _public(item) for name, item in value.items()}
+        return {name: _redact(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_public(item) for item in value]
+        return [_redact(item) for item in value]
     return public(value) if isinstance(value, str) and "://" in value else value

@@ -61,7 +61,7 @@ def use(names: Sequence[str], root: Path, more: Iterable[type[Section]] = ()) ->
     defaults = machine.layers(root)[0][1]
     for path, whole in _laid(taken):
         check(whole.params, path, kinds)
-        here = machine.merged(defaults, machine.known(whole.machine, defaults, path))
+        here = machine.merged(defaults, machine.check_sections(whole.machine, defaults, path))
         for kind in kinds:
             if issubclass(kind, MachineConfig):
                 kind.check(here, path)
@@ -161,7 +161,7 @@ def _laid(taken: Sequence[Path]) -> Iterator[tuple[Path, Laid]]:
 def _lay(under: Any, over: Mapping[str, Any], path: Path) -> None:
     """Lays an overlay's sections over the whole file; a section that the file has not is a typing error."""
     sections = {name: section for name, section in over.items() if name not in (OVER, WITH, ABOUT, MACHINE)}
-    _merge(under, machine.known(sections, under, path), f"{path}: ")
+    _merge(under, machine.check_sections(sections, under, path), f"{path}: ")
 
 
 def _merge(under: Any, over: Mapping[str, Any], where: str) -> None:

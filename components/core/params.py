@@ -44,7 +44,7 @@ class Section(Settings):
         return [key for key in at(params, cls.section, path) if f"{cls.section}.{key}" != cls.common]
 
     @classmethod
-    def reads(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> list[str]:
+    def entry_names(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> list[str]:
         """The dotted names of the entries that `check` takes the fields from, the lower one first."""
         if not cls.keyed:
             return [cls.section]
@@ -56,13 +56,13 @@ class Section(Settings):
     def check(cls, params: Mapping[str, Any], path: Path, key: str | None = None) -> Self:
         """This section (and key) of a file's data; raises UserError naming the file, the key and the nearest name."""
         fields: dict[str, Any] = {}
-        for name in cls.reads(params, path, key):
+        for name in cls.entry_names(params, path, key):
             fields |= at(params, name, path)
         where = f"{path}: {name}"
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise UserError("\n".join(_say(where, problem, cls) for problem in error.errors())) from None
+            raise UserError("\n".join(_format_error(where, problem, cls) for problem in error.errors())) from None
 
 
 class Config(Section):
@@ -77,18 +77,18 @@ class Config(Section):
         return cls.check(read(path), path, key)
 
 
-def read(path: Path, cure: str = "write one with `aimo use tiny`") -> dict[str, Any]:
-    """A file of settings as plain data; `cure` says what to do where there is none, or no sections in it."""
+def read(path: Path, hint: str = "write one with `aimo use tiny`") -> dict[str, Any]:
+    """A file of settings as plain data; `hint` says what to do where there is none, or no sections in it."""
     from ruamel.yaml import YAML, YAMLError
 
     if not path.exists():
-        raise UserError(f"{path}: no such file; run inside the project, or {cure}")
+        raise UserError(f"{path}: no such file; run inside the project, or {hint}")
     try:
         whole = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) or {}
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not YAML: {error}") from None
     if not isinstance(whole, dict):
-        raise UserError(f"{path}: holds {whole!r:.40}, not sections with their keys; {cure}")
+        raise UserError(f"{path}: holds {whole!r:.40}, not sections with their keys; {hint}")
     return whole
 
 
@@ -116,9 +116,9 @@ def nearest(name: str, names: Mapping[str, Any] | list[str]) -> str:
     return f", did you mean '{close[0]}'?" if close else ""
 
 
-def _say(where: str, problem: Any, kind: type[BaseModel]) -> str:
+def _format_error(where: str, problem: Any, kind: type[BaseModel]) -> str:
     *parents, last = [str(part) for part in problem["loc"]] or [""]
-    shown, known = _place(kind, parents)
+    shown, known = _locate(kind, parents)
     if problem["type"] == "extra_forbidden":
         return f"{'.'.join([where, *shown])}: unknown key '{last}'{nearest(last, known)}"
     if problem["type"] == "missing":
@@ -126,7 +126,7 @@ def _say(where: str, problem: Any, kind: type[BaseModel]) -> str:
     return f"{'.'.join([where, *shown, last])}: {problem['msg']} (found: {problem['input']!r})"
 
 
-def _place(kind: Any, parents: list[str]) -> tuple[list[str], list[str]]:
+def _locate(kind: Any, parents: list[str]) -> tuple[list[str], list[str]]:
     """A mapping's path as the file has it (pydantic puts a union's tag between the keys), and the keys that it knows."""
     shown: list[str] = []
     for name in parents:
@@ -135,7 +135,7 @@ def _place(kind: Any, parents: list[str]) -> tuple[list[str], list[str]]:
             shown[-1] += f"[{name}]"
             kind = typing.get_args(kind)[0]
             continue
-        tagged = [member for member in typing.get_args(kind) if name in _tags(member)]
+        tagged = [member for member in typing.get_args(kind) if name in _discriminators(member)]
         if tagged:
             kind = tagged[0]
             continue
@@ -145,7 +145,7 @@ def _place(kind: Any, parents: list[str]) -> tuple[list[str], list[str]]:
     return shown, list(getattr(kind, "model_fields", {}))
 
 
-def _tags(member: Any) -> tuple[Any, ...]:
+def _discriminators(member: Any) -> tuple[Any, ...]:
     """The values of the `kind` that tells a union's member from the others."""
     field = getattr(member, "model_fields", {}).get("kind")
     return typing.get_args(field.annotation) if field else ()

@@ -27,7 +27,7 @@ from typing import Annotated, Any
 
 from components.core import fingerprint, watch
 from components.core.errors import UserError
-from components.core.fingerprint import Code, Fingerprint
+from components.core.fingerprint import Codebase, Fingerprint
 from components.core.machine import MachineConfig
 from components.core.params import PARAMS, Config
 
@@ -126,8 +126,8 @@ def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metric
             raise UserError(
                 f"--{name} {paths[name]}: no such file or folder; `dvc repro` makes what a stage reads, `dvc status` says what is missing"
             )
-    watch.begin(paths[name] for name, role in shape.paths.items() if role == "in")
-    stamps, code = Code().stamps(), _code(stage.__name__)
+    watch.start(paths[name] for name, role in shape.paths.items() if role == "in")
+    mtimes, code = Codebase().mtimes(), _code(stage.__name__)
     given, finals = dict(paths), {}
     for name, role in shape.paths.items():
         if role == "out":
@@ -139,10 +139,10 @@ def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metric
             given[name].mkdir(parents=True, exist_ok=True)
     with _nothing_half(given[name] for name in finals):
         measured = stage(**sections, **machine, **given)
-        watch.check()
+        watch.check_unchanged()
         if _sections(shape, key) != sections:
-            raise watch.edited(PARAMS)
-        if Code().stamps() != stamps:
+            raise watch.edited_error(PARAMS)
+        if Codebase().mtimes() != mtimes:
             _check_code(stage.__name__, code)
         for name, final in finals.items():
             _move(given[name], final)
@@ -159,17 +159,17 @@ def _sections(shape: Contract, key: str | None) -> dict[str, Config]:
 
 def _code(component: str) -> Fingerprint:
     """The code that runs. Under DVC the dependency is what the stage `code` wrote down: it must be the same."""
-    found = Code().fingerprint(component)
+    found = Codebase().fingerprint(component)
     if os.environ.get("DVC_STAGE") and fingerprint.recorded(component) not in (None, found.value):
-        raise UserError(f"components/{component}: its code was edited after `code` wrote {fingerprint.path(component)}; run again")
+        raise UserError(f"components/{component}: its code was edited after `code` wrote {fingerprint.record_path(component)}; run again")
     return found
 
 
 def _check_code(component: str, before: Fingerprint) -> None:
     """Raises UserError naming a file whose code is not as it was: what a stage imports late would be another version's."""
-    now = Code().fingerprint(component)
+    now = Codebase().fingerprint(component)
     for file in sorted(dict(before.files.items() ^ now.files.items())):
-        raise watch.edited(Path(file))
+        raise watch.edited_error(Path(file))
 
 
 @contextmanager
@@ -231,7 +231,7 @@ def _digest(code: str, sections: dict[str, Config], inputs: dict[str, Path]) -> 
     settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
     digest = hashlib.sha256(json.dumps([code, settings], sort_keys=True).encode())
     for name, path in sorted(inputs.items()):
-        for file in watch.files(path):
+        for file in watch.list_files(path):
             with file.open("rb") as data:
                 digest.update(f"{name}/{file.relative_to(path)}".encode() + hashlib.file_digest(data, "sha256").digest())
     return digest.hexdigest()[:16]
@@ -242,7 +242,7 @@ def _record(stage: str, seconds: float, metrics: Path, machine: Iterable[Machine
 
     `metrics`: the md5 of the metrics that it wrote, which dvc.lock has too, so that nobody takes this for the record of another run.
     """
-    told = {"host": platform.node(), **{one.section: one.recorded() for one in machine}}
+    told = {"host": platform.node(), **{one.section: one.redacted() for one in machine}}
     digest = hashlib.md5(metrics.read_bytes()).hexdigest()
     write_json(
         HOME / "ran" / f"{stage}.json", {"stage": stage, "ended": time.time(), "seconds": seconds, "metrics": digest, "machine": told}

@@ -34,7 +34,7 @@ class Problem(Row):
     source: str
     licence: str
     group: str
-    """Problems of one group (for generated ones: family and numbers) never sit on two sides of a split."""
+    """Problems of one group (for generated ones: family and numbers) are never on two sides of a split."""
     difficulty: float | None = None
     """0 (easy) to 1 (hard), where the source says so."""
     contaminated_by: tuple[str, ...] = ()

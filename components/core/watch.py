@@ -12,52 +12,52 @@ from typing import NamedTuple
 
 from components.core.errors import UserError
 
-SMALL = 1 << 20
+MAX_HASHED_BYTES = 1 << 20
 """Bytes of a file that is compared by content, so that it may be saved as it was. Of a larger one time, size and inode have to do, which
 DVC trusts for the same question: models and rows are not hashed twice."""
 
 
-class _Look(NamedTuple):
+class _Snapshot(NamedTuple):
     """A file as it was; None where there was none."""
 
     stat: tuple[int, int, int]
     digest: str | None
 
 
-_seen: dict[Path, dict[Path, _Look]] = {}
+_snapshots: dict[Path, dict[Path, _Snapshot]] = {}
 
 
-def begin(paths: Iterable[Path]) -> None:
+def start(paths: Iterable[Path]) -> None:
     """Forgets what was watched, and watches these."""
-    _seen.clear()
+    _snapshots.clear()
     for path in paths:
         watched(path)
 
 
 def watched(path: Path) -> Path:
     """The path; from its first time on, what is there (a file, all files of a folder, nothing) must stay as it is."""
-    if path not in _seen:
-        _seen[path] = {file: _look(file) for file in files(path)}
+    if path not in _snapshots:
+        _snapshots[path] = {file: _snapshot(file) for file in list_files(path)}
     return path
 
 
-def check() -> None:
+def check_unchanged() -> None:
     """Raises UserError naming the first file that is not as it was."""
-    for path, before in _seen.items():
-        now = files(path)
+    for path, before in _snapshots.items():
+        now = list_files(path)
         for file in sorted(before.keys() ^ set(now)):
-            raise edited(file)
-        for file, look in before.items():
-            if _stat(file) != look.stat and (look.digest is None or _look(file).digest != look.digest):
-                raise edited(file)
+            raise edited_error(file)
+        for file, snapshot in before.items():
+            if _stat(file) != snapshot.stat and (snapshot.digest is None or _snapshot(file).digest != snapshot.digest):
+                raise edited_error(file)
 
 
-def edited(path: Path) -> UserError:
+def edited_error(path: Path) -> UserError:
     """The error for whatever was found out."""
     return UserError(f"{path}: was edited while the stage ran; nothing is recorded, run again")
 
 
-def files(path: Path) -> list[Path]:
+def list_files(path: Path) -> list[Path]:
     """The files of a folder, or the file itself, sorted; hidden ones and compiled code are nobody's input."""
     if path.is_dir():
         inside = (file for file in path.rglob("*") if file.is_file())
@@ -69,9 +69,9 @@ def _hidden(part: str) -> bool:
     return part.startswith(".") or part == "__pycache__"
 
 
-def _look(file: Path) -> _Look:
+def _snapshot(file: Path) -> _Snapshot:
     stat = _stat(file)
-    return _Look(stat, hashlib.sha256(file.read_bytes()).hexdigest() if stat[1] <= SMALL else None)
+    return _Snapshot(stat, hashlib.sha256(file.read_bytes()).hexdigest() if stat[1] <= MAX_HASHED_BYTES else None)
 
 
 def _stat(file: Path) -> tuple[int, int, int]:

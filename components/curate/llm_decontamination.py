@@ -1,28 +1,40 @@
 """A model's word on what may be a benchmark's problem: does the row ask what the problem next to it asks?
 
-The rule is NeMo-Skills' (judge/check-contamination): the suspected or nearest problem is put beside the row, in both orders where
-`both_orders` says so, and one "same" is enough. Each pair's verdict is kept as it comes, so that a killed run goes on after the last
-one. A reply that begins with neither word says nothing. Does not know what follows from it.
+The rule is NeMo-Skills' (judge/check-contamination): the suspected problem, and of each benchmark the nearest one by TF-IDF or embedding,
+is put beside the row, in both orders where `both_orders` says so, and one "same" is enough. No score alone decides: of NeMo-Skills' ten
+examples the rules (contamination.py) miss two, whose twins are the nearest at a TF-IDF cosine of 0.74 and 0.85, and 1.5 % and 1 % of the
+AIME problems of 1983 to 2019 come as near to some problem. 23 % of them come within 0.5, 89 % within 0.3. Each pair's verdict is kept as
+it comes, so that a killed run goes on after the last one. A reply that begins with neither word says nothing. Does not know what follows
+from it.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
 from components.core.params import Settings
 from components.core.types import Message, Problem, Row
 from components.curate.contamination import Match, Overlap
-from components.curate.nearest_neighbours import Nearest, NearestNeighbours
 from components.lib.engine.concurrency import map_resumable
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.prompts import render
+from components.lib.similarity import Embedding, Tfidf, cosines
 
 BATCH = 256
 """Rows whose vectors are held at once."""
+
+
+class Nearest(Settings):
+    """How rows and problems are compared."""
+
+    similarity: Annotated[Tfidf | Embedding, Field(discriminator="by")]
+    min_similarity: float = Field(ge=-1, le=1)
+    """A cosine below this is not shown to the model (NeMo-Skills: none is)."""
 
 
 class LlmDecontamination(Settings):
@@ -40,6 +52,29 @@ class LlmDecontamination(Settings):
     """Of one reply."""
     num_concurrent: int = Field(ge=1)
     """Pairs that are read at the same time."""
+
+
+class NearestNeighbours:
+    """All benchmarks' problems as vectors: the nearest of each is a candidate for a model's eyes, no verdict."""
+
+    def __init__(self, config: Nearest, asked: Sequence[Problem]) -> None:
+        self._config, self._asked = config, asked
+        statements = [problem.statement for problem in asked]
+        self._vectors = config.similarity.fitted(statements)
+        self._held = self._vectors(statements)
+        self._benchmarks: dict[str, list[int]] = defaultdict(list)
+        for place, problem in enumerate(asked):
+            self._benchmarks[problem.source].append(place)
+
+    def of(self, statements: Sequence[str]) -> Iterator[list[Match]]:
+        """For each statement the nearest problem of each benchmark, where it is near enough; of equals the first."""
+        for row in cosines(self._vectors(statements), self._held):
+            matches = []
+            for benchmark, places in self._benchmarks.items():
+                best = places[int(row[places].argmax())]
+                if row[best] >= self._config.min_similarity:
+                    matches.append(Match(benchmark, f"cosine {row[best]:.2f}", self._asked[best].id))
+            yield matches
 
 
 class Pair(NamedTuple):

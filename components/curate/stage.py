@@ -135,7 +135,7 @@ class FirstPass(NamedTuple):
 
 def _inputs(sources: Sources, raw: Path, extracted: Path) -> dict[str, Input]:
     """What comes in, by name: what may be trained on first, the exam last. Folders that no entry names are told of, and not read."""
-    named = {raw / use / name for use in ("train", "exam", "benchmark", "topics") for name in sources.named(use)}
+    named = {raw / use / name for use in ("train", "exam", "benchmark", "topics") for name in sources.with_use(use)}
     for folder in sorted(set(raw.glob("*/*")) - named):
         log.info("%s: not read, no entry of `sources` in params.yaml is laid there; remove it", folder)
     trained = {**_raw(sources, raw, "train"), EXTRACTED: extracted / PROBLEMS}
@@ -146,7 +146,7 @@ def _inputs(sources: Sources, raw: Path, extracted: Path) -> dict[str, Input]:
 
 
 def _raw(sources: Sources, raw: Path, use: Use) -> dict[str, Path]:
-    return {name: raw / use / name / PROBLEMS for name in sources.named(use)}
+    return {name: raw / use / name / PROBLEMS for name in sources.with_use(use)}
 
 
 def _known(config: Curate, inputs: Mapping[str, Input], benchmarks: Mapping[str, Path]) -> dict[str, int]:

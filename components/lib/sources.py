@@ -17,7 +17,7 @@ from components.core.params import Config, Settings
 Use = Literal["train", "exam", "benchmark", "topics"]
 EXTRACTED = "extracted"
 """What the topics of forums became goes under this name beside the sources."""
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Source(Settings):
@@ -43,7 +43,7 @@ class Sources(Config, section="sources"):
         for group in cls.model_fields:
             for name in getattr(found, group):
                 where = f"{path}: sources.{group}.{name}"
-                if not NAME.fullmatch(name):
+                if not NAME_PATTERN.fullmatch(name):
                     raise UserError(f"{where}: a source's name becomes a folder's and a stage's; take letters, digits, - and _")
                 if name == EXTRACTED:
                     raise UserError(f"{where}: the name '{name}' is that of the problems from forum topics; take another")
@@ -52,6 +52,6 @@ class Sources(Config, section="sources"):
                 seen[name] = group
         return found
 
-    def named(self, use: Use) -> list[str]:
+    def with_use(self, use: Use) -> list[str]:
         """The names of the sources with this use, in order."""
         return [name for group in (self.generated, self.files, self.hub) for name, source in group.items() if source.use == use]

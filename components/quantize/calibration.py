@@ -1,4 +1,4 @@
-"""Training rows as token ids: what the model reads in a sitting, for calibration and for measuring.
+"""Training rows as token ids: what the model reads in an exam run, for calibration and for measuring.
 
 Reads examples.parquet of one composed set. Knows the chat, not the quantizer. Memory holds only the rows drawn.
 """

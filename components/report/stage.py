@@ -54,7 +54,7 @@ def report(
         },
         "disputed": {name: metrics.disputed(exam, bootstrap) for name, exam in exams.items()},
     }
-    known = [*(name for use in get_args(Use) for name in sources.named(use)), *models.origins, *exam.examinees]
+    known = [*(name for use in get_args(Use) for name in sources.with_use(use)), *models.origins, *exam.examinees]
     stages = {name: told for name, told in _small_files(measured).items() if _is_there(name, known)}
     shown = html(results, exams, config.problems_shown, stages, _small_files(validation), losses)
     page.write_text(shown, encoding="utf-8")

@@ -37,6 +37,17 @@ class AttemptParams(NamedTuple):
     contest: answers.Contest
     seed: int
 
+    @property
+    def call_opening(self) -> str:
+        """What opens a call in the syntax of this run, for a reply that is begun with a program."""
+        opened = f"{self.syntax.begin}{self.syntax.head}"
+        return opened if opened.endswith("\n") else opened + "\n"
+
+    def for_one_program(self, temperature: float | None = None) -> "AttemptParams":
+        """The same parameters, for attempts that end when their first program ran."""
+        sampling = self.sampling if temperature is None else self.sampling._replace(temperature=temperature)
+        return self._replace(stop_conditions=(*self.stop_conditions, "ran"), sampling=sampling)
+
 
 class ExtractedAnswers(NamedTuple):
     """The answers of an attempt."""

@@ -5,6 +5,7 @@ is changed: whether the answer stands before the code is asked at token boundari
 nearly every text; the stage counts each reason by the number of the answer's digits, so that such a rule is seen.
 """
 
+import random
 import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -16,10 +17,18 @@ from components.compose.kind import AttemptGroup, Kind, rejection_reason
 from components.compose.novelty_significance import NoveltySignificance
 from components.core.params import Settings, nearest
 from components.core.types import Candidate, Dropped, Example
-from components.lib import code_budget, prompts
+from components.lib import prompts
 from components.lib.tool_syntax import OPENMATH
 
 _OUTPUT = re.compile(r"\n```output\n.*?\n?```", re.DOTALL)
+
+
+def code_budget(seed: int, problem: str, index: int, low: int, high: int) -> int:
+    """How many code blocks an attempt may run, `low` to `high`: a model that is told 1 to 8 of them learns to keep to what it is told.
+
+    NVIDIA's paper, section 3.4: a random number in the prompt, and attempts that went beyond it are not trained on.
+    """
+    return random.Random(f"{seed}/{problem}/{index}").randint(low, high)
 
 
 def block_not_closed(candidate: Candidate) -> bool:
@@ -111,4 +120,4 @@ class Tir(Kind):
         return prompts.render(self.prompt, statement=group.problem.statement, **fields)
 
     def _allowed(self, group: AttemptGroup, candidate: Candidate, budget: Budget) -> int:
-        return code_budget.draw(group.seed, candidate.problem, candidate.index, budget.low, budget.high)
+        return code_budget(group.seed, candidate.problem, candidate.index, budget.low, budget.high)

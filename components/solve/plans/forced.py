@@ -9,7 +9,6 @@ from typing import Literal
 
 from components.core.params import Settings
 from components.solve.attempt import Attempt, AttemptParams
-from components.solve.plans.program import one_program, opening
 from components.solve.question_run import QuestionRun
 
 BOX = "\n</think>\n\nThe final answer is \\boxed{"
@@ -46,8 +45,8 @@ class Forced(Settings):
         for depth in self.depths:
             await self._walk(question, paths, depth)
             paths = [path for path in paths if path.finish_reason == "length"]
-            programs = [question.branch(path, "\n" + opening(question.params)) for path in paths for _ in range(self.programs)]
-            await question.run(programs, one_program(_to(question.params, depth + self.program_tokens), self.program_temperature))
+            programs = [question.branch(path, "\n" + question.params.call_opening) for path in paths for _ in range(self.programs)]
+            await question.run(programs, _to(question.params, depth + self.program_tokens).for_one_program(self.program_temperature))
             if question.stopped or not paths:
                 return
         if self.box_tokens:

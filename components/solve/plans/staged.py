@@ -8,7 +8,6 @@ from typing import Literal
 
 from components.core.params import Settings
 from components.solve.attempt import Attempt
-from components.solve.plans.program import one_program, opening
 from components.solve.question_run import QuestionRun
 
 
@@ -52,15 +51,15 @@ class Staged(Settings):
             question.new_attempt(self.answer, parent=thought, thought=thought.text) for thought in thoughts for _ in range(self.answers)
         ]
         question.planned = len(programs) + len(boxes)
-        await question.run([*programs, *boxes], one_program(question.params))
+        await question.run([*programs, *boxes], question.params.for_one_program())
         for _ in range(self.repair_rounds):
             failed = [p for p in programs if p.runs and p.runs[-1].status != "ok"]
             if question.stopped or not failed:
                 return
             programs = [self._program(question, self.repair, p, code=p.runs[-1].code, error=p.runs[-1].output) for p in failed]
             question.planned += len(programs)
-            await question.run(programs, one_program(question.params))
+            await question.run(programs, question.params.for_one_program())
 
     def _program(self, question: QuestionRun, mode: str, parent: Attempt, **fields: str) -> Attempt:
         """Its reply is begun for it: the head of a program."""
-        return question.new_attempt(mode, opening(question.params), parent, **fields)
+        return question.new_attempt(mode, question.params.call_opening, parent, **fields)

@@ -20,7 +20,7 @@ from components.lib.sandbox.local import LocalSandbox, SandboxCapacity, SandboxC
 from components.lib.sandbox.protocol import Isolation, Session
 from components.solve.exam_run import Solve, attempt_params
 from components.solve.question_run import QuestionRun
-from tests.factories import problem
+from tests.row_fixtures import problem
 
 CONTEST = Contest(low=0, high=999, modulus=1000)
 SANDBOX = SandboxConfig(timeout_s=5.0, interrupt=True, memory_mb=1024, output_chars=200, allow_weak=False)

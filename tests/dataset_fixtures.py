@@ -13,7 +13,7 @@ from components.core.types import Candidate, CodeRun, Problem
 from components.lib import answers
 from components.lib.answers import Contest
 from components.lib.tool_syntax import OPENMATH, output_block
-from tests.factories import candidate
+from tests.row_fixtures import candidate
 
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or Path(__file__).parents[2] / "shared" / "data")
 CONTEST = Contest(low=0, high=999, modulus=None)

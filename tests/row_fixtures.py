@@ -1,4 +1,4 @@
-"""Rows for tests, by factories: real row types, only what a test is about is said."""
+"""Rows for tests: real row types, only what a test is about is said."""
 
 from typing import Any
 
@@ -87,25 +87,5 @@ def votes(**fields: object) -> VoteConfig:
 
 
 def attempt(problem: str, index: int, answer: int | None = 7, **fields: object) -> Candidate:
-    return Candidate.model_validate(
-        {
-            "problem": problem,
-            "index": index,
-            "mode": "cot",
-            "text": "",
-            "answer": answer,
-            "abstained": "no box" if answer is None else None,
-            "boxed": answer,
-            "printed": None,
-            "runs": (),
-            "num_tokens": 10,
-            "entropies": (),
-            "seconds": 1.0,
-            "finish_reason": "stop",
-            "seed": 1,
-            "rank": index,
-            "isolation": "confined",
-            "parent": None,
-            **fields,
-        }
-    )
+    """A candidate of which only the verdict matters."""
+    return candidate(answer, problem, index, **{"mode": "cot", "text": "", **fields})

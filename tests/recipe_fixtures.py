@@ -15,8 +15,8 @@ from components.lib.votes.config import VoteConfig
 from components.solve.exam_run import Solve
 from components.solve.question_run import QuestionRun
 from flows.recipes import EXAM
-from tests.factories import candidate
-from tests.question_runs import words
+from tests.question_fixtures import words
+from tests.row_fixtures import candidate
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(path.stem for path in (ROOT / overlays.RECIPES).glob("*.yaml"))

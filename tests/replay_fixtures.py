@@ -7,7 +7,7 @@ from typing import Any
 from components.replay import pool
 from components.replay.pool import STRATEGIES, Attempts
 from components.replay.recipe import Recipe
-from tests.factories import attempt, problem, votes
+from tests.row_fixtures import attempt, problem, votes
 
 PLAIN: dict[str, Any] = {"plan": {"any": 6}, "max_tokens": None, "early_stopping": [], "time_budget": None, "vote": "majority"}
 AGREE = {"kind": "agree", "of_first": 5, "equal": 4}

@@ -11,7 +11,7 @@ from components.core.models import Exam, Examinee, Models
 from components.core.types import Candidate, CodeRun, Judgement, Problem, Support, Vote
 from components.lib.sources import Sources
 from components.report.stage import Report, report
-from tests.factories import candidate, judgement, problem
+from tests.row_fixtures import candidate, judgement, problem
 
 X = "cancelled"
 """An attempt that the early stop ended."""

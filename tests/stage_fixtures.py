@@ -15,7 +15,7 @@ import pytest
 
 from components.core import params, rows
 from components.core.types import Annotation, Candidate, Check, Judgement, Problem, QuestionRecord
-from tests.factories import candidate, problem
+from tests.row_fixtures import candidate, problem
 
 ROOT = Path(__file__).parents[1]
 WORDS = {

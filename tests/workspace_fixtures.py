@@ -94,7 +94,7 @@ stages:
 """
 
 
-def component(root: Path, during: str = "true") -> Path:
+def component_workspace(root: Path, during: str = "true") -> Path:
     """A workspace of our own kind in `root`: components/core and components/code as they are, one component of its own, and `code`."""
     ours = Path(__file__).parents[1] / "components"
     for name in ("core", "code"):

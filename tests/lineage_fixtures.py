@@ -50,7 +50,7 @@ def workspace(root: Path, skills: dict[str, float] = SKILLS, exam_seed: int = 2,
 
 
 def _who(skills: dict[str, float]) -> dict[str, Any]:
-    """Sections `models`, `exam` and `solve` of params.yaml: everyone who has a skill sits the exam."""
+    """Sections `models`, `exam` and `solve` of params.yaml: everyone who has a skill takes the exam."""
     quantized = {name: {"start": "genselect"} for name in skills if name in ("awq", "fp8")}
     trained = {name: {"start": "base"} for name in skills if name not in (*quantized, "base")}
     models = {"fetch": {"base": {}}, "import": {}, "train": {"genselect": {"start": "base"}} | trained, "quantize": quantized}

@@ -3,29 +3,29 @@
 import os
 from pathlib import Path
 
-from components.core.fingerprint import PROMPTS, Code
+from components.core.fingerprint import PROMPTS, Codebase
 
 AUDIT = Path(__file__).with_name("audit")
 
 
-def surroundings(notes: Path, root: Path) -> dict[str, str]:
+def environment(notes: Path, root: Path) -> dict[str, str]:
     """Variables with which every stage that is started notes what it opens."""
-    return {"PYTHONPATH": f"{AUDIT}{os.pathsep}{root}", "OPENED": str(notes), "OPENED_UNDER": f"{root}{os.sep}"}
+    return {"PYTHONPATH": f"{AUDIT}{os.pathsep}{root}", "AUDIT_FOLDER": str(notes), "AUDIT_ROOT": f"{root}{os.sep}"}
 
 
-def by_stage(notes: Path) -> dict[str, set[str]]:
+def opened_by_stage(notes: Path) -> dict[str, set[str]]:
     """Files under components/ by stage."""
     found = {folder.name: set[str]().union(*(file.read_text().splitlines() for file in folder.iterdir())) for folder in notes.iterdir()}
     return {stage: {file for file in files if file.startswith("components/")} for stage, files in found.items()}
 
 
-def forgotten(notes: Path, components: Path) -> dict[str, set[str]]:
+def beyond_fingerprint(notes: Path, components: Path) -> dict[str, set[str]]:
     """By stage, what it opened and its fingerprint does not know. The stage `code` opens all of them to read them."""
-    read = Code(components)
+    read = Codebase(components)
     reached = {name: read.fingerprint(name).files for name in read.components}
     beyond = {
         stage: {file for file in files if file not in reached[stage.partition("@")[0]] and not _prompt(file)}
-        for stage, files in by_stage(notes).items()
+        for stage, files in opened_by_stage(notes).items()
         if stage != "code"
     }
     return {stage: files for stage, files in beyond.items() if files}
