@@ -47,13 +47,13 @@ stages:
   quantize: {foreach: [awq, fp8], do: {cmd: "false", deps: [models/genselect], outs: ["models/${item}"]}}
   solve:
     foreach: [base, genselect, awq, fp8]
-    do: {cmd: "false", deps: ["models/${item}", data/problems/exam.parquet], outs: ["runs/exam-${item}/candidates.parquet"]}
+    do: {cmd: "false", deps: ["models/${item}", data/problems/exam.parquet], outs: ["runs/exam/${item}/candidates.parquet"]}
   vote:
     foreach: [base, genselect, awq, fp8]
     do:
       cmd: "false"
-      deps: ["runs/exam-${item}/candidates.parquet", data/problems/exam.parquet]
-      outs: ["runs/exam-${item}/votes.parquet"]
+      deps: ["runs/exam/${item}/candidates.parquet", data/problems/exam.parquet]
+      outs: ["runs/exam/${item}/votes.parquet"]
 """
 DVC = [sys.executable, "-m", "dvc"]
 AIMO = [sys.executable, "-m", "flows.cli"]

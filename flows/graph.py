@@ -1,8 +1,8 @@
 """DVC's graph: stages, their order, who needs whom, what changed, and what dvc.lock recorded.
 
 Reads dvc.yaml, dvc.lock and params.yaml through `Repo.index`, which DVC does not document as stable: all use of it is here; its command
-line is called in fork_server.py. Runs nothing, and does not know what a stage computes. Writes dvc.lock where it is told to: `settle`,
-`commit`.
+line is called in fork_server.py. Runs nothing, and does not know what a stage computes. Writes dvc.lock where it is told to:
+`normalize_lock`, `commit`.
 """
 
 import logging

@@ -29,7 +29,7 @@ class Promote(Config, section="promote"):
     """Whom to consider and how sure to be."""
 
     challengers: list[str]
-    """Who sits the exam, in order of preference; the first that passes becomes champion."""
+    """Who takes the exam, in order of preference; the first that passes becomes champion."""
     baseline: str
     """Whom the first champion must beat."""
     strategy: str
@@ -80,11 +80,11 @@ def register(root: Path, uri: str | None = None) -> dict[str, Version]:
         for name in Exam.load(root / PARAMS).examinees:
             if f"vote@{name}" in entries:
                 scores = exam_scores.read(root, entries[f"vote@{name}"], config.strategy, config.k)
-                model, maker = _sat(entries, name)
+                model, maker = _examined(entries, name)
                 found[name] = registry.record_version(store, model, head if maker.key in held else f"{head}-dirty", scores)
         for version in registry.versions(store):
-            if version.model.path not in {sat.model.path for sat in found.values()}:
-                registry.set_gate_result(store, version, "sits the exam no more")
+            if version.model.path not in {one.model.path for one in found.values()}:
+                registry.set_gate_result(store, version, "takes the exam no more")
     return found
 
 
@@ -116,7 +116,7 @@ def rollback(root: Path, uri: str | None = None) -> Version:
         return registry.restore(store)
 
 
-def _sat(entries: dict[str, LockEntry], name: str) -> tuple[Artifact, LockEntry]:
+def _examined(entries: dict[str, LockEntry], name: str) -> tuple[Artifact, LockEntry]:
     """The model with which someone took the exam, and the stage that made it. Of a reference the size says nothing: 0."""
     wanted = dvc_lock.evaluated(entries[f"vote@{name}"], entries) if f"vote@{name}" in entries else None
     found = [(out, entry) for entry in entries.values() for out in entry.outs if wanted and out.path == wanted[0].path]
@@ -133,7 +133,7 @@ def _of(versions: dict[str, Version], name: str) -> Version:
 
 
 def _start(versions: dict[str, Version], entries: dict[str, LockEntry], name: str) -> Version:
-    maker = _sat(entries, name)[1]
+    maker = _examined(entries, name)[1]
     if not maker.models:
         raise UserError(f"params.yaml: promote.challengers: '{name}' was made from no other model, so there is nothing to hold it against")
     start = maker.models[0].path

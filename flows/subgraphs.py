@@ -71,7 +71,7 @@ def publish(root: Path, promote: bool) -> list[str]:
 
 
 def forget(root: Path) -> None:
-    """The next `finish` asks again: somebody moves the champion by hand."""
+    """The next `publish` asks again: somebody moves the champion by hand."""
     (root / FINISHED).unlink(missing_ok=True)
 
 

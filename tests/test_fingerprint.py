@@ -83,14 +83,15 @@ def test_a_docstring_that_is_added_changes_nothing(copy: Path) -> None:
         copy,
         "lib/votes/ballot.py",
         lambda text: text.replace(
-            "    def register(cast: Cast) -> Cast:\n", '    def register(cast: Cast) -> Cast:\n        """Said."""\n'
+            "    def register(cast: VoteFunction) -> VoteFunction:\n",
+            '    def register(cast: VoteFunction) -> VoteFunction:\n        """Said."""\n',
         ),
     )
 
 
 def test_a_changed_statement_changes_exactly_what_reaches_it(copy: Path) -> None:
-    assert changed(copy, "lib/votes/numbers.py", lambda text: text + "\nMORE = 1\n") == reaching("lib/votes/numbers.py")
-    assert {"vote", "replay"} <= reaching("lib/votes/numbers.py") and "solve" not in reaching("lib/votes/numbers.py")
+    assert changed(copy, "lib/votes/config.py", lambda text: text + "\nMORE = 1\n") == reaching("lib/votes/config.py")
+    assert {"vote", "replay"} <= reaching("lib/votes/config.py") and "solve" not in reaching("lib/votes/config.py")
 
 
 @pytest.mark.parametrize(
@@ -98,13 +99,13 @@ def test_a_changed_statement_changes_exactly_what_reaches_it(copy: Path) -> None
     [
         ("core/types.py", "answer: int | None", "answer: int"),
         ("lib/sandbox/zygote.py", "WATCH_S = 0.1", "WATCH_S = 0.2"),
-        ("lib/sandbox/greed.py", "def greed(", "def greed(*_, "),
+        ("lib/sandbox/resource_limits.py", "def exceeded(", "def exceeded(*_, "),
         ("report/page.html", "<", " <"),
         ("serve/entry.py.txt", "import", "import "),
         ("quantize/awq_worker.py", "import json", "import json, math"),
         ("quantize/methods/fp8.py", "import", "import math\nimport"),
-        ("collect/sources/forum.py", "import re", "import re, math"),
-        ("train/ranks.py", "METRICS = ", "METRICS = 'x' + "),
+        ("collect/sources/files/forum.py", "import re", "import re, math"),
+        ("train/distributed.py", "METRICS = ", "METRICS = 'x' + "),
     ],
 )
 def test_annotations_and_what_is_run_or_read_by_path_count(copy: Path, file: str, old: str, new: str) -> None:
@@ -157,5 +158,5 @@ def test_a_file_that_is_no_python_is_named(copy: Path) -> None:
     (copy / "vote/stage.py").write_text("def vote(:\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"components/vote/stage.py: not Python \(invalid syntax"):
         Code(copy).fingerprint("vote")
-    with pytest.raises(UserError, match="no such component; there are: code, collect"):
+    with pytest.raises(UserError, match="no such component; there are: annotate, code, collect"):
         Code(copy).fingerprint("voting")

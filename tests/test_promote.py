@@ -168,7 +168,7 @@ def test_a_mirror_that_failed_is_not_taken_for_done(root: Path, monkeypatch: pyt
     for _ in range(2):
         assert subgraphs.publish(root, promote=True)[-1].startswith("no promotion: http://127.0.0.1:9: MLflow does not answer")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    (root / "runs/exam-awq/candidates.parquet").write_bytes(b"better ones")
+    (root / "runs/exam/awq/candidates.parquet").write_bytes(b"better ones")
     subgraphs.forget(root)
     for _ in range(2):
         with pytest.raises(UserError, match="dvc checkout"):

@@ -122,7 +122,7 @@ def test_holm_steps_down_from_the_smallest(p_values: list[float], adjusted: list
     assert holm(p_values) == pytest.approx(adjusted)
 
 
-def sat(chances: list[float], attempts: int, rng: random.Random) -> list[float]:
+def scores(chances: list[float], attempts: int, rng: random.Random) -> list[float]:
     """The share of right attempts, problem by problem."""
     return [sum(rng.random() < chance for _ in range(attempts)) / attempts for chance in chances]
 
@@ -132,7 +132,7 @@ def alarms(gain: float, problems: int, runs: int) -> tuple[float, float]:
     rng, rejected, better = random.Random(5), 0, 0
     for run in range(runs):
         chances = [rng.betavariate(0.8, 0.8) * 0.9 for _ in range(problems)]
-        new, old = sat([chance + gain for chance in chances], 16, rng), sat(chances, 16, rng)
+        new, old = scores([chance + gain for chance in chances], 16, rng), scores(chances, 16, rng)
         compared = paired([a - b for a, b in zip(new, old, strict=True)], 0.95, 600, run)
         rejected += compared.p_value < 0.05
         better += verdict(compared, 0.05) == "better"

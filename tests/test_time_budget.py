@@ -47,7 +47,7 @@ def clock(settings: dict[str, Any]) -> TimeBudget:
     return CLOCK.validate_python(settings)
 
 
-def sit(by: TimeBudget, wanted: Sequence[float], between_s: float = 0.0) -> tuple[list[QuestionBudget], list[float]]:
+def run(by: TimeBudget, wanted: Sequence[float], between_s: float = 0.0) -> tuple[list[QuestionBudget], list[float]]:
     """A run in simulated time: each question takes what it wants, or its limit."""
     allowed: list[QuestionBudget] = []
     used: list[float] = []
@@ -75,12 +75,12 @@ def order(name: str) -> list[float]:
 
 
 def test_the_published_trace_of_the_buffer_comes_out() -> None:
-    allowed, _ = sit(clock(BUFFER), [100, 560, 350, 350])
+    allowed, _ = run(clock(BUFFER), [100, 560, 350, 350])
     assert [a.limit_s for a in allowed[:3]] == [350, 560, 390]
 
 
 def test_no_more_than_the_cap_is_lent_from_what_was_saved_and_a_debt_is_paid_back() -> None:
-    assert [a.limit_s for a in sit(clock(BUFFER), [10, 10, 10, 10])[0]] == [350, 560, 560, 560]
+    assert [a.limit_s for a in run(clock(BUFFER), [10, 10, 10, 10])[0]] == [350, 560, 560, 560]
     overdrawn = History(50, 450, [450.0], [350.0])  # the last question ended later than it should
     assert clock(BUFFER).allow(overdrawn).limit_s == 250
 
@@ -90,7 +90,7 @@ def test_no_more_than_the_cap_is_lent_from_what_was_saved_and_a_debt_is_paid_bac
 @pytest.mark.parametrize("between_s", [0.0, 3.0])
 def test_no_order_of_the_problems_takes_a_sitting_over_its_end(name: str, wanted: str, between_s: float) -> None:
     by = clock(CLOCKS[name])
-    allowed, used = sit(by, order(wanted), between_s)
+    allowed, used = run(by, order(wanted), between_s)
     begun = [n for n, a in enumerate(allowed) if a.limit_s > 0]
     assert all(a.limit_s >= 0 for a in allowed)
     assert sum(used) + between_s * (max(begun) if begun else 0) <= by.exam_s + 1e-6
@@ -98,18 +98,18 @@ def test_no_order_of_the_problems_takes_a_sitting_over_its_end(name: str, wanted
 
 @pytest.mark.parametrize("name", ["equal", "buffer", "cutoffs", "planned", "reserve"])
 def test_where_hard_problems_stand_first_the_last_question_still_gets_its_time(name: str) -> None:
-    allowed, _ = sit(clock(CLOCKS[name]), order("all hard"))
+    allowed, _ = run(clock(CLOCKS[name]), order("all hard"))
     assert allowed[-1].limit_s >= 240
 
 
 def test_an_equal_split_gives_what_easy_questions_left_to_the_others() -> None:
-    allowed, used = sit(clock({"kind": "equal", "exam_s": 100}), [1, 90, 90, 90])
+    allowed, used = run(clock({"kind": "equal", "exam_s": 100}), [1, 90, 90, 90])
     assert [a.limit_s for a in allowed] == [25, 33, 33, 33]
     assert sum(used) == 100
 
 
 def test_planned_time_hands_on_what_the_last_question_saved_or_overdrew() -> None:
-    assert [a.limit_s for a in sit(clock(CLOCKS["planned"]), [100, 5000, 5000, 5000])[0]] == [348, 596, 100, 596]
+    assert [a.limit_s for a in run(clock(CLOCKS["planned"]), [100, 5000, 5000, 5000])[0]] == [348, 596, 100, 596]
 
 
 @pytest.mark.parametrize(("elapsed", "begun", "limit"), [(0, 0, 900), (5000, 10, 700), (16000, 40, 300), (17200, 49, 200), (17500, 49, 0)])
@@ -119,7 +119,7 @@ def test_the_reserve_is_clamped_on_both_sides_and_cut_by_the_end(elapsed: float,
 
 def test_a_question_is_over_at_its_own_cutoff_and_all_of_them_must_be_named() -> None:
     by = clock({"kind": "cutoffs", "exam_s": 100, "ends_s": [20, 50, 120]})
-    assert [a.limit_s for a in sit(by, [10, 90, 90])[0]] == [20, 40, 50]
+    assert [a.limit_s for a in run(by, [10, 90, 90])[0]] == [20, 40, 50]
     with pytest.raises(UserError, match="names 3 ends, but there are 4 questions"):
         by.allow(History(4, 0, [], []))
     with pytest.raises(ValidationError, match="must rise"):

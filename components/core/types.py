@@ -34,7 +34,7 @@ class Problem(Row):
     source: str
     licence: str
     group: str
-    """Problems of one group (for generated ones: family and numbers) never sit on two sides of a split."""
+    """Problems of one group (for generated ones: family and numbers) never lie on two sides of a split."""
     difficulty: float | None = None
     """0 (easy) to 1 (hard), where the source says so."""
     contaminated_by: tuple[str, ...] = ()
@@ -111,12 +111,12 @@ class QuestionRecord(Row):
 
 
 class Judgement(Row):
-    """One GenSelect reading: some candidates were shown in some order and one was chosen."""
+    """One GenSelect judgement: some candidates were shown in some order and one was chosen."""
 
     problem: str
     index: int
     round: int
-    """From 0. Whoever is chosen in a round of a knockout is shown in the next; independent readings are all of round 0."""
+    """From 0. Whoever is chosen in a round of a knockout is shown in the next; independent judgements are all of round 0."""
     shown: tuple[int, ...]
     """Candidate indices in the order of the prompt."""
     seed: int

@@ -1,6 +1,6 @@
 """Which rows ask what a benchmark asks, and which only resemble one of its problems.
 
-A benchmark is any set that the project can sit as an exam. Contaminated is what shares a problem's group, its canonical form, its
+A benchmark is any set that the project can run as an exam. Contaminated is what shares a problem's group, its canonical form, its
 numbers and most of its wording, or holds it inside a longer text; sentences and answers are not compared here, for a lost training row
 costs little and a leaked exam problem costs the result. Suspect is what shares the wording with other numbers: a sibling of a generated
 family, or a problem with a changed constant. Benchmarks are small, and are held whole.

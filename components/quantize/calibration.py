@@ -1,4 +1,4 @@
-"""Training rows as token ids: what the model reads in a sitting, for calibration and for measuring.
+"""Training rows as token ids: what the model reads in a run, for calibration and for measuring.
 
 Reads examples.parquet of one composed set. Knows the chat, not the quantizer. Memory holds only the rows drawn.
 """
@@ -34,7 +34,7 @@ def sample(folder: Path, tokenizer: Any, *, seed: int, windows: int, length: int
     if len(examples) < wanted:
         raise UserError(
             f"{path}: {len(examples)} rows, but quantize wants {held_out} to measure on and {windows} others to calibrate with; "
-            "lower quantize.common.kl_divergence.num_rows or the method's max_calib_samples"
+            "lower quantize.kl_divergence.num_rows or the method's max_calib_samples"
         )
     texts = [tokenizer.encode(rendered(example.messages, tokenizer), add_special_tokens=False) for example in examples]
     place = random.Random(seed)

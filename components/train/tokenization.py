@@ -1,4 +1,4 @@
-"""Training rows to tokens: what the model sees in training is, byte for byte, what it will see in a sitting.
+"""Training rows to tokens: what the model sees in training is, byte for byte, what it will see in a run.
 
 The part up to the last user message goes through the model's chat template; what follows is one assistant turn of raw text, tool
 output included, closed by the end of the turn. Loss is per message: tool output and prompt never carry any.
