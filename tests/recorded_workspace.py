@@ -24,7 +24,7 @@ GATE = {
     "challengers": ["awq", "fp8"],
     "baseline": "base",
     "strategy": "majority",
-    "votes": 4,
+    "k": 4,
     "margin": 0.05,
     "confidence": 0.95,
     "resamples": 2000,
