@@ -109,6 +109,6 @@ def test_lineage_says_what_was_accepted(root: Path) -> None:
     lineage.sync(root)
     shown = lineage.show(lineage.trace(root, "out"))
     assert f"made as {old}, accepted when its code had changed" in shown
-    with lineage.opened(root) as store:
+    with lineage.tracking_store(root) as store:
         (run,) = store.client.search_runs([store.experiment], f"tags.`dvc.accepted_from` = '{old}'")
     assert run.data.tags["dvc.stage"] == "toy"

@@ -28,11 +28,14 @@ def collected(root: Path) -> Path:
     """The project's own stages of the sources, over small ones, as they are once all were collected; what they wrote is made up."""
     workspace(root)
     for name in ("components", "infra"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
     stages = read(ROOT / "dvc.yaml")["stages"]
     kept = {name: stages[name] for name in ("generate", "collect", "download", "extract", "curate")}
-    (root / "dvc.yaml").write_text(json.dumps({"stages": kept}), encoding="utf-8")
+    (root / "dvc.yaml").write_text(json.dumps({"vars": read(ROOT / "dvc.yaml")["vars"], "stages": kept}), encoding="utf-8")
     (root / "mine/folder").mkdir(parents=True)
+    (root / "code").mkdir()
+    for name in ("collect", "extract", "curate"):
+        (root / f"code/{name}.json").write_text("{}", encoding="utf-8")
     for name in ("one.jsonl", "folder/part.jsonl", "topics.jsonl"):
         jsonl(root / "mine" / name, {"row": 1})
     lay(root, OVERLAY)

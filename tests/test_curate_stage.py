@@ -78,6 +78,7 @@ FILES = [
 ASKED = [problem("e1", 4, "In how many ways can one choose 3 of 17 cards and one of 5 stones?"), problem("e2", None, "Unanswered?")]
 
 
+WHERE = EngineHosts.load(ROOT), CurateCluster(cluster=None)
 USES = {"generated": "train", "files": "train", "olympic": "benchmark", "poems": "benchmark", "test": "exam"}
 
 
@@ -243,7 +244,7 @@ def test_sources_are_taken_in_the_order_of_the_params(tmp_path: Path) -> None:
     _, one = run(tmp_path)
     uses = {"files": "train", "generated": "train", "test": "exam"}
     curate(
-        CONFIG, Engines.load(ROOT / "params.yaml"), sources(uses), raw=tmp_path / "raw", extracted=tmp_path / "extracted",
+        CONFIG, Engines.load(ROOT / "params.yaml"), sources(uses), *WHERE, raw=tmp_path / "raw", extracted=tmp_path / "extracted",
         out=tmp_path / "other", work=tmp_path,
     )  # fmt: skip
     other = list(rows.read(tmp_path / "other/train.parquet", Problem))
@@ -254,7 +255,9 @@ def test_sources_are_taken_in_the_order_of_the_params(tmp_path: Path) -> None:
 def test_without_an_exam_nothing_is_curated(tmp_path: Path) -> None:
     uses = {name: use for name, use in USES.items() if use != "exam"}
     with pytest.raises(UserError, match=r"sources: no entry with `use: exam`"):
-        curate(CONFIG, Engines.load(ROOT / "params.yaml"), sources(uses), raw=tmp_path, extracted=tmp_path, out=tmp_path, work=tmp_path)
+        curate(
+            CONFIG, Engines.load(ROOT / "params.yaml"), sources(uses), *WHERE, raw=tmp_path, extracted=tmp_path, out=tmp_path, work=tmp_path
+        )
 
 
 def test_permutations_must_fill_the_bands(tmp_path: Path) -> None:

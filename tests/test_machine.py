@@ -135,9 +135,9 @@ def test_a_note_of_another_run_is_not_told(judged: Path) -> None:
 def test_a_named_server_is_found_by_the_models_name() -> None:
     whole = machine.layers(ROOT)[0][1]
     hosts = EngineHosts.check(machine.merged(whole, {"engines": {"servers": {"oss": {"urls": ["http://a:1"]}}}}), machine.OWN)
-    assert hosts.urls("oss") == ["http://a:1"]
+    assert hosts.named("oss").urls == ["http://a:1"]
     with pytest.raises(UserError, match=r"\.aimo/machine.yaml: engines.servers: no server 'os', did you mean 'oss'\?; write {os: {urls:"):
-        hosts.urls("os")
+        hosts.named("os")
 
 
 def test_each_of_several_servers_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,8 @@ def test_what_is_mirrored_and_judged_is_not_asked_again_until_something_moves(ro
     assert told[1:] == first[1:]
     again(root, fp8=0.3)  # by hand: the store is another one now
     assert subgraphs.publish(root, promote=True)[-1] == "awq is champion already (version 3)"
-    (root / "params.yaml").write_text(json.dumps({"promote": recorded_workspace.GATE | {"challengers": ["awq"]}}))
+    params = json.loads((root / "params.yaml").read_text())
+    (root / "params.yaml").write_text(json.dumps(params | {"promote": recorded_workspace.GATE | {"challengers": ["awq"]}}))
     assert [line.split()[0] for line in subgraphs.publish(root, promote=True)] == ["MLflow:", "awq", "awq"]
     recorded_workspace.commit(root)
     assert subgraphs.publish(root, promote=True)[0] == "MLflow: 0 new runs"

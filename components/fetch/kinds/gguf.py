@@ -35,7 +35,7 @@ class Kind(Fetch, section="models", keyed=True):
         _dense(model, self.tie_word_embeddings).save_pretrained(out)
         tokenizer.save_pretrained(out)
         weights = sorted(out.glob("*.safetensors"))
-        return {"parameters": model.num_parameters(), "bytes": sum(shard.stat().st_size for shard in weights), "files": len(weights)}
+        return {"num_parameters": model.num_parameters(), "bytes": sum(shard.stat().st_size for shard in weights), "files": len(weights)}
 
 
 def _opened(file: Path, dtype: str) -> tuple[Any, Any]:
