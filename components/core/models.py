@@ -1,4 +1,4 @@
-"""Sections `models` and `exam` of params.yaml as a whole: which stage makes each model, what it was made from, and who sits the exam.
+"""Sections `models` and `exam` of params.yaml as a whole: which stage makes each model, what it was made from, and who takes the exam.
 
 dvc.yaml's `foreach` reads the same sections. Does not know how a model is made: the stages' own sections do.
 """
@@ -58,7 +58,7 @@ class Models(Config, section="models"):
 
 
 class Examinee(Settings):
-    """One who sits the exam."""
+    """One who takes the exam."""
 
     model: str
     solve: str
@@ -68,7 +68,7 @@ class Examinee(Settings):
 
 
 class Exam(Config, section="exam"):
-    """Everyone who sits the exam, by name, in the order in which reports show them."""
+    """Everyone who takes the exam, by name, in the order in which reports show them."""
 
     examinees: dict[str, Examinee]
 
@@ -77,7 +77,7 @@ class Exam(Config, section="exam"):
         """Raises UserError where an entry names a model or an entry of `solve` that is not there."""
         found = super().check({cls.section: {"examinees": params.get(cls.section) or {}}}, path, key)
         if not found.examinees:
-            raise UserError(f"{path}: exam: nobody sits it; name one: {{NAME: {{model: …, solve: exam-tir, judge: …}}}}")
+            raise UserError(f"{path}: exam: nobody takes it; name one: {{NAME: {{model: …, solve: exam-tir, judge: …}}}}")
         models, asked = Models.check(params, path), list(params.get("solve", {}))
         for name, examinee in found.examinees.items():
             for field in ("model", "judge"):
@@ -88,7 +88,7 @@ class Exam(Config, section="exam"):
         return found
 
     def compared(self, models: Models) -> list[tuple[str, str]]:
-        """Each who sits with a model made from another one, behind the first who sits with that one."""
+        """Each examinee whose model was made from another one, behind the first examinee with that one."""
         first = {examinee.model: name for name, examinee in reversed(self.examinees.items())}
         starts = {name: models.origins[examinee.model].start for name, examinee in self.examinees.items()}
         return [(first[start], name) for name, start in starts.items() if start in first]
