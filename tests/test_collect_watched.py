@@ -28,11 +28,13 @@ def collected(root: Path) -> Path:
     """The project's own stages of the sources, over small ones, as they are once all were collected; what they wrote is made up."""
     workspace(root)
     for name in ("components", "infra"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    stages = read(ROOT / "dvc.yaml")["stages"]
-    kept = {name: stages[name] for name in ("generate", "collect", "download", "extract", "curate")}
-    (root / "dvc.yaml").write_text(json.dumps({"stages": kept}), encoding="utf-8")
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    whole = read(ROOT / "dvc.yaml")
+    kept = {name: whole["stages"][name] for name in ("generate", "collect", "download", "extract", "curate")}
+    (root / "dvc.yaml").write_text(json.dumps({"vars": whole["vars"], "stages": kept}), encoding="utf-8")
     (root / "mine/folder").mkdir(parents=True)
+    (root / "code").mkdir()
+    (root / "code/collect.json").touch()
     for name in ("one.jsonl", "folder/part.jsonl", "topics.jsonl"):
         jsonl(root / "mine" / name, {"row": 1})
     lay(root, OVERLAY)
