@@ -16,7 +16,7 @@ from components.core.params import PARAMS, read
 from flows.graph import Graph
 from tests import micro_model
 from tests.stage_commands import tiny
-from tests.toy_workspace import dvc, workspace
+from tests.toy_workspace import workspace
 
 ROOT = Path(__file__).parents[1]
 Edit = Callable[[dict[str, Any]], object]
@@ -211,7 +211,7 @@ def test_a_model_from_elsewhere_is_a_few_stages_more_and_later_less(tmp_path: Pa
     for name in ASKED:
         assert more.with_upstream({f"vote@{name}"}) == {"code", *(f"{family}@{name}" for family in FAMILIES)}
 
-    commit(root, new)
+    commit(root, {*new, "report"})
     assert Graph.read(root).changed() == set()
     assert more.entry("judge@mine") and (root / "runs/exam/mine/votes.parquet").exists() and (root / "models/mine").exists()
 
