@@ -138,15 +138,15 @@ def measure(args: argparse.Namespace) -> Iterator[Row]:
     ratios, wall_s, cpu_s = [], [], []
     for _ in range(args.rounds):
         started, used = time.perf_counter(), time.process_time()
-        ours = simulate(problems, recipes, given.num_samples, SEED)
+        ours = simulate(problems, recipes, args.num_samples, SEED)
         wall_s.append(time.perf_counter() - started)
         cpu_s.append(time.process_time() - used)
         started = time.perf_counter()
-        theirs = plain(problems, given.slice, given.num_samples)
-        per_draw = (time.perf_counter() - started) / given.slice
-        agree(ours, theirs, given.slice)
-        ratios.append(per_draw / (wall_s[-1] / given.num_samples))
-    size = f"{len(RULES)} rules, {given.num_samples} samples, {given.problems} problems"
+        theirs = plain(problems, args.slice, args.num_samples)
+        per_draw = (time.perf_counter() - started) / args.slice
+        agree(ours, theirs, args.slice)
+        ratios.append(per_draw / (wall_s[-1] / args.num_samples))
+    size = f"{len(RULES)} rules, {args.num_samples} samples, {args.problems} problems"
     yield row("replay", size, "s", wall_s)
     yield row("replay", size, "CPU s", cpu_s)
     yield row("replay", "times faster than a plain loop, per draw", "ratio", ratios)
