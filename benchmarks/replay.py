@@ -1,10 +1,10 @@
-"""What a replay costs: 12 rules on 1,000 draws of 64 attempts at 50 problems, and beside it a plain loop over the same draws and events.
+"""What a replay costs: 12 rules on 1,000 samples of 64 attempts at 50 problems, and beside it a plain loop over the same ones.
 
-    python -m benchmarks.replay --draws 1000 --slice 20
+    python -m benchmarks.replay --num-samples 1000 --slice 20
 
 The attempts are made up: skewed answers, a fifth abstains, times of all lengths. The plain loop keeps a dictionary of counts and looks
-at it after each event until its rule holds; it is what one would write first. It runs on the first `--slice` draws of every problem, and
-the ratio is taken within a round, so that a busy machine slows both; both must find the same answers, tokens and seconds. Writes
+at it after each event until its rule holds; it is what one would write first. It runs on the first `--slice` samples of every problem,
+and the ratio is taken within a round, so that a busy machine slows both; both must find the same answers, tokens and seconds. Writes
 nothing.
 """
 
@@ -84,7 +84,7 @@ def made_up(number: int, rng: np.random.Generator) -> Attempts:
 
 
 def plain(problems: list[Attempts], wanted: int, all_draws: int) -> dict[str, list[tuple[bool, float, float]]]:
-    """Right, tokens and seconds of each rule on the first draws of each problem, event by event."""
+    """Right, tokens and seconds of each rule on the first samples of each problem, event by event."""
     found: dict[str, list[tuple[bool, float, float]]] = {name: [] for name in RULES}
     for attempts in problems:
         places = sampling.sample(attempts, {"any": PLANNED}, sampling.random_keys(attempts, all_draws, SEED)[:wanted], None).tolist()
@@ -122,8 +122,8 @@ def agree(ours: dict[str, Outcome], theirs: dict[str, list[tuple[bool, float, fl
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--slice", type=int, default=20, help="draws per problem that the plain loop goes through")
+    parser.add_argument("--num-samples", type=int, default=1000)
+    parser.add_argument("--slice", type=int, default=20, help="samples per problem that the plain loop goes through")
     parser.add_argument("--problems", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
 
@@ -138,15 +138,15 @@ def measure(args: argparse.Namespace) -> Iterator[Row]:
     ratios, wall_s, cpu_s = [], [], []
     for _ in range(args.rounds):
         started, used = time.perf_counter(), time.process_time()
-        ours = simulate(problems, recipes, args.draws, SEED)
+        ours = simulate(problems, recipes, args.num_samples, SEED)
         wall_s.append(time.perf_counter() - started)
         cpu_s.append(time.process_time() - used)
         started = time.perf_counter()
-        theirs = plain(problems, args.slice, args.draws)
+        theirs = plain(problems, args.slice, args.num_samples)
         per_draw = (time.perf_counter() - started) / args.slice
         agree(ours, theirs, args.slice)
-        ratios.append(per_draw / (wall_s[-1] / args.draws))
-    size = f"{len(RULES)} rules, {args.draws} draws, {args.problems} problems"
+        ratios.append(per_draw / (wall_s[-1] / args.num_samples))
+    size = f"{len(RULES)} rules, {args.num_samples} samples, {args.problems} problems"
     yield row("replay", size, "s", wall_s)
     yield row("replay", size, "CPU s", cpu_s)
     yield row("replay", "times faster than a plain loop, per draw", "ratio", ratios)

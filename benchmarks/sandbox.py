@@ -107,22 +107,22 @@ def measure(args: argparse.Namespace) -> Iterator[Row]:
     yield from asyncio.run(beside_a_kernel(args.rounds, args.num_concurrent))
 
 
-async def beside_files(rounds: int, at_once: int) -> list[Row]:
+async def beside_files(rounds: int, num_sessions: int) -> list[Row]:
     found = []
-    async with open_sandbox(config(at_once)) as box:
+    async with open_sandbox(config(num_sessions)) as box:
         for name, (code, wanted) in CELLS.items():
             found += beside(f"{name}, python file", await beside_file(box, code, wanted, rounds, compiled=True))
         found += beside("sympy, python file without compiled files", await beside_file(box, *CELLS["sympy"], rounds, compiled=False))
         started = time.perf_counter()
         await asyncio.gather(*(whole(box, CELLS["print"][0]) for _ in range(10 * rounds)))
         per_second = 10 * rounds / (time.perf_counter() - started)
-        found.append(row("sandbox", f"whole sessions, {at_once} at once", "per second", [per_second]))
-        found.append(row("sandbox", "memory that nobody shares, a session after sympy", "MB", [await memory(box, at_once)]))
+        found.append(row("sandbox", f"whole sessions, {num_sessions} at once", "per second", [per_second]))
+        found.append(row("sandbox", "memory that nobody shares, a session after sympy", "MB", [await memory(box, num_sessions)]))
     return found
 
 
-async def beside_a_kernel(rounds: int, at_once: int) -> list[Row]:
-    async with open_sandbox(config(at_once)) as box, jupyter() as order:
+async def beside_a_kernel(rounds: int, num_sessions: int) -> list[Row]:
+    async with open_sandbox(config(num_sessions)) as box, jupyter() as order:
         rows = await beside_kernel(box, order, rounds)
     return [
         *ratio("print, Jupyter kernel: whole session", [(one.whole, one.peer) for one in rows]),
@@ -130,8 +130,8 @@ async def beside_a_kernel(rounds: int, at_once: int) -> list[Row]:
     ]
 
 
-def config(at_once: int) -> SandboxConfig:
-    return SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, max_sessions=at_once, allow_weak=False)
+def config(num_sessions: int) -> SandboxConfig:
+    return SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, max_sessions=num_sessions, allow_weak=False)
 
 
 async def beside_file(box: Sandbox, code: str, wanted: str, rounds: int, *, compiled: bool) -> list[Round]:

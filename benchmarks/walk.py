@@ -30,14 +30,14 @@ import shutil
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out, main
 
-class Copy(Config, section="fetch"):
+class Copy(Config, section="contest"):
     model_config = {"extra": "ignore"}
 
-def copy(config: Copy, *, data: In, out: Out) -> Metrics:
+def vote(config: Copy, *, data: In, out: Out) -> Metrics:  # the name of a component of ours, whose fingerprint the runner takes
     shutil.copyfile(data, out)
     return {}
 
-main(copy)
+main(vote)
 """
 EXAM = """
 stages:
@@ -45,7 +45,7 @@ stages:
   curate: {cmd: "false", deps: [params.yaml], outs: [data/problems]}
   train: {cmd: "false", deps: [models/base], outs: [models/genselect]}
   quantize: {foreach: [awq, fp8], do: {cmd: "false", deps: [models/genselect], outs: ["models/${item}"]}}
-  solve:
+  exam:
     foreach: [base, genselect, awq, fp8]
     do: {cmd: "false", deps: ["models/${item}", data/problems/exam.parquet], outs: ["runs/exam/${item}/candidates.parquet"]}
   vote:
@@ -87,7 +87,7 @@ def copy_graph(root: Path, num: int) -> Path:
         (root / f"in{number}.txt").write_text(f"{number}\n")
         cmd = f"python -m copy_file --data in{number}.txt --out out{number}.txt --metrics copy{number}.json"
         outs = [f"out{number}.txt", f"copy{number}.json"]
-        stages[f"copy{number}"] = {"cmd": cmd, "deps": ["copy_file.py", f"in{number}.txt"], "params": ["fetch", "contest"], "outs": outs}
+        stages[f"copy{number}"] = {"cmd": cmd, "deps": ["copy_file.py", f"in{number}.txt"], "params": ["contest"], "outs": outs}
     (root / "dvc.yaml").write_text(json.dumps({"stages": stages}))
     with ForkServer() as server:
         for stage in stages:
@@ -132,8 +132,8 @@ def exam_workspace(root: Path) -> Path:
     for name in lineage_fixtures.SKILLS:
         (root / "models" / name).mkdir(parents=True)
         (root / "models" / name / "weights").write_bytes(name.encode() * lineage_fixtures.SIZES[name])
-    params = json.loads((root / "params.yaml").read_text()) | {"flow": {"parallel": 2}}
-    (root / "params.yaml").write_text(json.dumps(params))
+    (root / "infra").mkdir()
+    (root / "infra/machine.yaml").write_text("flow: {parallel: 2}\n")
     (root / "dvc.lock").unlink()
     quiet([*DVC, "commit", "-f"], root)
     lineage_fixtures.commit(root)

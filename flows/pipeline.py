@@ -1,7 +1,7 @@
 """The flows that Prefect runs: one task per stage around the walk. Prefect's only importer.
 
 The graph, its order and what is up to date are DVC's; this adds a page to watch, retries for what comes over the network, one place at the
-GPU, and a schedule (infra/prefect.yaml). Reads and writes through walk, parts and summary. Does not know what a stage computes.
+GPU, and a schedule (infra/prefect.yaml). Reads and writes through walk, subgraphs and summary. Does not know what a stage computes.
 """
 
 import contextlib

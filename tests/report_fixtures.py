@@ -116,7 +116,10 @@ def workspace(root: Path) -> Path:
 def reported(root: Path, **over: object) -> dict[str, Any]:
     names: Any = over.pop("examined", ["first", "second"])
     config = Report.model_validate({**CONFIG, **over})
-    models = Models(fetch={"first": {}, "other": {}}, import_={}, train={"second": {"start": "first"}}, quantize={})
+    models = Models.check(
+        {"models": {"fetch": {"first": {}, "other": {}}, "import": {}, "train": {"second": {"start": "first"}}, "quantize": {}}},
+        Path("params.yaml"),
+    )
     sources = Sources.check(
         {"sources": {"generated": {"exam": {"use": "exam"}}, "files": {"forum": {"use": "topics"}}, "hub": {}}}, Path("params.yaml")
     )

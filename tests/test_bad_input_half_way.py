@@ -81,6 +81,7 @@ def test_a_data_set_that_does_not_fit_the_disk_leaves_nothing_half_written(
     stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("infra").symlink_to(ROOT / "infra")
     write_params(lambda whole: None)
     drawn = [(seed, arithmetic.problem(seed)) for seed in range(3000)]
     made = [problem(f"p{seed}", d.answer, d.statement) for seed, d in drawn]

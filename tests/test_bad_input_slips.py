@@ -1,10 +1,10 @@
 """What a user can get wrong, and the one line that says so: the file, the key or row, and the cure. No stack, and nothing half-written.
 
 Told elsewhere: overlays (test_overlays), sources and their files (test_collect_sources, test_collect_files), ids that clash
-(test_curate_stage), recorded replies and topics (test_extract, test_waves), hubs (test_fetch_hub), the scratch model (test_fetch_scratch),
-prompts (test_prompts), servers (test_servers), the sandbox (test_sandbox), too few sessions (test_solve), gates (test_validate),
-quantizers (test_quantize_refusals), reports (test_report_page), the walk and its stages (test_walk, test_pipeline), promotion and
-lineage (test_promote, test_lineage), full disks and Ctrl-C (test_bad_input_half_way).
+(test_curate_stage), recorded replies and topics (test_extract, test_batching), hubs (test_fetch_hub), the scratch model
+(test_fetch_scratch), prompts (test_prompts), servers (test_servers), the sandbox (test_sandbox), too few sessions (test_solve),
+gates (test_validate), quantizers (test_quantize_refusals), reports (test_report_page), the walk and its stages (test_walk, test_pipeline),
+promotion and lineage (test_promote, test_lineage), full disks and Ctrl-C (test_bad_input_half_way).
 """
 
 import importlib
@@ -64,11 +64,11 @@ def told(stage: str, monkeypatch: pytest.MonkeyPatch) -> str:
          "params.yaml: sources.generated: Input should be a valid dictionary (found: 'yes')"),
         ("curate", lambda p: p["sources"]["hub"].update(exam={"use": "train"}),
          "params.yaml: sources.hub.exam: the name 'exam' is that of"),
-        ("solve exam-cot", lambda p: p["solve"]["common"]["stop"][0].update(equall=3),
-         "params.yaml: solve.exam-cot.stop[0]: unknown key 'equall', did you mean 'equal'?"),
+        ("solve exam-cot", lambda p: p["solve"]["common"]["early_stopping"][0].update(equall=3),
+         "params.yaml: solve.exam-cot.early_stopping[0]: unknown key 'equall', did you mean 'equal'?"),
         ("solve exam-cot", lambda p: p["solve"]["common"].update(engine="transformer"),
          "params.yaml: engine: no engine 'transformer', did you mean 'transformers'?"),
-        ("solve exam-cot", lambda p: p["solve"]["exam-cot"]["plan"].update(asks=[["cott", 2]]),
+        ("solve exam-cot", lambda p: p["solve"]["exam-cot"]["plan"].update(attempts=[["cott", 2]]),
          "prompts/cott.md: no such prompt; there are: "),
     ],
 )  # fmt: skip

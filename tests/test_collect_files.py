@@ -199,7 +199,7 @@ def test_groups_limits_and_row_numbers(tmp_path: Path) -> None:
 def test_of_a_long_file_only_the_ids_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tracemalloc
 
-    monkeypatch.setattr(rows, "GROUP", 100)
+    monkeypatch.setattr(rows, "ROW_GROUP", 100)
 
     def peak(num_rows: int) -> int:
         path = tmp_path / f"{num_rows}.jsonl"

@@ -50,7 +50,7 @@ def test_every_entry_of_the_project_is_a_source() -> None:
         ("files.it", {**FILE, "path": "x", "on_bad_answer": "ignore"}, r"sources\.files\.it\.on_bad_answer"),
         ("files.it", {**FILE, "path": "x", "answer_pattern": "#### .+"}, "exactly one group"),
         ("files.it", {**FILE, "path": "x", "answer_pattern": "(#### .+"}, "not a regular expression"),
-        ("files.a b", {**FILE, "path": "x"}, r"sources\.files\.a b: a source's name becomes a folder's and a stage's"),
+        ("files.a b", {**FILE, "path": "x"}, r"sources\.files\.a b: the name of an entry becomes a folder's and a stage's"),
         (
             "files.extracted",
             {**FILE, "path": "x"},

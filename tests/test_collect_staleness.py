@@ -32,9 +32,10 @@ def collected(root: Path) -> Path:
     whole = read(ROOT / "dvc.yaml")
     kept = {name: whole["stages"][name] for name in ("generate", "collect", "download", "extract", "curate")}
     (root / "dvc.yaml").write_text(json.dumps({**whole, "stages": kept}), encoding="utf-8")
-    (root / "code").mkdir()
-    (root / "code/collect.json").write_text("{}", encoding="utf-8")
     (root / "mine/folder").mkdir(parents=True)
+    (root / "code").mkdir()
+    for name in ("collect", "extract", "curate"):
+        (root / f"code/{name}.json").write_text("{}", encoding="utf-8")
     for name in ("one.jsonl", "folder/part.jsonl", "topics.jsonl"):
         jsonl(root / "mine" / name, {"row": 1})
     use_overlay(root, OVERLAY)

@@ -77,6 +77,7 @@ FILES = [
 ASKED = [problem("e1", 4, "In how many ways can one choose 3 of 17 cards and one of 5 stones?"), problem("e2", None, "Unanswered?")]
 
 
+WHERE = EngineHosts.load(ROOT), CurateCluster(cluster=None)
 USES = {"generated": "train", "files": "train", "olympic": "benchmark", "poems": "benchmark", "test": "exam"}
 
 
@@ -241,9 +242,10 @@ def test_a_folder_that_no_source_names_is_told_of_and_not_read(tmp_path: Path, c
 def test_sources_are_taken_in_the_order_of_the_params(tmp_path: Path) -> None:
     _, one = run(tmp_path)
     uses = {"files": "train", "generated": "train", "test": "exam"}
-    engines, hosts, where = Engines.load(ROOT / "params.yaml"), EngineHosts.load(ROOT), CurateCluster(cluster=None)
-    raw, extracted = tmp_path / "raw", tmp_path / "extracted"
-    curate(CONFIG, engines, sources(uses), hosts, where, raw=raw, extracted=extracted, out=tmp_path / "other", work=tmp_path)
+    curate(
+        CONFIG, Engines.load(ROOT / "params.yaml"), sources(uses), *WHERE, raw=tmp_path / "raw", extracted=tmp_path / "extracted",
+        out=tmp_path / "other", work=tmp_path,
+    )  # fmt: skip
     other = list(rows.read(tmp_path / "other/train.parquet", Problem))
     assert sorted(row.id for row in other) == sorted(row.id for row in one["train"])
     assert (one["train"][0].id[0], other[0].id[0]) == ("g", "f")
@@ -251,9 +253,10 @@ def test_sources_are_taken_in_the_order_of_the_params(tmp_path: Path) -> None:
 
 def test_without_an_exam_nothing_is_curated(tmp_path: Path) -> None:
     uses = {name: use for name, use in USES.items() if use != "exam"}
-    engines, hosts, where = Engines.load(ROOT / "params.yaml"), EngineHosts.load(ROOT), CurateCluster(cluster=None)
     with pytest.raises(UserError, match=r"sources: no entry with `use: exam`"):
-        curate(CONFIG, engines, sources(uses), hosts, where, raw=tmp_path, extracted=tmp_path, out=tmp_path, work=tmp_path)
+        curate(
+            CONFIG, Engines.load(ROOT / "params.yaml"), sources(uses), *WHERE, raw=tmp_path, extracted=tmp_path, out=tmp_path, work=tmp_path
+        )
 
 
 def test_permutations_must_fill_the_bands(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_pinned_revision_becomes_the_base_model_online_then_offline(tmp_path: 
     assert online.returncode == 0, online.stderr
     assert {file.name for file in (tmp_path / "base").iterdir()} == set(WHOLE) - {"pytorch_model.bin", "onnx/model.json"}
     assert not {"pytorch_model.bin", "onnx/model.json"} & set(OneRepository.asked)
-    assert json.loads((tmp_path / "metrics.json").read_text()) == {"bytes": len(WEIGHTS), "files": 1, "parameters": 6}
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {"bytes": len(WEIGHTS), "files": 1, "num_parameters": 6}
     assert not any(file.is_symlink() for file in (tmp_path / "base").iterdir())
     (cached,) = (tmp_path / "cache").rglob(f"snapshots/{COMMIT}")
     (cached / "pytorch_model.bin").write_bytes(b"put there by another program")

@@ -202,7 +202,7 @@ def test_a_bad_paper_is_refused_with_its_row(tmp_path: Path, text: str, said: st
 @pytest.mark.parametrize(
     ("name", "contest", "count"), [("aimo2_reference", AIMO2, 10), ("aimo2_reference_retyped", AIMO2, 10), ("aimo3_reference", AIMO3, 10)]
 )
-def test_the_real_reference_files_are_sat(tmp_path: Path, name: str, contest: Contest, count: int) -> None:
+def test_the_real_reference_files_are_run(tmp_path: Path, name: str, contest: Contest, count: int) -> None:
     golds = {question.id: question.gold for question in read(DATA / f"{name}.csv", contest)}
     metrics = run_exams(
         config(), contest, DATA / f"{name}.csv", lambda: nullcontext(InProcessClient(predictor(lambda id_, _: golds[id_]))), tmp_path

@@ -139,7 +139,7 @@ def test_a_knockout_reads_everybody_once_a_round_and_ends_with_one_answer(answer
 # ---- the stage, on recorded verdicts ------------------------------------------------------------------------------------------------
 
 
-class Judged(NamedTuple):
+class JudgedPool(NamedTuple):
     """What a judgement of the stage left."""
 
     metrics: dict[str, Any]
@@ -154,7 +154,7 @@ def settings(**plan: object) -> Judge:
 REPEATED = {"kind": "repeated", "num_judgements": 4, "max_shown": 4, "sampling_strategy": "linear"}
 
 
-def judged(home: Path, answers: dict[str, list[int | None]], reply: Callable[[int], str], **plan: object) -> Judged:
+def judge_pool(home: Path, answers: dict[str, list[int | None]], reply: Callable[[int], str], **plan: object) -> JudgedPool:
     cast = [candidate(answer, name, index) for name, given in answers.items() for index, answer in enumerate(given)]
     replies = [{"key": f"{name}/judge/{number}", "reply": reply(number)} for name in answers for number in range(40)]
     (home / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in replies), encoding="utf-8")
@@ -164,13 +164,13 @@ def judged(home: Path, answers: dict[str, list[int | None]], reply: Callable[[in
         settings(**plan), Engines.load(ROOT / "params.yaml"), EngineHosts.load(ROOT), candidates=home / "candidates.parquet",
         problems=home / "problems.parquet", model=home / "replies.jsonl", out=home / "out.parquet",
     )  # fmt: skip
-    return Judged(metrics, list(rows.read(home / "out.parquet", Judgement)))
+    return JudgedPool(metrics, list(rows.read(home / "out.parquet", Judgement)))
 
 
 def test_the_first_place_can_be_chosen_and_so_can_each_of_two_equal_texts(tmp_path: Path) -> None:
     """Candidates 0 and 1 have one text; places are told apart by number, never by text, and place 0 is a verdict."""
-    first = judged(tmp_path, {"p": [7, 7, 3]}, lambda number: "Judgment: 0", **REPEATED)
-    second = judged(tmp_path, {"p": [7, 7, 3]}, lambda number: "Judgement: [1]", **REPEATED)
+    first = judge_pool(tmp_path, {"p": [7, 7, 3]}, lambda number: "Judgment: 0", **REPEATED)
+    second = judge_pool(tmp_path, {"p": [7, 7, 3]}, lambda number: "Judgement: [1]", **REPEATED)
     assert all(one.parsed == 0 and one.chosen == one.shown[0] for one in first.made)
     assert all(one.parsed == 1 and one.chosen == one.shown[1] for one in second.made)
     assert {one.chosen for one in (*first.made, *second.made)} == {0, 1, 2}
@@ -178,28 +178,28 @@ def test_the_first_place_can_be_chosen_and_so_can_each_of_two_equal_texts(tmp_pa
 
 def test_a_verdict_that_names_nobody_is_kept_and_a_recorded_lot_chooses(tmp_path: Path) -> None:
     answers: dict[str, list[int | None]] = {f"p{i}": [7, 3, 5, None] for i in range(12)}
-    once = judged(tmp_path, answers, lambda number: f"hard to say {number}", **REPEATED)
+    once = judge_pool(tmp_path, answers, lambda number: f"hard to say {number}", **REPEATED)
     assert once.metrics["unparsed"] == once.metrics["judgements"] == len(once.made) == 48
     assert all(one.parsed is None and one.text == f"hard to say {one.index}" for one in once.made)
     assert {one.shown.index(one.chosen) for one in once.made} == {0, 1, 2}
-    assert judged(tmp_path, answers, lambda number: f"hard to say {number}", **REPEATED).made == once.made
+    assert judge_pool(tmp_path, answers, lambda number: f"hard to say {number}", **REPEATED).made == once.made
 
 
 def test_what_a_reading_keeps_is_enough_to_draw_it_again(tmp_path: Path) -> None:
     answers: list[int | None] = [7, 7, 7, 3, 3, 5]
-    for one in judged(tmp_path, {"p": answers}, lambda number: "Judgment: 1", **REPEATED).made:
+    for one in judge_pool(tmp_path, {"p": answers}, lambda number: "Judgment: 1", **REPEATED).made:
         assert tuple(c.index for c in sample_candidates(clusters(tries(answers)), 4, "linear", one.seed)) == one.shown
         assert one.answer == answers[one.chosen]
 
 
 def test_problems_of_one_answer_bypass_the_model(tmp_path: Path) -> None:
-    found = judged(tmp_path, {"p": [7, 7, None], "q": [7, 3]}, lambda number: "Judgment: 0", **REPEATED)
+    found = judge_pool(tmp_path, {"p": [7, 7, None], "q": [7, 3]}, lambda number: "Judgment: 0", **REPEATED)
     assert {one.problem for one in found.made} == {"q"}
     assert found.metrics["problems_unanimous"] == 1
 
 
 def test_a_knockout_keeps_all_its_judgements_with_their_rounds(tmp_path: Path) -> None:
-    found = judged(tmp_path, {"p": [7, 3] * 10, "q": [7, 3]}, lambda number: "Judgment: 0", kind="knockout", window=4)
+    found = judge_pool(tmp_path, {"p": [7, 3] * 10, "q": [7, 3]}, lambda number: "Judgment: 0", kind="knockout", window=4)
     of_p = [one for one in found.made if one.problem == "p"]
     assert [one.index for one in of_p] == list(range(len(of_p)))
     assert [one.round for one in of_p] == sorted(one.round for one in of_p)

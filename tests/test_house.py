@@ -189,3 +189,25 @@ def test_the_project_speaks_of_itself_alone() -> None:
         file = ROOT / name
         if file.suffix in {".py", ".md", ".yaml", ".txt", ".toml", ".html", ".sh"} and file.is_file():
             assert not machine.search(file.read_text(encoding="utf-8")), name
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_what_the_pages_name_is_there(page: str) -> None:
+    """Paths of the tree, and keys of params.yaml and infra/machine.yaml (`compose.<key>.slices`: of any key)."""
+    told = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL))
+    files = [one for one in told if re.fullmatch(r"[\w./-]+", one) and ("/" in one or (ROOT / one).suffix in {".py", ".md", ".yaml"})]
+    made = ("../", ".aimo/", "code/", "data/", "models/", "runs/", "reports/")  # by the commands that the pages tell of
+    assert not [one for one in files if not one.startswith(made) and not (ROOT / one).exists()]
+    settings = [read(ROOT / "params.yaml"), read(ROOT / DEFAULTS)]
+    keys = [key for one in told for key in re.findall(r"(?<![\w./])[a-z_]+(?:\.[\w<>-]+)+", one)]
+    sections = [key for key in keys if any(key.split(".")[0] in whole for whole in settings)]
+    assert files and sections
+    assert not [key for key in sections if not any(stands(whole, key.split(".")) for whole in settings)]
+
+
+def stands(whole: object, parts: list[str]) -> bool:
+    """Whether a path of keys leads somewhere; `<key>` stands for any."""
+    if not parts:
+        return True
+    found = whole if isinstance(whole, dict) else {}
+    return any(stands(value, parts[1:]) for name, value in found.items() if name == parts[0] or parts[0].startswith("<"))

@@ -139,12 +139,12 @@ def test_every_weight_of_a_packed_file_must_find_its_place(made: dict[str, Made]
 def test_awq_disturbs_a_layers_output_less_than_plain_rounding(start: Path, tir: Path, made: dict[str, Made]) -> None:
     plain, tokenizer = checkpoint.load(start, "float32", "cpu")
     rounded, calibrated = checkpoint.load(start, "float32", "cpu")[0], checkpoint.load(made["awq"].model, "float32", "cpu")[0]
-    assert config("awq").baseline(rounded) == "rounding"
+    assert config("awq").baseline(rounded) == "rtn"
     seen = calibration.sample(tir, tokenizer, seed=1, windows=24, length=32, held_out=8, tokens=64)
-    wanted = [first_layer(plain, row) for row in seen.measured]
+    wanted = [first_layer(plain, row) for row in seen.held_out]
 
     def error(model: Any) -> float:
-        return sum(float((first_layer(model, row) - want).square().sum()) for row, want in zip(seen.measured, wanted, strict=True))
+        return sum(float((first_layer(model, row) - want).square().sum()) for row, want in zip(seen.held_out, wanted, strict=True))
 
     assert error(calibrated) < 0.8 * error(rounded)
     assert made["awq"].metrics["kl_divergence"] < made["awq"].metrics["kl_divergence_rtn"]
@@ -176,7 +176,7 @@ def test_a_model_has_not_moved_from_itself(start: Path) -> None:
 def test_rows_are_drawn_by_id_and_measured_ones_are_not_calibrated_with(tir: Path, tmp_path: Path) -> None:
     backwards = tmp_path / "examples.parquet"
     rows.write(backwards, reversed([example(i) for i in range(60)]), Example)
-    wanted = {"seed": 1, "windows": 40, "max_calib_seq_len": 400, "measured": 20, "tokens": 400}
+    wanted = {"seed": 1, "windows": 40, "length": 400, "held_out": 20, "tokens": 400}
     drawn = calibration.sample(tir, byte_tokenizer(), **wanted)
     assert calibration.sample(tmp_path, byte_tokenizer(), **wanted) == drawn
     assert len({tuple(ids) for ids in drawn.windows} & {tuple(ids) for ids in drawn.held_out}) == 0

@@ -37,7 +37,7 @@ ASKED = [problem("p", 7), problem("q", 12, statement="How many edges has a cube?
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Model, problems, a length model, no readings and no checks."""
+    """Model, problems, a length model, no judgements and no checks."""
     folder = tmp_path_factory.mktemp("micro")
     model_fixtures.make(folder / "model", POSITIONS)
     rows.write(folder / "problems.parquet", ASKED, Problem)

@@ -35,7 +35,7 @@ def test_a_recipe_is_valid_over_a_profile_and_asks_by_prompts_that_are_there(rec
         assert name in ("cot", "tir") or (ROOT / config.prompts / f"{Path(name).name}.md").is_file(), (
             "DVC watches the folder in solve.common"
         )
-    here = machine.laid(read(ROOT / machine.DEFAULTS), overlays.merged([profile, recipe], ROOT).machine)
+    here = machine.merged(read(ROOT / machine.DEFAULTS), overlays.merged([profile, recipe], ROOT).machine)
     assert config.plan.max_concurrency * config.max_concurrent_questions <= SandboxCapacity.check(here, Path()).max_sessions
     strategies(whole["vote"]["strategies"])
     assert whole["promote"]["strategy"] in whole["vote"]["strategies"]

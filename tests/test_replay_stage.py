@@ -120,11 +120,11 @@ def test_a_problem_without_an_answer_is_told(tmp_path: Path) -> None:
 
 
 def test_a_mistake_in_a_recipe_is_told_by_its_place(tmp_path: Path) -> None:
-    class Held(Config, section="replay"):
+    class Section(Config, section="replay"):
         recipes: dict[str, Recipe]
 
     with pytest.raises(UserError, match=r"replay.*of_frist"):
-        Held.check(
+        Section.check(
             {"replay": {"recipes": {"x": {**PLAIN, "early_stopping": [{"kind": "agree", "of_frist": 5, "equal": 4}]}}}},
             Path("params.yaml"),
             None,

@@ -40,10 +40,14 @@ def piece(text: str, finish: str | None = None, tokens: int | None = None, **mor
 
 
 class Fake:
-    """A server that answers every completion with the same lines and then hangs up; `endless`: goes on until the client does."""
+    """A server that answers every completion with the same lines and then hangs up; `endless`: goes on until the client does;
+    `key`: what a client must show, or be refused, with the wrong one quoted."""
 
-    def __init__(self, stream: Sequence[str], status: int = 200, models: Sequence[str] = ("micro",), endless: bool = False) -> None:
-        self.stream, self.status, self.models, self.endless = stream, status, models, endless
+    def __init__(
+        self, stream: Sequence[str], status: int = 200, models: Sequence[str] = ("micro",), endless: bool = False, key: str | None = None
+    ) -> None:
+        self.stream, self.status, self.models, self.endless, self.key = stream, status, models, endless, key
+        self.heads: list[str] = []
         self.asked: list[dict[str, object]] = []
         self.left_by_client = asyncio.Event()
 
@@ -61,6 +65,9 @@ class Fake:
             length = int(next(line for line in head.splitlines() if line.lower().startswith("content-length")).split(":")[1])
             self.asked.append(json.loads(await reader.readexactly(length)))
             said, code = list(self.stream), self.status
+        self.heads.append(head)
+        if self.key and f"authorization: bearer {self.key}\r\n" not in head.lower():
+            said, code = [f"wrong key: {head}"], 401
         writer.write(f"HTTP/1.1 {code} x\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n".encode())
         for line in said:
             writer.write(f"{line}\n\n".encode())

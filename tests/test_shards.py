@@ -159,8 +159,9 @@ def test_rows_are_worked_on_by_ray_data_in_their_order(cluster: None, tmp_path: 
 
 def test_a_cluster_gives_curate_the_same_bytes(cluster: None, tmp_path: Path) -> None:
     given = {
-        "hub": [problem(f"h{n}", n % 1000, f"How many of {n} sheep are white?") for n in range(NUM_ROWS)],
-        "benchmarks": curating.PUBLIC,
+        "files": [problem(f"h{n}", n % 1000, f"How many of {n} sheep are white?") for n in range(NUM_ROWS)],
+        "olympic": curating.OLYMPIC,
+        "poems": curating.POEMS,
     }
     curating.run(tmp_path / "here", **given)
     curating.run(tmp_path / "there", cluster=batches.LOCAL, **given)

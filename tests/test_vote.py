@@ -136,7 +136,7 @@ def test_the_score_of_an_answer_is_the_published_sum() -> None:
     assert seven.weight == pytest.approx(2.0 * 1 / 4 + 0.3 * e**-0.25 + 0.5, abs=1e-8)
 
 
-# ---- readings and checks ----------------------------------------------------------------------------------------------------
+# ---- judgements and checks --------------------------------------------------------------------------------------------------
 
 
 def test_genselect_counts_readings_and_falls_to_the_majority_where_nothing_was_read() -> None:
@@ -192,7 +192,7 @@ def test_nobody_voted_gives_no_answer() -> None:
 def test_the_fallback_is_answered_and_never_right(fallback: int) -> None:
     empty = decide(ballot([], fallback=fallback), "majority", gold=fallback)
     assert (empty.answer, empty.fallback, empty.correct) == (fallback, True, False)
-    silent = decide(ballot([fallback], fallback=fallback), "inverse_entropy", gold=fallback)  # a candidate, but no voice
+    silent = decide(ballot([fallback], fallback=fallback), "inverse_entropy", gold=fallback)  # a candidate, but no vote
     assert (silent.answer, silent.fallback, silent.correct) == (fallback, True, False)
     voted = decide(ballot([fallback], fallback=fallback), "majority", gold=fallback)
     assert (voted.answer, voted.fallback, voted.correct) == (fallback, False, True)
@@ -229,17 +229,17 @@ def random_try(draw: random.Random) -> Candidate:
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_a_strategy_that_weighs_each_candidate_alone_says_so(name: str) -> None:
-    """The voices of many are the voices of each, exactly where the strategy claims it."""
+    """The votes of many are the votes of each, exactly where the strategy claims it."""
     draw = random.Random(name)
     differing = 0
     for _ in range(40):
         whole = ballot([random_try(draw) for _ in range(6)], checks=[check(index, 1.0) for index in range(3)])
         together = list(STRATEGIES[name].cast(whole))
-        apart = [voice for one in whole.candidates for voice in STRATEGIES[name].cast(whole._replace(candidates=[one]))]
+        apart = [vote for one in whole.candidates for vote in STRATEGIES[name].cast(whole._replace(candidates=[one]))]
         differing += sorted(together) != sorted(apart)
     if STRATEGIES[name].per_candidate:
         assert differing == 0
-    elif name != "genselect":  # without readings it is the majority
+    elif name != "genselect":  # without judgements it is the majority
         assert differing > 0
 
 

@@ -97,9 +97,9 @@ def _summaries(problem: Problem, candidate: Candidate, times: int) -> Iterator[R
 
 
 def _votes(candidate: Candidate, times: int) -> Iterator[Request]:
-    for fragment in code_blocks(candidate):
-        shown = {"before": fragment.before, "code": fragment.code, "output": fragment.output, "after": fragment.after}
+    for code_block in code_blocks(candidate):
+        shown = {"before": code_block.before, "code": code_block.code, "output": code_block.output, "after": code_block.after}
         abouts: tuple[AnnotationKind, ...] = ("novelty", "significance")
         for about in abouts:
             content = prompts.render(about, **shown)
-            yield from (Request(candidate.problem, (candidate.index,), about, fragment.block, number, content) for number in range(times))
+            yield from (Request(candidate.problem, (candidate.index,), about, code_block.block, number, content) for number in range(times))

@@ -1,7 +1,7 @@
 """Is the code of a solution worth its running? What models said of each block, eight times over, weighed into keep or leave.
 
 Source: NeMo-Skills' filter_novelty_significance.py (paper, section 3.2). A block's novelty is Verification or Novel Calculation, its
-significance Trivial, Moderate or Significant. In doubt against the block: one voice for Verification makes it one. Unlike the
+significance Trivial, Moderate or Significant. In doubt against the block: one vote for Verification makes it one. Unlike the
 original, a verdict may be the reply's last word.
 Pure functions over recorded replies; asks no model.
 """
@@ -70,8 +70,8 @@ def rejection_reason(candidate: Candidate, annotations: Iterable[Annotation], no
     """Why a solution's code is not worth its running, or None. Replies that are missing are not guessed at: the solution waits for them."""
     said = [annotation for annotation in annotations if annotation.shown == (candidate.index,)]
     verdicts = []
-    for fragment in code_blocks(candidate):
-        novelties, levels = ([one.text for one in said if one.part == fragment.block and one.kind == about] for about in _ABOUT)
+    for code_block in code_blocks(candidate):
+        novelties, levels = ([one.text for one in said if one.part == code_block.block and one.kind == about] for about in _ABOUT)
         if min(len(novelties), len(levels)) < novelty_significance.num_votes:
             return "code not judged often enough"
         verdicts.append(combine([novelty(text) for text in novelties], [significance(text) for text in levels]))

@@ -7,6 +7,7 @@ Does not know which stage reads what: each stage declares its own Config.
 """
 
 import difflib
+import re
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from components.core.errors import UserError
 
 PARAMS = Path("params.yaml")
+NAME = re.compile(r"(?!common$)[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Settings(BaseModel):
@@ -108,6 +110,12 @@ def at(params: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
     for part in name.split("."):
         params, where = entry(params, part, where), f"{where}{part}."
     return params
+
+
+def check_name(name: str, where: str) -> None:
+    """Raises UserError where what a person calls an entry cannot be a stage's and a folder's name, too; `where` names the entry."""
+    if not NAME.fullmatch(name):
+        raise UserError(f"{where}: the name of an entry becomes a folder's and a stage's; take letters, digits, - and _ (and not: common)")
 
 
 def nearest(name: str, names: Mapping[str, Any] | list[str]) -> str:

@@ -111,12 +111,12 @@ class QuestionRecord(Row):
 
 
 class Judgement(Row):
-    """One GenSelect reading: some candidates were shown in some order and one was chosen."""
+    """One GenSelect judgement: some candidates were shown in some order and one was chosen."""
 
     problem: str
     index: int
     round: int
-    """From 0. Whoever is chosen in a round of a knockout is shown in the next; independent readings are all of round 0."""
+    """From 0. Whoever is chosen in a round of a knockout is shown in the next; independent judgements are all of round 0."""
     shown: tuple[int, ...]
     """Candidate indices in the order of the prompt."""
     seed: int

@@ -1,7 +1,7 @@
 """The stage: every source's rows become one table, what must go goes with a reason, and what is left is split by group.
 
 `sources:` in params.yaml says which sources there are, in which order, and what each is for. They are read more than once. The first
-reading compares each row with the benchmarks and keeps a few numbers of it (table.py), on which all further comparing is done; later ones
+reading compares each row with the benchmarks and keeps a few numbers of it (problem_table.py), on which all else is done; later ones
 write the sets, in the order of the inputs, so that statements are never held all at once.
 Does not know where the problems came from.
 """

@@ -39,7 +39,7 @@ class Judge(Config, section="judge"):
     max_tokens: int
     temperature: float
     num_concurrent: int = Field(ge=1)
-    """Readings side by side."""
+    """Judgements side by side."""
 
 
 class JudgementRequest(NamedTuple):

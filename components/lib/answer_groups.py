@@ -1,4 +1,4 @@
-"""Who stands behind which answer: the one order of candidates and of answers that votes, readings and checks share."""
+"""Who stands behind which answer: the one order of candidates and of answers that votes, judgements and checks share."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""GenSelect's reading: what a judge is shown of each candidate, how it is asked, and how its verdict is understood.
+"""GenSelect's judgement: what a judge is shown of each candidate, how it is asked, and how its verdict is understood.
 
-Source: NVIDIA's paper (arXiv 2504.16891, section 4) and nemo_skills' genselect prompt. Training rows and exam readings go
+Source: NVIDIA's paper (arXiv 2504.16891, section 4) and nemo_skills' genselect prompt. Training rows and exam judgements go
 through the same functions. Does not draw candidates and asks no engine.
 """
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from components.core.errors import UserError
 from components.core.params import Settings
 from components.core.runner import write_json
+from components.core.watch import watched
 
 FILE = "reference.json"
 
@@ -53,7 +54,10 @@ def of(model: Path) -> Reference | None:
 
 
 def resolve(model: Path) -> Path:
-    """The folder that holds the model's files; raises UserError where a referenced folder is not as it was when it was looked at."""
+    """The folder that holds the model's files; a referenced one must stay as it is while a stage runs.
+
+    Raises UserError where it is not as it was when it was looked at.
+    """
     reference = of(model)
     if reference is None or reference.path is None:
         return model
@@ -62,7 +66,7 @@ def resolve(model: Path) -> Path:
         file = folder / name
         if not file.is_file() or file.stat().st_size != known.size:
             raise UserError(f"{file}: is not what {model / FILE} recorded; `dvc repro import@{model.name}` looks at the folder again")
-    return folder
+    return watched(folder)
 
 
 def digests(folder: Path) -> dict[str, File]:

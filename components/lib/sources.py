@@ -4,7 +4,6 @@ Entries are grouped by what DVC has to do for them: `generated` here, `files` th
 Does not know what the other fields of an entry say: those are collect's.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -12,12 +11,11 @@ from typing import Any, Literal, Self
 from pydantic import ConfigDict
 
 from components.core.errors import UserError
-from components.core.params import Config, Settings
+from components.core.params import Config, Settings, check_name
 
 Use = Literal["train", "exam", "benchmark", "topics"]
 EXTRACTED = "extracted"
 """What the topics of forums became goes under this name beside the sources."""
-NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Source(Settings):
@@ -43,8 +41,7 @@ class Sources(Config, section="sources"):
         for group in cls.model_fields:
             for name in getattr(found, group):
                 where = f"{path}: sources.{group}.{name}"
-                if not NAME_PATTERN.fullmatch(name):
-                    raise UserError(f"{where}: a source's name becomes a folder's and a stage's; take letters, digits, - and _")
+                check_name(name, where)
                 if name == EXTRACTED:
                     raise UserError(f"{where}: the name '{name}' is that of the problems from forum topics; take another")
                 if name in seen:

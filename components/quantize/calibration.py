@@ -34,7 +34,7 @@ def sample(folder: Path, tokenizer: Any, *, seed: int, windows: int, length: int
     if len(examples) < wanted:
         raise UserError(
             f"{path}: {len(examples)} rows, but quantize wants {held_out} to measure on and {windows} others to calibrate with; "
-            "lower quantize.common.kl_divergence.num_rows or the method's max_calib_samples"
+            "lower quantize.kl_divergence.num_rows or the method's max_calib_samples"
         )
     texts = [tokenizer.encode(rendered(example.messages, tokenizer), add_special_tokens=False) for example in examples]
     place = random.Random(seed)

@@ -1,4 +1,4 @@
-"""Problems to candidates: `runs/<run>/candidates.parquet`.
+"""Problems to candidates: `runs/<run>/candidates.parquet` (run: teacher, practice, exam/<name>).
 
 Reads a problem set and whatever answers it (a template teacher, a model folder); writes n candidates per problem. Teacher, practice and
 exam are the same loop: think, run code, go on, answer. Sampling costs hours on a GPU and happens once; everything that is

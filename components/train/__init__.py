@@ -1,5 +1,5 @@
-"""Training rows to a model: `models/<stage>`, each stage from the one before.
+"""Training rows to a model: `models/<name>` for each entry of `models.train`, each from the model that it names.
 
-Reads a set of chat messages whose loss is marked message by message, and the model to start from; writes a model folder and the loss
-curve. TRL's only home.
+Reads a set of chat messages whose loss is marked message by message, rows of an earlier set to rehearse, and the model to start
+from; writes a model folder and the loss curve. TRL's only home.
 """

@@ -1,9 +1,12 @@
 """A GGUF file (llama.cpp's), turned into safetensors once: every tensor dequantized, tokenizer and chat template taken along.
 
 Where the file holds output and embedding apart although its architecture ties them (two quantizations of one matrix), they are tied again.
+Not covered: a model split over several files, and positions stretched beyond what it was trained on (YaRN, Llama 3.1's own way), which
+transformers leaves out when it reads the file. Both are refused.
 """
 
 import logging
+import struct
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +26,7 @@ class Kind(Fetch, section="models", keyed=True):
     dtype: Literal["float32", "float16", "bfloat16"]
     """Of the written weights."""
     tie_word_embeddings: bool
-    """Drop the file's output matrix and use the embedding, as the original model of the file does."""
+    """Drop the file's output matrix, if it has one, and use the embedding, as the original model of the file does."""
 
     def write(self, out: Path) -> Metrics:
         file = Path(self.path)
@@ -32,36 +35,49 @@ class Kind(Fetch, section="models", keyed=True):
         model, tokenizer = _opened(file, self.dtype)
         if tokenizer.chat_template is None:
             raise UserError(f"{file}: holds no chat template, so nothing says how it is asked; take a file of an instruct model")
-        _dense(model, self.tie_word_embeddings).save_pretrained(out)
+        _save(model, out, self.tie_word_embeddings)
         tokenizer.save_pretrained(out)
         weights = sorted(out.glob("*.safetensors"))
-        return {"parameters": model.num_parameters(), "bytes": sum(shard.stat().st_size for shard in weights), "files": len(weights)}
+        return {"num_parameters": model.num_parameters(), "bytes": sum(shard.stat().st_size for shard in weights), "files": len(weights)}
 
 
 def _opened(file: Path, dtype: str) -> tuple[Any, Any]:
+    """The model, dense in `dtype`, and the tokenizer; raises UserError where the file does not hold all of them."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     log.info("%s: dequantizing to %s", file, dtype)
+    asked: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
+    dense = {"dtype": getattr(torch, dtype), "quantization_config": GgufConfig(dequantize=True), "output_loading_info": True}
     try:
-        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=getattr(torch, dtype), local_files_only=True)
-        return model, AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
-    except (ValueError, OSError, KeyError, IndexError) as error:
-        raise UserError(f"{file}: transformers reads no GGUF model in it ({error}); take another file") from None
+        _refuse_stretched(file)
+        model, report = AutoModelForCausalLM.from_pretrained(file.parent, **asked, **dense)
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, **asked)
+    except (ValueError, OSError, LookupError, struct.error, RuntimeError) as error:
+        raise UserError(f"{file}: transformers reads no GGUF model in it ({error}); download it again, or take another file") from None
+    lacking = sorted(name for name in report["missing_keys"] if not (model.config.tie_word_embeddings and name == "lm_head.weight"))
+    if lacking:
+        raise UserError(f"{file}: lacks {len(lacking)} tensors of the model ({', '.join(lacking[:3])}); take a file that holds it whole")
+    return model, tokenizer
 
 
-def _dense(model: Any, tie: bool) -> Any:
-    """The same weights in a fresh model: what was loaded from GGUF counts as quantized and refuses to be saved."""
-    config = model.config
-    if hasattr(config, "quantization_config"):
-        del config.quantization_config
-    config.tie_word_embeddings = tie
-    state = {name: tensor for name, tensor in model.state_dict().items() if not (tie and name == "lm_head.weight")}
-    fresh = type(model)(config).to(model.dtype)
-    lacking = fresh.load_state_dict(state, strict=not tie)
-    wrong = [name for name in lacking.missing_keys if name != "lm_head.weight"] + list(lacking.unexpected_keys)
-    if wrong:
-        raise UserError(f"the GGUF file's tensors do not fit {type(model).__name__}: {', '.join(wrong[:5])}")
+def _refuse_stretched(file: Path) -> None:
+    from gguf import GGUFReader
+
+    reader = GGUFReader(file)
+    kinds = [field.contents() for name, field in reader.fields.items() if name.endswith(".rope.scaling.type")]
+    if any(kind != "none" for kind in kinds) or any(tensor.name == "rope_freqs.weight" for tensor in reader.tensors):
+        raise UserError(
+            f"{file}: stretches its positions ({', '.join(kinds) or 'rope_freqs'}), which is not read from GGUF; take safetensors"
+        )
+
+
+def _save(model: Any, out: Path, tie: bool) -> None:
+    """What was loaded from GGUF counts as quantized, which transformers does not save; dequantized, it is not."""
+    model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
     if tie:
-        fresh.tie_weights()
-    return fresh
+        model.config.tie_word_embeddings = True
+        model.tie_weights()
+    model.save_pretrained(out)

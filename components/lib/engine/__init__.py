@@ -1,1 +1,1 @@
-"""Engines behind one protocol: scripted, template teacher, transformers, and any OpenAI-compatible server (vLLM among them)."""
+"""Engines behind one protocol: recorded replies, stored attempts, template teacher, transformers, any OpenAI-compatible server (vLLM)."""

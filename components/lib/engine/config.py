@@ -56,8 +56,9 @@ class EngineHosts(MachineConfig, section="engines"):
 
 def kind_for(model: Path, usual: str, by_format: Mapping[str, str]) -> str:
     """The kind of engine for a model: a server for what a server holds, else the one named for its format, else the usual one."""
-    if (reference := references.of(model)) and reference.kind == "server":
-        return "server"
+    reference = references.of(model)
+    if reference and reference.path is None:  # no files whose format could be asked for
+        return "server" if reference.kind == "server" else usual
     return by_format.get(format_of(references.resolve(model)) or "", usual) if by_format else usual
 
 

@@ -7,6 +7,7 @@ fields; where they do not, backends.py says how each spells it. A server that di
 With `step_s` the clock counts tokens: each one that arrives moves it by step_s over the number of open requests, as if all decoded in
 step, on however many servers with however many slots. Several share the requests, each going where fewest are open; what a server that
 died had begun is asked anew elsewhere.
+A running server may ask for a key: that of the environment's OPENAI_API_KEY, which stands in no file, no error and no record.
 Seeds make each completion's tokens repeatable (checked on vLLM's CPU backend in float32; elsewhere best effort), but not which of
 two finishes first: early stops and deadlines may fall differently in two runs.
 """
@@ -14,6 +15,7 @@ two finishes first: early stops and deadlines may fall differently in two runs.
 import asyncio
 import json
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
@@ -33,6 +35,8 @@ from components.lib.engine.protocol import Completion, EngineError, Progress, Sa
 from components.lib.engine.server_process import ServerProcess, devices
 
 log = logging.getLogger(__name__)
+API_KEY = "OPENAI_API_KEY"
+"""The variable of the environment that holds the key of running servers, as OpenAI's own clients call it."""
 
 
 class ServerSettings(Settings):
@@ -191,7 +195,8 @@ class ServerEngine:
 
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)  # a kept connection may be closed under a new request
         timeout = httpx.Timeout(self._host.startup_s)
-        client = httpx.AsyncClient(base_url=url, limits=limits, timeout=timeout, trust_env=process is None)
+        headers = {"Authorization": f"Bearer {_key()}"} if process is None and _key() else {}
+        client = httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=timeout, trust_env=process is None)
         return Endpoint(url, await undo.enter_async_context(client), process)
 
     async def _introduce(self) -> None:
@@ -203,13 +208,18 @@ class ServerEngine:
             try:
                 answer = (await address.client.get("/v1/models")).raise_for_status().json()["data"]
                 version = await address.client.get("/version")
+            except httpx.HTTPStatusError as error:  # its own words name the address with its password
+                refused = error.response.status_code in (401, 403)
+                cure = f"; set {API_KEY} in the environment to a key that it takes" if refused else ""
+                raise EngineError(await self._lost(address, f"/v1/models: refused with {error.response.status_code}{cure}")) from None
             except (httpx.HTTPError, ValueError, KeyError) as error:
                 raise EngineError(await self._lost(address, f"/v1/models: {type(error).__name__}: {error}")) from error
             served = {model["id"]: model for model in answer}
             wanted = (self._served,) if self._served else (str(self._folder), self._folder.name)
             named = [name for name in wanted if name in served]
             if not named and (self._served or len(served) != 1):
-                raise UserError(f"{OWN}: engines.server.urls: {address.url} serves {', '.join(served)}, none named {wanted[-1]}")
+                where = f"{OWN}: engines.servers.{self._folder.name}.urls" if self._served else f"{OWN}: engines.server.urls"
+                raise UserError(f"{where}: {address.url} serves {', '.join(served)}, none named {wanted[-1]}")
             address.model = [*named, *served][0]
             contexts.append(served[address.model].get("max_model_len") or self._settings.max_model_len)
             if version.is_success:
@@ -234,9 +244,17 @@ class ServerEngine:
     async def _lost(self, address: Endpoint, what: str) -> str:
         """The words for a server that failed: ours says how it died, another's address is named."""
         if address.process is None:
-            return f"{self.name} at {address.url}: {what}"
+            return f"{self.name} at {address.url}: {what.replace(_key(), '***') if _key() else what}"
         await asyncio.sleep(1.0)  # a dying process needs a moment to be seen dead, and to write why
         return f"{self.name}: {what}; {address.process.status()}"
+
+
+def _key() -> str:
+    """What running servers are shown; "" where the environment holds none. Raises UserError where it cannot be sent."""
+    key = os.environ.get(API_KEY, "").strip()
+    if not (key.isascii() and all(map(str.isprintable, key))):
+        raise UserError(f"{API_KEY}: holds characters that no key has; set it in the environment again")
+    return key
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:

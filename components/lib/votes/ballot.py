@@ -1,6 +1,6 @@
-"""What a strategy sees of a problem, and how voices become an answer: abstentions, ties and the fallback are decided here, once.
+"""What a strategy sees of a problem, and how votes become an answer: abstentions, ties and the fallback are decided here, once.
 
-A strategy says which answer each candidate speaks for and how much that weighs. It is pure: the same ballot gives the same voices. Knows no
+A strategy says which answer each candidate speaks for and how much that weighs. It is pure: the same ballot gives the same votes. Knows no
 files, no engine and no clock.
 """
 
@@ -39,13 +39,13 @@ VoteFunction = Callable[[Ballot], Iterable[WeightedVote]]
 
 
 class Strategy(NamedTuple):
-    """How voices are cast and ties are broken."""
+    """How votes are cast and ties are broken."""
 
     cast: VoteFunction
     larger_wins: bool
     """Whether the larger answer wins a tie, else the one whose first supporter finished first."""
     per_candidate: bool
-    """Whether a candidate's voices are the same whoever else is on the ballot: a replay weighs each candidate once."""
+    """Whether a candidate's votes are the same whoever else is on the ballot: a replay weighs each candidate once."""
 
 
 STRATEGIES: dict[str, Strategy] = {}
@@ -79,10 +79,10 @@ def count(ballot: Ballot, by: Strategy) -> tuple[Support, ...]:
     """What each answer gathered, strongest first; answers without any weight stand last."""
     weights: dict[int, float] = defaultdict(float)
     behind: dict[int, list[int]] = defaultdict(list)
-    for voice in by.cast(ballot):
-        if voice.answer is not None:
-            weights[voice.answer] += voice.weight
-            behind[voice.answer].append(voice.candidate)
+    for vote in by.cast(ballot):
+        if vote.answer is not None:
+            weights[vote.answer] += vote.weight
+            behind[vote.answer].append(vote.candidate)
     order = {answer: place for place, answer in enumerate(weights)}
 
     def strength(answer: int) -> tuple[float, int]:

@@ -10,7 +10,7 @@ from components.lib.votes.ballot import Ballot, WeightedVote, each, strategy
 
 @strategy(per_candidate=True)
 def majority(ballot: Ballot) -> Iterable[WeightedVote]:
-    """Each candidate one voice."""
+    """Each candidate one vote."""
     return each(ballot, lambda candidate: 1.0)
 
 
@@ -35,7 +35,7 @@ def weighted(ballot: Ballot) -> Iterable[WeightedVote]:
 def arbitrary(ballot: Ballot) -> Iterable[WeightedVote]:
     """One candidate by lot: what any selection has to beat."""
     lot = random.Random(f"{ballot.config.seed}/{ballot.problem}").randrange(max(1, len(ballot.candidates)))
-    return [voice._replace(weight=float(place == lot)) for place, voice in enumerate(majority(ballot))]
+    return [vote._replace(weight=float(place == lot)) for place, vote in enumerate(majority(ballot))]
 
 
 # ---- a baseline: how sure it sounds --------------------------------------------------------------------------------------------------
@@ -51,7 +51,7 @@ def heuristic(ballot: Ballot) -> Iterable[WeightedVote]:
     """The candidate that sounds surest, by key words and length: a baseline that a public summary takes for GenSelect, which it is not."""
     scores = [_sureness(candidate) for candidate in ballot.candidates]
     surest = scores.index(max(scores)) if scores else 0
-    return [voice._replace(weight=float(place == surest)) for place, voice in enumerate(majority(ballot))]
+    return [vote._replace(weight=float(place == surest)) for place, vote in enumerate(majority(ballot))]
 
 
 def _sureness(candidate: Candidate) -> float:

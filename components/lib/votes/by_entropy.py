@@ -1,6 +1,6 @@
 """Strategies that trust a candidate by the entropy of its tokens, as the notebooks of AIMO-3 do.
 
-A candidate whose entropies are not known has no voice; where none is known nobody votes, which is seen in the result. Entropies are kept
+A candidate whose entropies are not known has no vote; where none is known nobody votes, which is seen in the result. Entropies are kept
 as means of windows of WINDOW tokens, so a tail is a whole number of windows.
 """
 

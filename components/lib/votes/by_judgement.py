@@ -1,4 +1,4 @@
-"""Strategies that look at what was found out after the run: GenSelect's readings, and checks of an answer."""
+"""Strategies that look at what was found out after the run: GenSelect's judgements, and checks of an answer."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,9 @@ from components.lib.votes.by_answer import majority
 
 @strategy()
 def genselect(ballot: Ballot) -> Iterable[WeightedVote]:
-    """A voice per reading of the last round that chose the candidate; a problem that was not read, since all agree, falls to its majority.
+    """A vote per judgement of the last round that chose the candidate; a problem without any, since all agree, falls to its majority.
 
-    Readings that know nothing of each other are one round, so the most chosen answer wins; a knockout's last round is its final.
+    Judgements that know nothing of each other are one round, so the most chosen answer wins; a knockout's last round is its final.
     """
     if not ballot.judgements:
         return majority(ballot)
