@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from components.core.fingerprint import PROMPTS, Codebase
+from components.core.params import read
 
 AUDIT = Path(__file__).with_name("audit")
 
@@ -21,14 +22,20 @@ def opened_by_stage(notes: Path) -> dict[str, set[str]]:
 
 def beyond_fingerprint(notes: Path, components: Path) -> dict[str, set[str]]:
     """By stage, what it opened and its fingerprint does not know. The stage `code` opens all of them to read them."""
-    read = Codebase(components)
-    reached = {name: read.fingerprint(name).files for name in read.components}
+    code = Codebase(components)
+    reached = {name: code.fingerprint(name).files for name in code.components}
     beyond = {
-        stage: {file for file in files if file not in reached[stage.partition("@")[0]] and not _prompt(file)}
+        stage: {file for file in files if file not in reached[_component(stage)] and not _prompt(file)}
         for stage, files in opened_by_stage(notes).items()
         if stage != "code"
     }
     return {stage: files for stage, files in beyond.items() if files}
+
+
+def _component(stage: str) -> str:
+    """What a stage of dvc.yaml runs: `exam@base` runs components.solve."""
+    found = read(AUDIT.parents[1] / "dvc.yaml")["stages"][stage.partition("@")[0]]
+    return str(found.get("do", found)["cmd"]).split()[2].removeprefix("components.")
 
 
 def _prompt(file: str) -> bool:
