@@ -10,9 +10,9 @@ import pytest
 from components.core.errors import UserError
 from components.lib import checkpoint
 from components.lib.engine.config import EngineHosts
-from tests import gguf_file, micro_model
-from tests.imports import OUT, asked, imported, opened, refused, written
-from tests.stage_commands import filled
+from tests import gguf_fixtures, model_fixtures
+from tests.import_fixtures import OUT, asked, imported, opened, refused, written
+from tests.stage_fixtures import filled
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ GGUF = {"kind": "gguf", "path": "mine.gguf", "dtype": "float32", "tie_word_embed
 
 @pytest.fixture(scope="module")
 def source() -> Any:
-    return gguf_file.source()
+    return gguf_fixtures.source()
 
 
 def tensors(model: Any) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def tensors(model: Any) -> dict[str, Any]:
 def test_a_gguf_file_becomes_the_model_that_it_was_made_of(home: Path, source: Any) -> None:
     import torch
 
-    gguf_file.write(Path("mine.gguf"), source)
+    gguf_fixtures.write(Path("mine.gguf"), source)
     imported(**GGUF)
     model, tokenizer = checkpoint.load(OUT, "float32", "cpu")
     assert tensors(model).keys() == tensors(source).keys()
@@ -44,12 +44,12 @@ def test_a_gguf_file_becomes_the_model_that_it_was_made_of(home: Path, source: A
     assert torch.equal(model(ids).logits, source(ids).logits)
     assert checkpoint.format_of(OUT) is None
     assert json.loads(Path("m.json").read_text(encoding="utf-8"))["num_parameters"] == sum(w.numel() for w in source.parameters())
-    assert model.generation_config.eos_token_id == tokenizer.eos_token_id == len(gguf_file.tokens()) - 1
-    assert model.config.max_position_embeddings == gguf_file.POSITIONS
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id == len(gguf_fixtures.tokens()) - 1
+    assert model.config.max_position_embeddings == gguf_fixtures.POSITIONS
 
 
 def test_the_tokenizer_and_the_chat_template_come_along(home: Path, source: Any) -> None:
-    gguf_file.write(Path("mine.gguf"), source)
+    gguf_fixtures.write(Path("mine.gguf"), source)
     written(**GGUF)
     engine = opened("transformers", EngineHosts.load())
     assert asked(engine).num_tokens > 0
@@ -62,7 +62,7 @@ def test_the_tokenizer_and_the_chat_template_come_along(home: Path, source: Any)
 
 
 def test_the_same_gguf_file_gives_the_same_bytes(home: Path, source: Any) -> None:
-    gguf_file.write(Path("mine.gguf"), source)
+    gguf_fixtures.write(Path("mine.gguf"), source)
     one, two = (
         {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in written(Path(name), **GGUF).iterdir()} for name in ("1", "2")
     )
@@ -73,7 +73,7 @@ def test_quantized_tensors_are_dequantized(home: Path, source: Any) -> None:
     import gguf
     import torch
 
-    gguf_file.write(Path("mine.gguf"), source, quantized=True)
+    gguf_fixtures.write(Path("mine.gguf"), source, quantized=True)
     written(**GGUF)
     model, _ = checkpoint.load(OUT, "float32", "cpu")
     packed = gguf.quants.quantize(source.lm_head.weight.detach().numpy(), gguf.GGMLQuantizationType.Q8_0)
@@ -85,7 +85,7 @@ def test_a_tied_model_drops_the_output_matrix(home: Path, source: Any) -> None:
     import torch
     from safetensors.torch import load_file
 
-    gguf_file.write(Path("mine.gguf"), source)
+    gguf_fixtures.write(Path("mine.gguf"), source)
     written(**{**GGUF, "tie_word_embeddings": True, "dtype": "bfloat16"})
     stored = load_file(OUT / "model.safetensors")
     assert "lm_head.weight" not in stored and {weights.dtype for weights in stored.values()} == {torch.bfloat16}
@@ -94,18 +94,18 @@ def test_a_tied_model_drops_the_output_matrix(home: Path, source: Any) -> None:
 
 
 def test_a_file_without_an_output_matrix_is_tied_whatever_is_asked(home: Path, source: Any) -> None:
-    gguf_file.write(Path("mine.gguf"), source, without="lm_head.weight")
+    gguf_fixtures.write(Path("mine.gguf"), source, without="lm_head.weight")
     written(**GGUF)
     assert checkpoint.read_config(OUT)["tie_word_embeddings"] is True
 
 
 def test_what_lies_beside_the_file_is_not_read(home: Path, source: Any) -> None:
-    gguf_file.write(Path("mine.gguf"), source)
+    gguf_fixtures.write(Path("mine.gguf"), source)
     Path("generation_config.json").write_text('{"eos_token_id": [1, 2], "temperature": 0.1}', encoding="utf-8")
     Path("tokenizer_config.json").write_text('{"chat_template": "other"}', encoding="utf-8")
     written(**GGUF)
     assert "temperature" not in json.loads((OUT / "generation_config.json").read_text(encoding="utf-8"))
-    assert (OUT / "chat_template.jinja").read_text(encoding="utf-8") == micro_model.TEMPLATE
+    assert (OUT / "chat_template.jinja").read_text(encoding="utf-8") == model_fixtures.TEMPLATE
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,14 @@ def test_what_lies_beside_the_file_is_not_read(home: Path, source: Any) -> None:
     ],
 )  # fmt: skip
 def test_a_file_that_would_make_another_model_is_refused(home: Path, source: Any, made: dict[str, Any], said: str) -> None:
-    gguf_file.write(Path("mine.gguf"), source, **made)
+    gguf_fixtures.write(Path("mine.gguf"), source, **made)
     with pytest.raises(UserError, match=said):
         written(**GGUF)
 
 
 @pytest.mark.parametrize("damage", ["no GGUF", "cut in its header", "cut in its tensors", "another architecture"])
 def test_a_file_that_is_no_gguf_model_is_refused_with_the_cure(home: Path, source: Any, damage: str) -> None:
-    file = gguf_file.write(Path("mine.gguf"), source)
+    file = gguf_fixtures.write(Path("mine.gguf"), source)
     whole = file.read_bytes()
     file.write_bytes(
         {

@@ -18,11 +18,11 @@ from components.quantize.method import QuantizeEnvs
 from components.quantize.stage import quantize
 from components.train.finetune import TrainLaunch
 from components.train.stage import train
-from tests import micro_model
-from tests.factories import problem
-from tests.imports import GREEDY, OUT, asked, imported, opened, refused, written
+from tests import model_fixtures
+from tests.import_fixtures import GREEDY, OUT, asked, imported, opened, refused, written
 from tests.quantize_fixtures import config as quantize_config
-from tests.stage_commands import filled, run
+from tests.row_fixtures import problem
+from tests.stage_fixtures import filled, run
 from tests.test_servers import WHOLE, Fake
 from tests.test_train import CONFIG as TRAIN
 from tests.test_train import Train, examples
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="module")
 def micro(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder outside the project, trained on a benchmark's problems, as its own file says."""
-    folder = micro_model.make(tmp_path_factory.mktemp("elsewhere") / "micro")
+    folder = model_fixtures.make(tmp_path_factory.mktemp("elsewhere") / "micro")
     (folder / model_contamination.FILE).write_text('{"contaminated_by": {"olympic": 3}}', encoding="utf-8")
     return folder
 
@@ -87,7 +87,7 @@ def test_a_model_that_was_trained_on_the_exam_is_refused_wherever_it_lies(home: 
 
 @pytest.mark.parametrize("change", ["grown", "gone"])
 def test_a_file_that_changed_behind_the_reference_is_told_by_name_and_cure(home: Path, change: str) -> None:
-    folder = micro_model.make(home / "elsewhere")
+    folder = model_fixtures.make(home / "elsewhere")
     imported(kind="folder", path="elsewhere")
     if change == "gone":
         (folder / "tokenizer.json").unlink()
@@ -101,7 +101,7 @@ def test_a_file_that_changed_behind_the_reference_is_told_by_name_and_cure(home:
 
 
 def test_a_folder_of_other_bytes_is_another_reference_and_the_same_one_the_same(home: Path) -> None:
-    folder = micro_model.make(home / "elsewhere")
+    folder = model_fixtures.make(home / "elsewhere")
     references_made = []
     for change in (None, None, "config.json"):
         if change:

@@ -14,9 +14,9 @@ from components.core.errors import UserError
 from components.core.models import Exam, Models, Origin
 from components.core.params import PARAMS, read
 from flows.graph import Graph
-from tests import micro_model
-from tests.stage_commands import tiny
-from tests.toy_workspace import workspace
+from tests import model_fixtures
+from tests.stage_fixtures import tiny
+from tests.workspace_fixtures import workspace
 
 ROOT = Path(__file__).parents[1]
 Edit = Callable[[dict[str, Any]], object]
@@ -161,7 +161,7 @@ def settled(root: Path) -> Path:
     workspace(root)
     for name in ("components", "infra"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    micro_model.make(root / "elsewhere")
+    model_fixtures.make(root / "elsewhere")
     whole = read(ROOT / "dvc.yaml")
     (root / "dvc.yaml").write_text(
         json.dumps({"vars": whole["vars"], "stages": {name: whole["stages"][name] for name in KEPT}}), encoding="utf-8"

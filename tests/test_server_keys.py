@@ -9,13 +9,13 @@ import pytest
 
 from components.core.errors import UserError
 from components.lib.engine.protocol import Completion, EngineError
-from tests import micro_model
+from tests import model_fixtures
 from tests.test_servers import WHOLE, Fake, engine, piece, together
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return micro_model.make(tmp_path_factory.mktemp("model") / "micro")
+    return model_fixtures.make(tmp_path_factory.mktemp("model") / "micro")
 
 
 def test_the_key_of_the_environment_is_shown_to_running_servers(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from components.core.params import PARAMS
 from components.fetch.kind import Fetch
 from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.engine.protocol import Completion, Sampling
-from tests.stage_commands import run, write_params
+from tests.stage_fixtures import run, write_params
 
 OUT = Path("models/mine")
 GREEDY = Sampling(1.0, 1.0, 1, 0.0, 8, ())

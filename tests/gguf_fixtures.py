@@ -5,7 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tests import micro_model
+from tests import model_fixtures
 
 NAMES = {
     "model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output", "input_layernorm": "attn_norm",
@@ -17,7 +17,7 @@ EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 def source(seed: int = 0) -> Any:
-    """Qwen2, hidden 64, 2 layers, its output matrix apart from the embedding; one token per character as micro_model has."""
+    """Qwen2, hidden 64, 2 layers, its output matrix apart from the embedding; one token per character as model_fixtures has."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -41,7 +41,7 @@ def tokens() -> list[str]:
 
 
 def write(
-    file: Path, model: Any, *, template: str | None = micro_model.TEMPLATE, without: str = "", fields: Mapping[str, str] = EMPTY,
+    file: Path, model: Any, *, template: str | None = model_fixtures.TEMPLATE, without: str = "", fields: Mapping[str, str] = EMPTY,
     quantized: bool = False,
 ) -> Path:  # fmt: skip
     """The file; `without` names a tensor that it lacks, `fields` are further ones of its architecture; `quantized`: matrices as Q8_0."""
