@@ -185,7 +185,7 @@ def made_up(path: Path) -> None:
 def commit(root: Path, stages: set[str]) -> None:
     graph = Graph.read(root)
     for stage in stages:
-        for out in graph.steps[stage].outs:
+        for out in graph.stages[stage].outs:
             if out == "code":
                 for component in (root / "components").iterdir():
                     made_up(root / "code" / f"{component.name}.json")
@@ -207,7 +207,7 @@ def test_a_model_from_elsewhere_is_a_few_stages_more_and_later_less(tmp_path: Pa
     new = {f"{family}@{name}" for family in FAMILIES for name in ASKED}
     assert set(more.order) - set(before.order) == new
     assert more.changed() == {*new, "report"}
-    assert all(more.steps[name] == step for name, step in before.steps.items() if name != "report")
+    assert all(more.stages[name] == step for name, step in before.stages.items() if name != "report")
     for name in ASKED:
         assert more.with_upstream({f"vote@{name}"}) == {"code", *(f"{family}@{name}" for family in FAMILIES)}
 
