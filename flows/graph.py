@@ -9,7 +9,7 @@ import logging
 import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -152,6 +152,8 @@ class Graph(NamedTuple):
         for path in (Path(out["path"]) for record in gone for out in record.get("outs", [])):
             if not any(path == out or path in out.parents or out in path.parents for out in written):
                 remove(self.root / path)
+                with suppress(OSError):  # others lie beside it
+                    (self.root / path).parent.rmdir()
                 log.info("%s: no stage writes it any more; removed here, DVC's cache keeps it", path)
 
 

@@ -69,6 +69,7 @@ def walk(graph: Graph, stages: set[str], run: Runner, parallel: int, on_line: On
     interrupted, the process groups of all running stages are killed. Which stages a change of code reaches the stage `code` alone can
     say, so it goes first where it changed.
     """
+    graph.normalize_lock()  # before a stage reads a folder in which outputs of stages that are gone still lie
     changed = graph.changed()
     if CODE in changed & stages and len(stages) > 1:
         [code] = walk(graph, {CODE}, run, parallel, on_line)
