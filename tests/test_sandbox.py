@@ -215,7 +215,7 @@ def test_sessions_beyond_the_limit_wait_for_a_free_slot() -> None:
         await asyncio.gather(*(one(number) for number in range(10)))
         return seen
 
-    with sandbox_fixtures.opened(warm=False, max_sessions=2, timeout_s=5.0) as box:
+    with sandbox_fixtures.opened(warm=False, sessions=2, timeout_s=5.0) as box:
         assert sorted(box.do(story(box.sandbox))) == [f"{number}\n" for number in range(10)]
 
 
