@@ -23,14 +23,15 @@ from tests import model_fixtures
 
 SLOTS = 8
 CANCELLED = (1, SLOTS // 2, SLOTS)
-LONG = Sampling(0.0, 1.0, 0, 0.0, 400, ())
+POSITIONS = 2048
+LONG = Sampling(0.0, 1.0, 0, 0.0, 1900, ())  # seconds, however fast the cores are
 FIRST = LONG._replace(max_tokens=1)
 PROMPT = "abc"  # the random model answers it greedily with more than 400 tokens
 
 
 def vllm(model: Path, env: str) -> ServerEngine:
     settings = ServerSettings(
-        backend="vllm", dtype="float32", max_model_len=model_fixtures.POSITIONS, tensor_parallel_size=1,
+        backend="vllm", dtype="float32", max_model_len=POSITIONS, tensor_parallel_size=1,
         flags=model_fixtures.server_flags(), extra_body={}, chat_template_kwargs={}, step_s=None,
     )  # fmt: skip
     host = ServerHost(urls=[], env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=600.0)
@@ -88,7 +89,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        model = model_fixtures.make(Path(folder) / "micro")
+        model = model_fixtures.make(Path(folder) / "micro", POSITIONS)
         yield from asyncio.run(in_process(model, args.rounds))
         peer_python("vllm")
         yield from asyncio.run(on_a_server(model, args.rounds, args.env))
