@@ -74,7 +74,7 @@ def use(names: Annotated[list[str], typer.Argument(help="profiles and recipes, l
 
     taken = overlays.use(names, ROOT, [Promote, Flow])
     print(f"params.yaml is now {' + '.join(map(str, taken))}; `git diff params.yaml` shows it, `aimo run` runs it")
-    for path, says in ((machine.PROFILE, "says where it runs, over {}"), (machine.OWN, "is yours, and lies over both")):
+    for path, says in ((machine.PROFILE, "says where it runs, over {}"), (machine.LOCAL, "is yours, and lies over both")):
         if (ROOT / path).exists():
             print(f"{path} {says.format(machine.DEFAULTS)}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.core.errors import UserError
-from components.core.params import PARAMS, nearest, read
+from components.core.params import PARAMS, did_you_mean, read
 from components.core.runner import HOME, write_json
 from flows.dvc_lock import head
 from flows.graph import Graph
@@ -40,7 +40,7 @@ SUBGRAPHS = {
 def stages(graph: Graph, name: str) -> set[str]:
     """The stages of a part, by name."""
     if name not in SUBGRAPHS:
-        raise UserError(f"no flow '{name}'{nearest(name, SUBGRAPHS)}; there are: {', '.join(SUBGRAPHS)}")
+        raise UserError(f"no flow '{name}'{did_you_mean(name, SUBGRAPHS)}; there are: {', '.join(SUBGRAPHS)}")
     part = SUBGRAPHS[name]
     targets = graph.matching(part.targets) - graph.with_downstream(graph.named(part.without))
     return graph.with_upstream(targets)

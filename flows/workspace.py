@@ -45,6 +45,7 @@ def stage_environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "TQDM_MININTERVAL": "10",  # a progress bar is a line in a log here
         "DVC_NO_ANALYTICS": "1",
+        "PYDANTIC_DISABLE_PLUGINS": "true",  # looking for some reads the metadata of every installed package
     }
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**wanted, **os.environ, "PATH": path}

@@ -165,7 +165,7 @@ def test_the_command_says_one_line_and_no_stack(folder: Folder) -> None:
     assert line.startswith("error: --problems problem.parquet: no such file or folder")
 
 
-@pytest.mark.parametrize(("flags", "says"), [(["--problem", "x"], "--problem"), (["--out", "x"], "Missing option '--candidates'")])
+@pytest.mark.parametrize(("flags", "says"), [(["--problem", "x"], "--problems"), (["--out", "x"], "required: --candidates")])
 def test_a_slip_on_the_command_line_is_answered_with_the_usage(flags: list[str], says: str, folder: Folder) -> None:
     ran = run("vote", *flags)
     assert ran.returncode == 2

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.collect.source import Collect, kinds
+from components.collect.source import Collect
 from components.collect.sources.files.forum import strip_quotes
 from components.collect.stage import collect
 from components.core import rows
@@ -28,7 +28,6 @@ def test_every_entry_of_the_project_is_a_source() -> None:
     keys = Collect.keys(read(ROOT / "params.yaml"), ROOT / "params.yaml")
     assert keys == ["generated.generated", "generated.exam", "files.forum"]
     assert {key: Collect.load(ROOT / "params.yaml", key).use for key in keys} == dict(zip(keys, ["train", "exam", "topics"], strict=True))
-    assert kinds() == ["forum", "table"]
 
 
 @pytest.mark.parametrize(

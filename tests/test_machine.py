@@ -41,7 +41,7 @@ class Server(MachineConfig, section="server"):
 
 
 def project(root: Path, profile: str = "", own: str = "") -> Path:
-    for path, text in ((machine.DEFAULTS, "server: {urls: [], slots: 64}\nflow: {}\n"), (machine.PROFILE, profile), (machine.OWN, own)):
+    for path, text in ((machine.DEFAULTS, "server: {urls: [], slots: 64}\nflow: {}\n"), (machine.PROFILE, profile), (machine.LOCAL, own)):
         if text:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(text)
@@ -59,8 +59,8 @@ def judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows.write(root / "problems.parquet", [problem("p")], Problem)
     rows.write(root / "candidates.parquet", [candidate(7, "p", index) for index in range(2)], Candidate)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    (root / machine.OWN).parent.mkdir(exist_ok=True)
-    (root / machine.OWN).write_text(SECRET)
+    (root / machine.LOCAL).parent.mkdir(exist_ok=True)
+    (root / machine.LOCAL).write_text(SECRET)
     dvc(root, "repro", "-q")
     return root
 
@@ -106,7 +106,7 @@ def test_a_change_of_the_machine_makes_no_stage_stale(judged: Path) -> None:
     assert graph.changed() == set()
     defaults = judged / machine.DEFAULTS
     defaults.write_text(defaults.read_text().replace("max_num_seqs: 64", "max_num_seqs: 8").replace(".envs/vllm", ".envs/other"))
-    (judged / machine.OWN).write_text('engines: {server: {urls: ["http://elsewhere:8000"]}}\n')
+    (judged / machine.LOCAL).write_text('engines: {server: {urls: ["http://elsewhere:8000"]}}\n')
     (judged / machine.PROFILE).write_text("sandbox: {max_sessions: 3}\n")
     assert graph.changed() == set()
     params = judged / "params.yaml"
@@ -115,7 +115,7 @@ def test_a_change_of_the_machine_makes_no_stage_stale(judged: Path) -> None:
 
 
 def test_where_a_stage_ran_is_told_as_it_was_and_without_secrets(judged: Path) -> None:
-    (judged / machine.OWN).write_text("engines: {server: {urls: [http://later]}}\n")
+    (judged / machine.LOCAL).write_text("engines: {server: {urls: [http://later]}}\n")
     told = json.loads((judged / ".aimo/ran/judge.json").read_text())["machine"]
     assert told["host"] and set(told) == {"host", "engines"}
     assert told["engines"]["server"]["urls"] == ["http://host:8000/v1"]
@@ -134,7 +134,7 @@ def test_a_note_of_another_run_is_not_told(judged: Path) -> None:
 
 def test_a_named_server_is_found_by_the_models_name() -> None:
     whole = machine.layers(ROOT)[0][1]
-    hosts = EngineHosts.check(machine.merged(whole, {"engines": {"servers": {"oss": {"urls": ["http://a:1"]}}}}), machine.OWN)
+    hosts = EngineHosts.check(machine.merged(whole, {"engines": {"servers": {"oss": {"urls": ["http://a:1"]}}}}), machine.LOCAL)
     assert hosts.named("oss").urls == ["http://a:1"]
     with pytest.raises(UserError, match=r"\.aimo/machine.yaml: engines.servers: no server 'os', did you mean 'oss'\?; write {os: {urls:"):
         hosts.named("os")

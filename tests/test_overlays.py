@@ -172,7 +172,7 @@ def test_what_overlays_say_of_the_machine_lies_between_its_defaults_and_a_person
     big = "machine: {server: {slots: 8, urls: [http://there]}}\n"
     recipe = "about: {}\nwith: {big: {machine: {server: {slots: 16}}}}\n"
     root = project(tmp_path, big=big, recipe=recipe)
-    own = root / machine.OWN
+    own = root / machine.LOCAL
     own.parent.mkdir()
     own.write_text("server: {urls: [http://mine]} # by hand\n")
     assert "machine" not in used(root, "big", "recipe")

@@ -44,6 +44,29 @@ def test_the_walk_leaves_the_lock_of_dvc_repro_and_does_nothing_twice(tmp_path: 
     assert walked(ours) == {"first": "cached", "left": "run", "right": "cached", "join": "cached"}
 
 
+def test_dvc_s_record_is_written_as_dvc_writes_it() -> None:
+    """Only what changed is written anew; the project's own record, as it is and edited."""
+    script = """if True:
+        import io, sys
+        from dvc.utils.serialize import _yaml
+        theirs = _yaml._dump
+        from flows.graph import parse_once
+        parse_once()
+        def dumped(dump, data):
+            stream = io.StringIO()
+            dump(data, stream)
+            return stream.getvalue()
+        text = open("dvc.lock", encoding="utf-8").read()
+        data = _yaml.parse_yaml_for_update(text, "dvc.lock")
+        assert dumped(_yaml._dump, data) == text == dumped(theirs, data)
+        data["stages"]["vote@cot"]["cmd"] += " --more" * 30
+        data["stages"]["new"] = {"cmd": "x", "outs": [{"path": "a", "md5": "007"}]}
+        del data["stages"]["code"]
+        assert dumped(_yaml._dump, data) == dumped(theirs, data) != text
+    """
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
+
+
 def test_independent_stages_run_side_by_side(tmp_path: Path) -> None:
     graph = Graph.read(workspace(tmp_path))
     both = threading.Barrier(2, timeout=30)

@@ -4,7 +4,6 @@ Also the rules that hold for every source: which texts are usable, and how one s
 """
 
 import importlib
-import pkgutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from pydantic import PrivateAttr
 from components.core import params as parameters
 from components.core import rows
 from components.core.errors import UserError
-from components.core.params import Config
+from components.core.params import Config, named_module
 from components.core.runner import Metrics
 from components.core.types import Dropped, Row
 from components.lib.answers import Contest
@@ -23,7 +22,7 @@ from components.lib.sources import Sources, Use
 
 R = TypeVar("R", bound=Row)
 MAX_STATEMENT_CHARS = 20_000
-SOURCES = "components.collect.sources"
+FILES = "components.collect.sources.files"
 
 
 class Collect(Config, section="sources", keyed=True, common="collect"):
@@ -61,10 +60,11 @@ class Collect(Config, section="sources", keyed=True, common="collect"):
             groups = ", ".join(f"{group}.NAME" for group in Sources.model_fields)
             raise UserError(f"{path}: {cls.section}: {key!r} names no entry; write one of {groups}")
         fields = parameters.at(params, f"{cls.section}.{key}", path)
-        place = f"{SOURCES}.{group}"
         if group == "files":
-            place += f".{_check_kind(fields.get('kind'), f'{path}: {cls.section}.{key}')}"
-        found = importlib.import_module(place).Source.check(params, path, key)
+            module = named_module(FILES, fields.get("kind"), f"{path}: {cls.section}.{key}.kind", "kind of file")
+        else:
+            module = importlib.import_module(f"components.collect.sources.{group}")
+        found = module.Source.check(params, path, key)
         found._key = key
         return found
 
@@ -79,20 +79,6 @@ class Collect(Config, section="sources", keyed=True, common="collect"):
                 f"{self.where}: the licence {self.licence!r} is not among collect.licences ({', '.join(self.licences)}); "
                 "add it there if its rows may be used, or take the entry out"
             )
-
-
-def kinds() -> list[str]:
-    """What a file may hold: the names of the files in sources/files/."""
-    from components.collect.sources import files
-
-    return sorted(module.name for module in pkgutil.iter_modules(files.__path__))
-
-
-def _check_kind(kind: object, where: str) -> str:
-    known = kinds()
-    if kind not in known:
-        raise UserError(f"{where}.kind: no kind of file {kind!r}{parameters.nearest(str(kind), known)}; there are: {', '.join(known)}")
-    return str(kind)
 
 
 def statement_error(text: object) -> str | None:

@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from components.core.errors import UserError
 from components.core.watch import watched
@@ -141,7 +141,14 @@ def _parse_python(path: str, content: bytes) -> _ParsedFile:
                 prefixes.add(text)
             case ast.Constant(value=str(text)) if "." in text and "\n" not in text:
                 strings.add(text)
-    return _ParsedFile(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(imports), frozenset(strings), frozenset(prefixes))
+    return _ParsedFile(hashlib.sha256(repr(_dump(tree)).encode()).hexdigest(), frozenset(imports), frozenset(strings), frozenset(prefixes))
+
+
+def _dump(node: Any) -> Any:
+    """A syntax tree as nested lists without empty fields: what `ast.dump` says, in words that do not change with Python's version."""
+    if isinstance(node, ast.AST):
+        return [type(node).__name__, *((name, _dump(value)) for name, value in ast.iter_fields(node) if value is not None and value != [])]
+    return [_dump(item) for item in node] if isinstance(node, list) else node
 
 
 def _strip_docstrings(node: ast.AST) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from components.core.errors import UserError
-from components.core.params import Section, nearest, read
+from components.core.params import Section, did_you_mean, read
 
 DEFAULTS = Path("infra/machine.yaml")
 PROFILE = Path(".aimo/machine.profile.yaml")
-OWN = Path(".aimo/machine.yaml")
+LOCAL = Path(".aimo/machine.yaml")
 
 
 class MachineConfig(Section):
@@ -39,7 +39,7 @@ def layers(root: Path, own: bool = True) -> list[tuple[Path, dict[str, Any]]]:
     `own`: whether what a person wrote for this one machine is among them.
     """
     found = [(root / DEFAULTS, read(root / DEFAULTS, f"restore it with `git checkout {DEFAULTS}`"))]
-    for path in (root / PROFILE, *([root / OWN] if own else [])):
+    for path in (root / PROFILE, *([root / LOCAL] if own else [])):
         if path.exists():
             found.append((path, merged(found[-1][1], check_sections(read(path, "remove it"), found[-1][1], path))))
     return found
@@ -49,7 +49,7 @@ def check_sections(over: Mapping[str, Any], under: Mapping[str, Any], path: Path
     """What is to be laid over; raises UserError where it has a section that the file below has not."""
     for name in over:
         if name not in under:
-            raise UserError(f"{path}: unknown section '{name}'{nearest(name, under)}; there are: {', '.join(map(str, under))}")
+            raise UserError(f"{path}: unknown section '{name}'{did_you_mean(name, under)}; there are: {', '.join(map(str, under))}")
     return over
 
 
@@ -62,7 +62,7 @@ def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def public(url: str) -> str:
+def redact_url(url: str) -> str:
     """An address without what it may keep secret: user, password, query, fragment."""
     return re.sub(r"(?<=://)[^/]*@|[?#].*", "", url)
 
@@ -72,4 +72,4 @@ def _redact(value: Any) -> Any:
         return {name: _redact(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_redact(item) for item in value]
-    return public(value) if isinstance(value, str) and "://" in value else value
+    return redact_url(value) if isinstance(value, str) and "://" in value else value

@@ -12,9 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.core import rows
+from components.core import machine, rows
 from components.core.errors import UserError
-from components.core.machine import OWN
 from components.core.types import Row
 
 K = TypeVar("K", bound=Row)
@@ -36,7 +35,9 @@ def map_batches(work: Callable[[list[K]], list[R]], path: Path, kind: type[K], c
     try:
         import ray.data
     except ImportError:
-        raise UserError(f"{OWN}: curate.cluster: {cluster!r} needs Ray; `pip install 'aimo-forge[cluster]'`, or write null") from None
+        raise UserError(
+            f"{machine.LOCAL}: curate.cluster: {cluster!r} needs Ray; `pip install 'aimo-forge[cluster]'`, or write null"
+        ) from None
     rows.check_format(path)
     started = not ray.is_initialized()
     if started:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import ConfigDict, Field
 
 from components.core.errors import UserError
-from components.core.params import Config, Settings, at, check_name, nearest
+from components.core.params import Config, Settings, at, check_name, did_you_mean
 
 
 class Origin(NamedTuple):
@@ -66,7 +66,7 @@ class Models(Config, section="models"):
     def known(self, name: str, where: str) -> None:
         """Raises UserError where there is no such model; `where` names the file and the key."""
         if name not in self.origins:
-            raise UserError(f"{where}: no model '{name}'{nearest(name, list(self.origins))}; models has: {', '.join(self.origins)}")
+            raise UserError(f"{where}: no model '{name}'{did_you_mean(name, list(self.origins))}; models has: {', '.join(self.origins)}")
 
     def _entries(self) -> list[tuple[str, str, str | None]]:
         """Group, name and start of every model."""
@@ -104,7 +104,7 @@ class Exam(Config, section="exam"):
             models.known(examinee.model, f"{where}.model")
             models.known(examinee.judge, f"{where}.judge")
             if examinee.solve not in asked:
-                near = nearest(examinee.solve, asked)
+                near = did_you_mean(examinee.solve, asked)
                 raise UserError(f"{where}.solve: no entry '{examinee.solve}'{near}; solve has: {', '.join(asked)}")
         return found
 

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from components.core import machine
 from components.core.errors import UserError
 from components.core.machine import MachineConfig
-from components.core.params import PARAMS, Config, Section, Settings, entry, nearest
+from components.core.params import PARAMS, Config, Section, Settings, did_you_mean, entry
 
 BASE = "tiny"
 OVER, WITH, ABOUT, MACHINE = "over", "with", "about", "machine"
@@ -142,7 +142,7 @@ def _load(path: Path) -> Any:
 
 def _path(known: Mapping[str, Path], name: str) -> Path:
     if name not in known:
-        raise UserError(f"no profile or recipe '{name}'{nearest(name, known)}; there are: {', '.join(known)}")
+        raise UserError(f"no profile or recipe '{name}'{did_you_mean(name, known)}; there are: {', '.join(known)}")
     return known[name]
 
 
@@ -174,7 +174,7 @@ def _merge(under: Any, over: Mapping[str, Any], where: str) -> None:
         old = under.get(name)
         if _tag(value) == "!remove":
             if name not in under:
-                raise UserError(f"{where}{name}: nothing to remove{nearest(name, under)}; there are: {', '.join(map(str, under))}")
+                raise UserError(f"{where}{name}: nothing to remove{did_you_mean(name, under)}; there are: {', '.join(map(str, under))}")
             del under[name]
         elif isinstance(value, Mapping) and isinstance(old, Mapping) and not _replaces(old, value):
             _merge(old, value, f"{where}{name}.")
@@ -244,4 +244,4 @@ def _write_machine(root: Path, where: dict[str, Any], names: Sequence[str]) -> N
     path.unlink(missing_ok=True)
     if where:
         path.parent.mkdir(exist_ok=True)
-        _write(path, where, f"# Written by `aimo use {' '.join(names)}`; your own settings go into {machine.OWN}, which lies over this.\n")
+        _write(path, where, f"# Written by `aimo use {' '.join(names)}`; your own settings: {machine.LOCAL}, which lies over this.\n")

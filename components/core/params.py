@@ -7,6 +7,8 @@ Does not know which stage reads what: each stage declares its own Config.
 """
 
 import difflib
+import importlib
+import pkgutil
 import re
 import typing
 from collections.abc import Mapping
@@ -97,7 +99,7 @@ def read(path: Path, hint: str = "write one with `aimo use tiny`") -> dict[str, 
 def entry(data: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
     """The keys and values under `name`; raises UserError where there are none. `where` ends as a key's path goes on."""
     if name not in data:
-        raise UserError(f"{where.rstrip(': .')}: no entry '{name}'{nearest(name, data)}; there are: {', '.join(map(str, data))}")
+        raise UserError(f"{where.rstrip(': .')}: no entry '{name}'{did_you_mean(name, data)}; there are: {', '.join(map(str, data))}")
     found = data[name] or {}
     if not isinstance(found, Mapping):
         raise UserError(f"{where}{name}: holds {found!r:.40}, not keys with their values")
@@ -118,7 +120,16 @@ def check_name(name: str, where: str) -> None:
         raise UserError(f"{where}: the name of an entry becomes a folder's and a stage's; take letters, digits, - and _ (and not: common)")
 
 
-def nearest(name: str, names: Mapping[str, Any] | list[str]) -> str:
+def named_module(package: str, name: object, where: str, what: str) -> Any:
+    """The module of `package` that the field `where` names as its `what`; raises UserError for one that is not there."""
+    folder = importlib.import_module(package)
+    known = sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
+    if name not in known:
+        raise UserError(f"{where}: no {what} {name!r}{did_you_mean(str(name), known)}; there are: {', '.join(known)}")
+    return importlib.import_module(f"{package}.{name}")
+
+
+def did_you_mean(name: str, names: Mapping[str, Any] | list[str]) -> str:
     """ ", did you mean 'x'?" or nothing."""
     close = difflib.get_close_matches(name, [str(n) for n in names], 1, 0.5)
     return f", did you mean '{close[0]}'?" if close else ""
@@ -128,7 +139,7 @@ def _format_error(where: str, problem: Any, kind: type[BaseModel]) -> str:
     *parents, last = [str(part) for part in problem["loc"]] or [""]
     shown, known = _locate(kind, parents)
     if problem["type"] == "extra_forbidden":
-        return f"{'.'.join([where, *shown])}: unknown key '{last}'{nearest(last, known)}"
+        return f"{'.'.join([where, *shown])}: unknown key '{last}'{did_you_mean(last, known)}"
     if problem["type"] == "missing":
         return f"{'.'.join([where, *shown])}: '{last}' is missing"
     return f"{'.'.join([where, *shown, last])}: {problem['msg']} (found: {problem['input']!r})"

@@ -1,4 +1,4 @@
-"""From a function's signature to the command that DVC runs; thin, over typer.
+"""From a function's signature to the command that DVC runs; thin, over argparse, which every start of a stage can afford.
 
 A stage is one function. Its positional parameters are sections of params.yaml (Config types), which say what it computes, and of
 infra/machine.yaml (MachineConfig types), which say where: those are recorded, and no result depends on them. Its keyword-only ones
@@ -8,6 +8,7 @@ hash of configuration, inputs and code: what a killed run left there, the next r
 dependencies only when a stage has ended. The runner knows nothing of any stage.
 """
 
+import argparse
 import errno
 import hashlib
 import inspect
@@ -67,21 +68,20 @@ def contract(stage: Callable[..., Metrics]) -> Contract:
 
 def main(stage: Callable[..., Metrics]) -> None:
     """Runs a stage as a command: `python -m components.<stage> [KEY] --flag path ... --metrics file`."""
-    import typer
-
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what a stage started is ended in order
     for name, value in CPU_KERNELS.items():
         os.environ.setdefault(name, value)  # before a stage imports torch
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.command(help=inspect.getdoc(stage))(_command(stage))
-    told: tuple[str, ...] = ()
+    shape = contract(stage)
+    given = vars(_parser(stage, shape).parse_args())
+    ended: str | int | None = None
     try:
-        app()
+        _run(stage, shape, given.pop("key", None), given.pop("metrics"), given)
     except* UserError as raised:  # alone, or out of the tasks of a group
-        told = tuple(dict.fromkeys(str(error) for error in _leaves(raised)))
-    if told:
-        sys.exit("\n".join(f"error: {one}" for one in told))
+        ended = "\n".join(dict.fromkeys(f"error: {error}" for error in _leaves(raised)))
+    except* KeyboardInterrupt:
+        ended = 128 + signal.SIGINT
+    sys.exit(ended)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -92,30 +92,15 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _command(stage: Callable[..., Metrics]) -> Callable[..., None]:
-    import typer
-
-    shape = contract(stage)
-
-    def command(**given: Any) -> None:
-        _run(stage, shape, given.pop("key", None), given.pop("metrics"), given)
-
-    parameters, annotations = [], {}
-
-    def add(name: str, hint: Any) -> None:
-        annotations[name] = hint
-        parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hint))
-
+def _parser(stage: Callable[..., Metrics], shape: Contract) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(stage.__name__, description=inspect.getdoc(stage), allow_abbrev=False)
     if shape.keyed:
-        add("key", Annotated[str, typer.Argument(help="which entry of the section in params.yaml")])
+        parser.add_argument("key", help="which entry of the section in params.yaml")
     for name, role in shape.paths.items():
         if role != "work":
-            add(name, Annotated[Path, typer.Option(f"--{name}", help={"in": "input path", "out": "output path"}[role])])
-    add("metrics", Annotated[Path, typer.Option("--metrics", help="where the metrics go, as JSON")])
-    command.__name__ = stage.__name__
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = annotations
-    return command
+            parser.add_argument(f"--{name}", type=Path, required=True, help=f"{role}put path")
+    parser.add_argument("--metrics", type=Path, required=True, help="where the metrics go, as JSON")
+    return parser
 
 
 def _run(stage: Callable[..., Metrics], shape: Contract, key: str | None, metrics: Path, paths: dict[str, Path]) -> None:

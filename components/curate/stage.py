@@ -18,7 +18,7 @@ from pydantic import Field
 from components.core import map_batches, rows
 from components.core.errors import UserError
 from components.core.machine import MachineConfig
-from components.core.params import Config, nearest
+from components.core.params import Config, did_you_mean
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Dropped, Problem
 from components.curate.canonical import canonical, normalise
@@ -157,7 +157,7 @@ def _known(config: Curate, inputs: Mapping[str, Input], benchmarks: Mapping[str,
             raise UserError(f"params.yaml: curate.allowed_benchmarks: '{name}' is the exam's; its problems may not be trained on")
         if name not in benchmarks:
             raise UserError(
-                f"params.yaml: curate.allowed_benchmarks: no benchmark '{name}'{nearest(name, list(benchmarks))}; "
+                f"params.yaml: curate.allowed_benchmarks: no benchmark '{name}'{did_you_mean(name, list(benchmarks))}; "
                 f"there are: {', '.join(sorted(benchmarks))} (entries of `sources` with `use: benchmark`)"
             )
     return dict(sorted((name, sum(1 for _ in rows.read(path, Problem))) for name, path in {**exam, **benchmarks}.items()))

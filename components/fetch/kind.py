@@ -3,15 +3,13 @@
 `models.import` holds those with a `path` that DVC watches, `models.fetch` those without. Does not know any kind.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from components.core import params as parameters
 from components.core.errors import UserError
-from components.core.params import Config
+from components.core.params import Config, named_module
 from components.core.runner import Metrics
 
 GROUPS = ("fetch", "import")
@@ -34,11 +32,8 @@ class Fetch(Config, section="models", keyed=True):
         """The entry as the Kind of its name; a Kind checks itself as any section does."""
         if cls is not Fetch:
             return super().check(params, path, key)
-        kind, known = parameters.at(params, f"models.{key}", path).get("kind"), kinds()
-        if kind not in known:
-            near = parameters.nearest(str(kind), known)
-            raise UserError(f"{path}: models.{key}.kind: no kind of model {kind!r}{near}; there are: {', '.join(known)}")
-        found = importlib.import_module(f"components.fetch.kinds.{kind}").Kind
+        kind = parameters.at(params, f"models.{key}", path).get("kind")
+        found = named_module("components.fetch.kinds", kind, f"{path}: models.{key}.kind", "kind of model").Kind
         if (key or "").partition(".")[0] != found.group:
             raise UserError(f"{path}: models.{key}: a model of kind '{kind}' stands under models.{found.group}; move the entry there")
         return found.check(params, path, key)
@@ -46,10 +41,3 @@ class Fetch(Config, section="models", keyed=True):
     def write(self, out: Path) -> Metrics:
         """Writes the model folder `out`."""
         raise NotImplementedError
-
-
-def kinds() -> list[str]:
-    """The names of the files in kinds/."""
-    from components.fetch import kinds as folder
-
-    return sorted(module.name for module in pkgutil.iter_modules(folder.__path__))

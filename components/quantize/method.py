@@ -3,8 +3,6 @@
 Does not know any method; a new one is one file there, one worker script beside it and one list in infra/envs.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -13,8 +11,8 @@ from pydantic import Field
 
 from components.core import params as parameters
 from components.core.errors import UserError
-from components.core.machine import OWN, MachineConfig
-from components.core.params import Config, Settings
+from components.core.machine import LOCAL, MachineConfig
+from components.core.params import Config, Settings, named_module
 
 
 class KlDivergence(Settings):
@@ -47,12 +45,9 @@ class Quantize(Config, section="models.quantize", keyed=True, common="quantize")
         """The entry as the Method of its name; a Method checks itself as any section does."""
         if cls is not Quantize:
             return super().check(params, path, key)
-        name, known = parameters.at(params, f"{cls.section}.{key}", path).get("method"), methods()
-        if name not in known:
-            near = parameters.nearest(str(name), known)
-            raise UserError(f"{path}: {cls.section}.{key}.method: no method of quantization {name!r}{near}; there are: {', '.join(known)}")
-        kind = importlib.import_module(f"components.quantize.methods.{name}").Method
-        return kind.check(params, path, key)
+        name = parameters.at(params, f"{cls.section}.{key}", path).get("method")
+        module = named_module("components.quantize.methods", name, f"{path}: {cls.section}.{key}.method", "method of quantization")
+        return module.Method.check(params, path, key)
 
     @property
     def num_calibration_samples(self) -> int:
@@ -85,12 +80,5 @@ class QuantizeEnvs(MachineConfig, section="quantize"):
     def env(self, method: str) -> str | None:
         """That of a method; raises UserError where none is named."""
         if method not in self.envs:
-            raise UserError(f"{OWN}: quantize.envs: no environment for '{method}'; there are: {', '.join(self.envs)}")
+            raise UserError(f"{LOCAL}: quantize.envs: no environment for '{method}'; there are: {', '.join(self.envs)}")
         return self.envs[method]
-
-
-def methods() -> list[str]:
-    """The names of the files in methods/."""
-    from components.quantize import methods as folder
-
-    return sorted(module.name for module in pkgutil.iter_modules(folder.__path__))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.core.params import Settings, nearest
+from components.core.params import Settings, did_you_mean
 from components.lib.rules.early_stopping import StopRule
 from components.lib.rules.time_budget import TimeBudget
 from components.replay import sampling
@@ -31,7 +31,7 @@ def not_replayed(recipe: Recipe, problems: Sequence[Attempts]) -> str | None:
     if isinstance(recipe.plan, str):
         return f"plan '{recipe.plan}' generates differently: its attempts depend on each other, and a stored pool holds independent ones"
     if recipe.vote not in STRATEGIES:
-        near = nearest(recipe.vote, list(STRATEGIES))
+        near = did_you_mean(recipe.vote, list(STRATEGIES))
         return f"vote '{recipe.vote}'{near}: replay knows those that weigh each candidate alone: {', '.join(STRATEGIES)}"
     short = [attempts.problem.id for attempts in problems if not sampling.has_enough(attempts, recipe.plan)]
     if short:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.core import rows
 from components.core.errors import UserError
-from components.core.machine import OWN
+from components.core.machine import LOCAL
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Candidate, Problem, QuestionRecord
 from components.lib import model_contamination, prompts, references
@@ -30,7 +30,7 @@ def solve(
     wanted = config.plan.max_concurrency * config.max_concurrent_questions
     if wanted > capacity.max_sessions:
         raise UserError(
-            f"{OWN}: sandbox.max_sessions is {capacity.max_sessions}, but {config.max_concurrent_questions} questions with up to "
+            f"{LOCAL}: sandbox.max_sessions is {capacity.max_sessions}, but {config.max_concurrent_questions} questions with up to "
             f"{config.plan.max_concurrency} attempts alive hold up to {wanted} sessions; raise it, or lower max_concurrent_questions"
         )
     for prompt in config.plan.prompts:

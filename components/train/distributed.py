@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from components.core.errors import UserError
-from components.core.machine import OWN
+from components.core.machine import LOCAL
 from components.core.runner import Metrics, write_json
 from components.core.watch import watched
 from components.train.finetune import Job, Train, finetune
@@ -26,7 +26,7 @@ def run(config: Train, launch: str, job: Job) -> Metrics:
     num = config.num_processes
     if _processes(Path(launch)) != num:
         raise UserError(
-            f"{OWN}: train.launch: {launch} starts {_processes(Path(launch))} processes, but params.yaml: train.*.num_processes is {num}; "
+            f"{LOCAL}: train.launch: {launch} starts {_processes(Path(launch))} processes, params.yaml: train.*.num_processes is {num}; "
             "name a launch file of so many, or write another number and see how many rows a step then has"
         )
     if num == 1:
@@ -69,7 +69,7 @@ def _processes(launch: Path) -> int:
     try:
         found = YAML(typ="safe").load(watched(launch))["num_processes"]
     except FileNotFoundError:
-        raise UserError(f"{OWN}: train.launch: {launch}: no such file; infra/launch has some") from None
+        raise UserError(f"{LOCAL}: train.launch: {launch}: no such file; infra/launch has some") from None
     except (TypeError, KeyError):
         raise UserError(f"{launch}: names no `num_processes`; `accelerate config --config_file {launch}` writes one") from None
     return int(found)

@@ -15,7 +15,7 @@ from pydantic import AfterValidator
 from components.compose import novelty_significance, solutions
 from components.compose.kind import AttemptGroup, Kind, rejection_reason
 from components.compose.novelty_significance import NoveltySignificance
-from components.core.params import Settings, nearest
+from components.core.params import Settings, did_you_mean
 from components.core.types import Candidate, Dropped, Example
 from components.lib import prompts
 from components.lib.tool_syntax import OPENMATH
@@ -67,7 +67,7 @@ FILTERS = {
 
 def _known(name: str) -> str:
     if name not in FILTERS:
-        raise ValueError(f"no filter '{name}'{nearest(name, list(FILTERS))}; there are: {', '.join(FILTERS)}")
+        raise ValueError(f"no filter '{name}'{did_you_mean(name, list(FILTERS))}; there are: {', '.join(FILTERS)}")
     return name
 
 

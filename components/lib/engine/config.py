@@ -10,8 +10,8 @@ from typing import Annotated
 from pydantic import Field
 
 from components.core.errors import UserError
-from components.core.machine import OWN, MachineConfig
-from components.core.params import Config, Settings, nearest
+from components.core.machine import LOCAL, MachineConfig
+from components.core.params import Config, Settings, did_you_mean
 from components.core.watch import watched
 from components.lib import references
 from components.lib.checkpoint import format_of
@@ -49,8 +49,8 @@ class EngineHosts(MachineConfig, section="engines"):
     def named(self, name: str) -> ServerHost:
         """Where the model of this name is served; raises UserError where no address is known."""
         if name not in self.servers:
-            near = nearest(name, self.servers)
-            raise UserError(f"{OWN}: engines.servers: no server '{name}'{near}; write {{{name}: {{urls: [http://HOST:PORT]}}}}")
+            near = did_you_mean(name, self.servers)
+            raise UserError(f"{LOCAL}: engines.servers: no server '{name}'{near}; write {{{name}: {{urls: [http://HOST:PORT]}}}}")
         return self.server.model_copy(update={"urls": self.servers[name].urls})
 
 
@@ -86,4 +86,4 @@ def open_engine(kind: str, engines: Engines, hosts: EngineHosts, model: Path) ->
             named = reference and reference.kind == "server"
             return ServerEngine(engines.server, hosts.named(model.name) if named else hosts.server, model)
     kinds = list(Engines.model_fields)
-    raise UserError(f"params.yaml: engine: no engine '{kind}'{nearest(kind, kinds)}; there are: {', '.join(kinds)}")
+    raise UserError(f"params.yaml: engine: no engine '{kind}'{did_you_mean(kind, kinds)}; there are: {', '.join(kinds)}")

@@ -25,7 +25,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from components.core.errors import UserError
-from components.core.machine import OWN, public
+from components.core.machine import LOCAL, redact_url
 from components.core.params import Settings
 from components.core.types import Message
 from components.lib import checkpoint, references
@@ -80,7 +80,7 @@ class Endpoint:
     """One server that answers: its client, and how many requests are open there."""
 
     def __init__(self, url: str, client: Any, process: ServerProcess | None) -> None:
-        self.url, self.client = public(url), client
+        self.url, self.client = redact_url(url), client
         self.process = process
         """Where it is one of ours."""
         self.model = ""
@@ -98,7 +98,7 @@ class ServerEngine:
         if not self._served:
             checkpoint.check(model)
         if not host.urls and settings.backend != "vllm":
-            raise UserError(f"{OWN}: engines.server.urls: only vllm is started here; name the {settings.backend} server's address")
+            raise UserError(f"{LOCAL}: engines.server.urls: only vllm is started here; name the {settings.backend} server's address")
         self._settings, self._host, self._folder, self._backend = settings, host, model, BACKENDS[settings.backend]
         self.name = f"{settings.backend} server, {model}"
         self.step_s = settings.step_s
@@ -218,7 +218,7 @@ class ServerEngine:
             wanted = (self._served,) if self._served else (str(self._folder), self._folder.name)
             named = [name for name in wanted if name in served]
             if not named and (self._served or len(served) != 1):
-                where = f"{OWN}: engines.servers.{self._folder.name}.urls" if self._served else f"{OWN}: engines.server.urls"
+                where = f"{LOCAL}: engines.servers.{self._folder.name}.urls" if self._served else f"{LOCAL}: engines.server.urls"
                 raise UserError(f"{where}: {address.url} serves {', '.join(served)}, none named {wanted[-1]}")
             address.model = [*named, *served][0]
             contexts.append(served[address.model].get("max_model_len") or self._settings.max_model_len)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components.core.errors import UserError
-from components.core.machine import OWN
+from components.core.machine import LOCAL
 from components.core.runner import HOME
 from components.lib.engine.protocol import EngineError
 
@@ -49,7 +49,7 @@ class ServerProcess:
         python = env / "bin" / "python"
         if not python.exists():
             raise UserError(
-                f"{python}: not there; run `infra/envs/build {env.name}`, or name another, or a running server, in {OWN}: engines.server"
+                f"{python}: not there; run `infra/envs/build {env.name}`, or name another, or a running server, in {LOCAL}: engines.server"
             )
         port = _free_port()
         log = HOME / "logs" / f"{name}-{model.name}-{port}.log"
@@ -78,7 +78,7 @@ class ServerProcess:
                 except httpx.TransportError:
                     pass  # not listening yet
                 await asyncio.sleep(0.5)
-        raise EngineError(f"{self.name}: not ready after {limit_s:g} s ({OWN}: engines.server.startup_s); {self.status()}")
+        raise EngineError(f"{self.name}: not ready after {limit_s:g} s ({LOCAL}: engines.server.startup_s); {self.status()}")
 
     def status(self, num_lines: int = 15) -> str:
         """How it stands, and the end of its log."""
@@ -111,7 +111,7 @@ def devices(number: int, each: int) -> dict[str, str]:
     ours = visible.split(",") if visible else [str(gpu) for gpu in range((number + 1) * each)]
     mine = ours[number * each : (number + 1) * each]
     if len(mine) < each:
-        raise UserError(f"{OWN}: engines.server.replicas: {number + 1} servers of {each} GPUs each, but CUDA_VISIBLE_DEVICES={visible}")
+        raise UserError(f"{LOCAL}: engines.server.replicas: {number + 1} servers of {each} GPUs each, but CUDA_VISIBLE_DEVICES={visible}")
     return {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
 
 

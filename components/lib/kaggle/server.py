@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from components.core.errors import UserError
-from components.core.machine import OWN
+from components.core.machine import LOCAL
 from components.lib.kaggle.failure import NO_LISTENER
 from components.lib.kaggle.messages import METHOD, SERVICE, messages
 from components.lib.kaggle.payload import pack, unpack
@@ -76,7 +76,7 @@ class InferenceServer:
             self.port = self._server.add_insecure_port(f"{'[::]' if rerun() else '127.0.0.1'}:{self.port}")
         except RuntimeError as error:
             raise UserError(
-                f"port {self.port} cannot be listened on ({error}); end what uses it, or set another gateway.port in {OWN}"
+                f"port {self.port} cannot be listened on ({error}); end what uses it, or set another gateway.port in {LOCAL}"
             ) from None
         self._server.start()
         return self

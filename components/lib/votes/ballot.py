@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from components.core.errors import UserError
-from components.core.params import nearest
+from components.core.params import did_you_mean
 from components.core.types import Candidate, Check, Judgement, Support, Vote
 from components.lib.votes.config import VoteConfig
 
@@ -70,7 +70,7 @@ def each(ballot: Ballot, weigh: Callable[[Candidate], float]) -> list[WeightedVo
 def strategies(names: Iterable[str]) -> dict[str, Strategy]:
     """The strategies of these names; raises UserError where there is none."""
     for name in (name for name in names if name not in STRATEGIES):
-        near = nearest(name, list(STRATEGIES))
+        near = did_you_mean(name, list(STRATEGIES))
         raise UserError(f"params.yaml: vote.strategies: no strategy '{name}'{near}; there are: {', '.join(STRATEGIES)}")
     return {name: STRATEGIES[name] for name in names}
 
