@@ -24,7 +24,7 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.table import ROOT, Row, peer_python, row, run_one
-from components.lib.sandbox.local import SandboxConfig, open_sandbox
+from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox, Session
 
 CELLS = {
@@ -32,6 +32,8 @@ CELLS = {
     "numpy": ("import numpy as np\nprint(int(np.arange(100).sum()))", "4950\n"),
     "sympy": ("from sympy import *\nx = symbols('x')\nprint(solve(x**2 - 5*x + 6, x))", "[2, 3]\n"),
 }
+
+CONFIG = SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, allow_weak=False)
 
 Order = Callable[[str], Awaitable[float]]
 """Has a Jupyter kernel do one thing (peers/kernel.py); returns the milliseconds that it took."""
@@ -98,7 +100,7 @@ async def timed(work: Awaitable[str], wanted: str) -> float:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--at-once", type=int, default=8)
+    parser.add_argument("--num-concurrent", type=int, default=8)
 
 
 def measure(args: argparse.Namespace) -> Iterator[Row]:
@@ -109,7 +111,7 @@ def measure(args: argparse.Namespace) -> Iterator[Row]:
 
 async def beside_files(rounds: int, num_sessions: int) -> list[Row]:
     found = []
-    async with open_sandbox(config(num_sessions)) as box:
+    async with open_sandbox(CONFIG, SandboxCapacity(max_sessions=num_sessions)) as box:
         for name, (code, wanted) in CELLS.items():
             found += beside(f"{name}, python file", await beside_file(box, code, wanted, rounds, compiled=True))
         found += beside("sympy, python file without compiled files", await beside_file(box, *CELLS["sympy"], rounds, compiled=False))
@@ -122,16 +124,12 @@ async def beside_files(rounds: int, num_sessions: int) -> list[Row]:
 
 
 async def beside_a_kernel(rounds: int, num_sessions: int) -> list[Row]:
-    async with open_sandbox(config(num_sessions)) as box, jupyter() as order:
+    async with open_sandbox(CONFIG, SandboxCapacity(max_sessions=num_sessions)) as box, jupyter() as order:
         rows = await beside_kernel(box, order, rounds)
     return [
         *ratio("print, Jupyter kernel: whole session", [(one.whole, one.peer) for one in rows]),
         *ratio("print, Jupyter kernel: next cell", [(one.next, one.peer_next) for one in rows]),
     ]
-
-
-def config(num_sessions: int) -> SandboxConfig:
-    return SandboxConfig(timeout_s=60.0, interrupt=True, memory_mb=1024, output_chars=200, max_sessions=num_sessions, allow_weak=False)
 
 
 async def beside_file(box: Sandbox, code: str, wanted: str, rounds: int, *, compiled: bool) -> list[Round]:
