@@ -166,7 +166,7 @@ def test_packed_rows_are_fewer_steps(start: Path) -> None:
     ("launch", "over", "says"),
     [
         ("distributed_type: MULTI_GPU\n", {}, r"launch.yaml: names no `num_processes`"),
-        (TWO, {"num_processes": 8}, r"launch.yaml starts 2 processes, but params.yaml: train.\*.num_processes is 8"),
+        (TWO, {"num_processes": 8}, r"launch.yaml starts 2 processes, params.yaml: train.\*.num_processes is 8"),
         (TWO, {"max_length": 2}, r"launch.yaml: a training of 2 processes ended with code 1; what they said stands above"),
         (TWO.replace("MULTI_GPU", "MULTI_CPU"), {}, r"launch.yaml: a training of 2 processes ended with code 1"),
     ],
