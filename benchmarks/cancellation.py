@@ -45,7 +45,7 @@ def transformers(model: Path) -> TransformersEngine:
 
 async def taken(engine: Engine, num: int) -> list[asyncio.Task[Completion]]:
     """So many long requests, all of them being answered."""
-    tasks = [asyncio.create_task(engine.complete(PROMPT, LONG, key=f"long/{i}", seed=i)) for i in range(num)]
+    tasks = [asyncio.create_task(engine.complete(engine.encode(PROMPT), LONG, key=f"long/{i}", seed=i)) for i in range(num)]
     await asyncio.sleep(0.3 if num else 0.0)
     assert not any(task.done() for task in tasks)
     return tasks
@@ -61,7 +61,7 @@ async def ended(tasks: list[asyncio.Task[Completion]]) -> None:
 async def after_cancel(engine: Engine, clock: Callable[[], float], cancelled: int) -> float:
     """From the cancelling of so many to the first token of the one that waits."""
     running = await taken(engine, SLOTS)
-    waiting = asyncio.create_task(engine.complete(PROMPT, FIRST, key="waits", seed=0))
+    waiting = asyncio.create_task(engine.complete(engine.encode(PROMPT), FIRST, key="waits", seed=0))
     await asyncio.sleep(0.1)
     assert not waiting.done()
     began = clock()
@@ -76,7 +76,7 @@ async def after_cancel(engine: Engine, clock: Callable[[], float], cancelled: in
 async def with_a_free_place(engine: Engine, clock: Callable[[], float]) -> float:
     running = await taken(engine, SLOTS - 1)
     began = clock()
-    await engine.complete(PROMPT, FIRST, key="finds a place", seed=0)
+    await engine.complete(engine.encode(PROMPT), FIRST, key="finds a place", seed=0)
     took = clock() - began
     await ended(running)
     return took

@@ -27,6 +27,7 @@ from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import Completion, Progress, Sampling
 from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
+from components.lib.engine.tokens import Tokens
 from components.lib.sandbox.protocol import Sandbox
 from components.solve.exam_run import ExamRun, LoggedQuestion, Solve, attempt_params
 
@@ -36,7 +37,7 @@ CANDIDATES = 8
 class Request(NamedTuple):
     """What all three ways ask."""
 
-    prompt: str
+    prompt: Tokens
     key: str
     sampling: Sampling
     seed: int
@@ -49,7 +50,7 @@ class CountingEngine(ServerEngine):
         super().__init__(settings, host, model)
         self.asked: list[Request] = []
 
-    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+    async def complete(self, prompt: Tokens, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         self.asked.append(Request(prompt, key, sampling, seed))
         return await super().complete(prompt, sampling, key=key, seed=seed, progress=progress)
 

@@ -49,6 +49,6 @@ def asked(engine: Any) -> Completion:
     async def scene() -> Completion:
         async with engine:
             with engine.announce():
-                return await engine.complete("abc", GREEDY, key="p/0/0", seed=1)
+                return await engine.complete(engine.encode("abc"), GREEDY, key="p/0/0", seed=1)
 
     return asyncio.run(scene())

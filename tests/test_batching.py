@@ -12,6 +12,7 @@ import pytest
 from components.core.errors import UserError
 from components.lib.engine import concurrency
 from components.lib.engine.batching import Batcher, Request
+from components.lib.engine.chat_template import ChatTokenizer
 from components.lib.engine.protocol import Completion, EngineError, Sampling
 from components.lib.engine.sampling import GumbelSampler
 from components.lib.engine.stop_strings import StopChecker
@@ -38,7 +39,7 @@ async def crowd(model: Path, batch: int, jitter: random.Random) -> list[list[Any
         async def caller(index: int) -> None:
             sampling = PLAIN._replace(max_tokens=5 + 7 * (index % 4), stop=("</tool_call>",))
             for turn in range(3):
-                completion = await opened.complete(f"{index}:{turn}", sampling, key=f"{index:02}/{turn}", seed=index)
+                completion = await opened.complete(opened.encode(f"{index}:{turn}"), sampling, key=f"{index:02}/{turn}", seed=index)
                 await asyncio.sleep(jitter.random() * 0.01)
                 records[index].append((completion, opened.now()))
 
@@ -63,7 +64,9 @@ async def crowd_that_cancels_at_five(model: Path, jitter: random.Random) -> list
             reported: list[tuple[str, int]] = []
             try:
                 sampling = PLAIN._replace(max_tokens=4 * (index + 1), temperature=0.5)
-                await opened.complete("abc", sampling, key=str(index), seed=index, progress=lambda *what: reported.append(what))
+                await opened.complete(
+                    opened.encode("abc"), sampling, key=str(index), seed=index, progress=lambda *what: reported.append(what)
+                )
             except asyncio.CancelledError:
                 rows[index] = (*reported[-1], opened.now(), "cancelled")
                 raise
@@ -89,7 +92,10 @@ def test_a_row_does_not_notice_that_its_batch_was_begun_anew(model: Path) -> Non
     async def together(lengths: list[int]) -> list[Completion]:
         async with engine(model) as opened:
             return await asyncio.gather(
-                *[opened.complete("abc", PLAIN._replace(max_tokens=length), key=f"{i:02}", seed=i % 4) for i, length in enumerate(lengths)]
+                *[
+                    opened.complete(opened.encode("abc"), PLAIN._replace(max_tokens=length), key=f"{i:02}", seed=i % 4)
+                    for i, length in enumerate(lengths)
+                ]
             )
 
     completions = asyncio.run(together([5] * 16 + [60] * 16))
@@ -122,7 +128,7 @@ def test_a_batch_waits_for_every_announced_caller() -> None:
 def test_closing_the_engine_is_an_error_for_who_still_waits(model: Path) -> None:
     async def scene() -> None:
         async with asyncio.timeout(30), engine(model) as opened:
-            task = asyncio.create_task(opened.complete("abc", PLAIN._replace(max_tokens=400), key="p/1", seed=1))
+            task = asyncio.create_task(opened.complete(opened.encode("abc"), PLAIN._replace(max_tokens=400), key="p/1", seed=1))
             await asyncio.sleep(0)  # it has asked; how far the batch is does not matter
         with pytest.raises(EngineError, match="closed before p/1"):
             await task
@@ -192,10 +198,8 @@ def test_a_rows_luck_does_not_depend_on_its_neighbours() -> None:
     ],
 )
 def test_a_row_ends_where_a_stop_string_is_complete(model: Path, text: str, stop: tuple[str, ...], ends_at: str | None) -> None:
-    from transformers import AutoTokenizer
-
-    stop_checker = StopChecker(AutoTokenizer.from_pretrained(model), {2})
-    ids = stop_checker.encode(text)
+    chat = ChatTokenizer.load(model)
+    stop_checker, ids = StopChecker(chat, {2}), chat.encode(text).ids
     sampling = PLAIN._replace(max_tokens=1000, stop=stop)
     found = [ending for num in range(1, len(ids) + 1) if (ending := stop_checker.ending(ids[:num], sampling))]
     assert (found[0].text if found else None) == ends_at

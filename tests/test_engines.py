@@ -125,13 +125,14 @@ async def _enter(engine: Engine) -> Engine:
 
 async def asks(engine: Engine, prompts: list[str], sampling: Sampling = PLAIN, seed: int = 1) -> list[Completion]:
     """All at once; prompt i is drawn with seed + i."""
-    calls = [engine.complete(prompt, sampling, key=f"{i:03}", seed=seed + i) for i, prompt in enumerate(prompts)]
+    calls = [engine.complete(engine.encode(prompt), sampling, key=f"{i:03}", seed=seed + i) for i, prompt in enumerate(prompts)]
     return await asyncio.gather(*calls)
 
 
 @pytest.mark.parametrize("kind", MODELS, indirect=True)
 def test_a_chat_becomes_the_models_own_prompt(engine: Engine) -> None:
-    assert engine.render([Message(role="user", content="2+2?", loss=False)]) == "<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n"
+    prompt = engine.render([Message(role="user", content="2+2?", loss=False)])
+    assert prompt == engine.encode("<|im_start|>user\n2+2?<|im_end|>\n<|im_start|>assistant\n")
 
 
 @pytest.mark.parametrize("kind", MODELS, indirect=True)

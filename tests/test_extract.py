@@ -241,7 +241,7 @@ def test_forums_are_read_in_the_order_of_their_names_and_share_no_topic(tmp_path
 def ask(path: Path, key: str, sampling: Sampling = GREEDY) -> object:
     async def once() -> object:
         async with scripted(path) as engine:
-            return await engine.complete("any prompt", sampling, key=key, seed=0)
+            return await engine.complete(engine.encode("any prompt"), sampling, key=key, seed=0)
 
     return asyncio.run(once())
 
@@ -291,7 +291,7 @@ def test_replies_share_one_clock_on_which_they_run_side_by_side() -> None:
         async with scripted(REPLIES) as engine:
 
             async def once(key: str) -> float:
-                await engine.complete("", GREEDY, key=key, seed=0)
+                await engine.complete(engine.encode(""), GREEDY, key=key, seed=0)
                 return engine.now()
 
             long, short = await asyncio.gather(once("thirty-1/classify-proof"), once("heights-1/classify-proof"))

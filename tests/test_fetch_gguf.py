@@ -53,7 +53,7 @@ def test_the_tokenizer_and_the_chat_template_come_along(home: Path, source: Any)
     written(**GGUF)
     engine = opened("transformers", EngineHosts.load())
     assert asked(engine).num_tokens > 0
-    tokenizer = engine._tokenizer
+    tokenizer = engine._chat.tokenizer
     assert tokenizer.convert_ids_to_tokens(tokenizer.encode("<|im_start|>ab\n12")) == ["<|im_start|>", "ab", "Ċ", "1", "2"]
     text = "∑ é 你好 \\frac{a}{b}  12<|im_end|>\n"
     assert tokenizer.decode(tokenizer.encode(text)) == text

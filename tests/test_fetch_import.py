@@ -153,10 +153,10 @@ def test_a_servers_model_is_asked_at_its_own_address_by_its_own_name(home: Path,
     async def scene() -> tuple[Completion, Fake]:
         fake = Fake(WHOLE, models=("other", "org/theirs"))
         async with fake as url, opened("transformers", hosts({"mine": url, "another": "http://127.0.0.1:9"})) as engine:
-            return await engine.complete("abc", GREEDY, key="p/0/0", seed=1), fake
+            return await engine.complete(engine.encode("abc"), GREEDY, key="p/0/0", seed=1), fake
 
     completion, fake = asyncio.run(scene())
-    assert completion == Completion("whole", 2, "length", None)
+    assert (completion.text, completion.finish_reason) == ("whole", "length")
     assert [request["model"] for request in fake.asked] == ["org/theirs"]
 
 

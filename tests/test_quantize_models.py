@@ -15,6 +15,7 @@ from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Example
 from components.lib import checkpoint
+from components.lib.engine.chat_template import ChatTokenizer
 from components.quantize import calibration, kl_divergence
 from components.quantize.methods import awq
 from components.quantize.stage import quantize
@@ -140,7 +141,7 @@ def test_awq_disturbs_a_layers_output_less_than_plain_rounding(start: Path, tir:
     plain, tokenizer = checkpoint.load(start, "float32", "cpu")
     rounded, calibrated = checkpoint.load(start, "float32", "cpu")[0], checkpoint.load(made["awq"].model, "float32", "cpu")[0]
     assert config("awq").baseline(rounded) == "rtn"
-    seen = calibration.sample(tir, tokenizer, seed=1, windows=24, length=32, held_out=8, tokens=64)
+    seen = calibration.sample(tir, ChatTokenizer(tokenizer), seed=1, windows=24, length=32, held_out=8, tokens=64)
     wanted = [first_layer(plain, row) for row in seen.held_out]
 
     def error(model: Any) -> float:
@@ -177,14 +178,14 @@ def test_rows_are_drawn_by_id_and_measured_ones_are_not_calibrated_with(tir: Pat
     backwards = tmp_path / "examples.parquet"
     rows.write(backwards, reversed([example(i) for i in range(60)]), Example)
     wanted = {"seed": 1, "windows": 40, "length": 400, "held_out": 20, "tokens": 400}
-    drawn = calibration.sample(tir, byte_tokenizer(), **wanted)
-    assert calibration.sample(tmp_path, byte_tokenizer(), **wanted) == drawn
+    drawn = calibration.sample(tir, ChatTokenizer(byte_tokenizer()), **wanted)
+    assert calibration.sample(tmp_path, ChatTokenizer(byte_tokenizer()), **wanted) == drawn
     assert len({tuple(ids) for ids in drawn.windows} & {tuple(ids) for ids in drawn.held_out}) == 0
-    assert calibration.sample(tir, byte_tokenizer(), **{**wanted, "seed": 2}) != drawn
+    assert calibration.sample(tir, ChatTokenizer(byte_tokenizer()), **{**wanted, "seed": 2}) != drawn
 
 
 def test_a_long_row_gives_a_window_and_is_not_dropped(tir: Path) -> None:
-    drawn = calibration.sample(tir, byte_tokenizer(), seed=1, windows=10, length=16, held_out=1, tokens=8)
+    drawn = calibration.sample(tir, ChatTokenizer(byte_tokenizer()), seed=1, windows=10, length=16, held_out=1, tokens=8)
     assert [len(window) for window in drawn.windows] == [16] * 10
     assert [len(row) for row in drawn.held_out] == [8]
 

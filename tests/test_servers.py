@@ -80,10 +80,15 @@ class Fake:
         writer.close()
 
 
+async def said(opened: ServerEngine, sampling: Sampling = PLAIN, key: str = "p/1/0", seed: int = 1) -> Completion:
+    """As text; which ids it is made of is asked in test_tokens.py."""
+    return (await opened.complete(opened.encode("abc"), sampling, key=key, seed=seed))._replace(ids=())
+
+
 def ask(model: Path, stream: Sequence[str], status: int = 200, backend: BackendName = "vllm", stop: tuple[str, ...] = ()) -> Completion:
     async def scene() -> Completion:
         async with Fake(stream, status) as url, engine(model, url, backend=backend) as opened:
-            return await opened.complete("abc", PLAIN._replace(stop=stop), key="p/1/0", seed=1)
+            return await said(opened, PLAIN._replace(stop=stop))
 
     return asyncio.run(scene())
 
@@ -165,7 +170,7 @@ def test_each_flavour_keeps_the_stop_string(model: Path, backend: BackendName, s
 
 
 def test_filters_are_said_in_each_servers_own_way() -> None:
-    asked = {name: request_body(backend, [1], PLAIN._replace(stop=(END,)), 5) for name, backend in BACKENDS.items()}
+    asked = {name: request_body(backend, [1], 2, PLAIN._replace(stop=(END,)), 5) for name, backend in BACKENDS.items()}
     assert {name: request["top_k"] for name, request in asked.items()} == {"vllm": -1, "sglang": -1, "lmdeploy": 0, "trtllm": 0}
     assert all(request["seed"] == 5 and request["min_p"] == 0.0 for request in asked.values())
     assert asked["sglang"]["no_stop_trim"] is True
@@ -190,8 +195,8 @@ async def together(model: Path, fakes: Sequence[Fake], num: int = 1) -> list[Com
     async with AsyncExitStack() as stack:
         urls = [await stack.enter_async_context(fake) for fake in fakes]
         opened = await stack.enter_async_context(engine(model, *urls))
-        first = await asyncio.gather(*(opened.complete("abc", PLAIN, key=f"p/{index}/0", seed=index) for index in range(num)))
-        return [*first, await opened.complete("abc", PLAIN, key="p/9/0", seed=9)]
+        first = await asyncio.gather(*(said(opened, key=f"p/{index}/0", seed=index) for index in range(num)))
+        return [*first, await said(opened, key="p/9/0", seed=9)]
 
 
 def test_several_addresses_share_the_requests(model: Path) -> None:
@@ -216,7 +221,7 @@ def test_when_all_servers_are_dead_each_is_named_also_to_who_comes_later(model: 
             told = []
             for turn in range(2):
                 with pytest.raises(EngineError, match=f"p/{turn}/0") as failure:
-                    await opened.complete("abc", PLAIN, key=f"p/{turn}/0", seed=1)
+                    await said(opened, key=f"p/{turn}/0")
                 told.append(str(failure.value))
             return told, [one, two]
 
@@ -256,7 +261,7 @@ def test_a_reason_of_the_callers_cuts_at_one_place_in_whatever_pieces_and_closes
 
     async def scene() -> Completion:
         async with fake as url, engine(model, url, backend=backend) as opened:
-            completion = await opened.complete("abc", PLAIN._replace(**asked), key="p/1/0", seed=1)
+            completion = await said(opened, PLAIN._replace(**asked))
             async with asyncio.timeout(5):
                 await fake.left_by_client.wait()
             return completion

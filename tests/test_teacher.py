@@ -13,6 +13,7 @@ from components.lib import prompts, tool_syntax
 from components.lib.arithmetic import problem
 from components.lib.engine.protocol import EngineError, Sampling
 from components.lib.engine.teacher import UNKNOWN, TeacherEngine, TeacherSettings
+from components.lib.engine.tokens import Tokens
 
 SAMPLING = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=1000, stop=(tool_syntax.OPENMATH.end,))
 NUM = 600
@@ -35,15 +36,15 @@ def run(code: str, names: dict[str, object]) -> str:
 async def attempt(teacher: TeacherEngine, seed: int, mode: str, index: int = 0) -> str:
     """A loop as `solve` has one, with `exec` in place of the sandbox: these programs are ours."""
     asked = Message(role="user", content=prompts.render(mode, statement=problem(seed).statement), loss=False)
-    prompt, text, names = teacher.render([asked]), "", {}
+    prompt, text, names = teacher.render([asked]), Tokens(""), {}
     for turn in range(5):
         completion = await teacher.complete(prompt + text, SAMPLING, key=f"generated-{seed}/{index}/{turn}", seed=turn)
-        text += completion.text
+        text += completion.tokens
         if completion.stop_reason is None:
-            return text
+            return text.text
         code = tool_syntax.last_code(completion.text)
         assert code is not None
-        text += tool_syntax.output_block(run(code, names))
+        text += teacher.encode(tool_syntax.output_block(run(code, names)))
     raise AssertionError("the attempt did not end")
 
 
@@ -99,34 +100,42 @@ def test_the_box_holds_what_the_program_printed() -> None:
     seed = next(s for s in range(NUM) if problem(s).family == "power")
     prompt = prompts.render("tir", statement=problem(seed).statement) + "\n...</tool_call>"
     for printed, said in [("17", "The answer is \\boxed{17}."), ("TypeError: no", UNKNOWN)]:
-        reply = asyncio.run(engine(0.0).complete(prompt + tool_syntax.output_block(printed), SAMPLING, key=f"generated-{seed}/0/1", seed=0))
+        reply = asyncio.run(
+            engine(0.0).complete(Tokens(prompt + tool_syntax.output_block(printed)), SAMPLING, key=f"generated-{seed}/0/1", seed=0)
+        )
         assert (reply.text, reply.stop_reason, reply.finish_reason) == (said, None, "stop")
 
 
 @pytest.mark.parametrize("name", ["aime-1", "generated-", "generated-x", "forum-generated-3"])
 def test_it_abstains_on_what_it_cannot_know(name: str) -> None:
-    reply = asyncio.run(engine().complete("What?\nUse Python.", SAMPLING, key=f"{name}/0/0", seed=0))
+    reply = asyncio.run(engine().complete(Tokens("What?\nUse Python."), SAMPLING, key=f"{name}/0/0", seed=0))
     assert reply.text == UNKNOWN
 
 
 def test_a_prompt_that_is_not_of_its_problem_is_refused() -> None:
     prompt = prompts.render("cot", statement=problem(2).statement)
     with pytest.raises(EngineError, match="generated-1/0/0 does not ask"):
-        asyncio.run(engine().complete(prompt, SAMPLING, key="generated-1/0/0", seed=0))
+        asyncio.run(engine().complete(Tokens(prompt), SAMPLING, key="generated-1/0/0", seed=0))
 
 
 def test_a_tool_call_that_nothing_would_stop_at_is_refused() -> None:
     prompt = prompts.render("tir", statement=problem(1).statement)
     with pytest.raises(EngineError, match="stop strings"):
-        asyncio.run(engine().complete(prompt, SAMPLING._replace(stop=()), key="generated-1/0/0", seed=0))
+        asyncio.run(engine().complete(Tokens(prompt), SAMPLING._replace(stop=()), key="generated-1/0/0", seed=0))
 
 
 def test_the_token_limit_cuts() -> None:
     prompt, seen = prompts.render("cot", statement=problem(1).statement), []
     ask = engine(0.0).complete
-    whole = asyncio.run(ask(prompt, SAMPLING, key="generated-1/0/0", seed=0))
+    whole = asyncio.run(ask(Tokens(prompt), SAMPLING, key="generated-1/0/0", seed=0))
     cut = asyncio.run(
-        ask(prompt, SAMPLING._replace(max_tokens=5), key="generated-1/0/0", seed=0, progress=lambda text, num: seen.append((text, num)))
+        ask(
+            Tokens(prompt),
+            SAMPLING._replace(max_tokens=5),
+            key="generated-1/0/0",
+            seed=0,
+            progress=lambda text, num: seen.append((text, num)),
+        )
     )
     assert (cut.num_tokens, cut.finish_reason) == (5, "length")
     assert whole.text.startswith(cut.text)

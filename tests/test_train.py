@@ -15,8 +15,8 @@ from components.compose.kind import assistant_turn, user_message
 from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Candidate, Example
-from components.lib import checkpoint, model_contamination, prompts
-from components.train import tokenization
+from components.lib import checkpoint, model_contamination, prompts, tokenization
+from components.lib.engine.chat_template import ChatTokenizer
 from components.train.finetune import TrainLaunch, _rehearsal_rows
 from components.train.stage import Train, train
 from tests import model_fixtures
@@ -89,14 +89,12 @@ def trained(folder: Path, name: str, **over: Any) -> tuple[str, str]:
 
 
 def test_code_output_and_prompt_carry_no_loss_and_the_end_of_the_turn_does(start: Path) -> None:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(start / "model")
-    row = tokenization.encode(examples()[3], tokenizer)
-    learnt = tokenizer.decode([label for label in row.labels if label != tokenization.IGNORE_INDEX])
+    chat = ChatTokenizer.load(start / "model")
+    row = tokenization.encode(examples()[3], chat)
+    learnt = chat.decode([label for label in row.labels if label != tokenization.IGNORE_INDEX])
     assert learnt.endswith("The answer is \\boxed{7}.<|im_end|>")
     assert "print(3 + 4)" in learnt and "```output" not in learnt and "Use Python" not in learnt
-    assert "```output\n7\n```" in tokenizer.decode(row.input_ids)
+    assert "```output\n7\n```" in chat.decode(row.input_ids)
 
 
 def test_rows_of_an_earlier_set_are_mixed_in_by_lot(tmp_path: Path) -> None:

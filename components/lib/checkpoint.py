@@ -1,7 +1,7 @@
 """Model folders: what format one is in, and how to open it as a dense model that runs anywhere, a CPU without kernels included.
 
 Covered: plain safetensors, AutoAWQ's packed int4 (unpacked here, exactly), llm-compressor's FP8 (through compressed-tensors).
-Not covered: serving (a vLLM server reads the same folders with its own kernels) and writing. Reads model folders only, never a hub.
+Not covered: serving (a vLLM server reads the same folders with its own kernels) and writing weights. Reads model folders only, never a hub.
 """
 
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import UserError
+from components.core.runner import write_json
 
 AWQ_ORDER = (0, 4, 1, 5, 2, 6, 3, 7)
 """Which nibble of a packed int32 holds output column 0, 1, 2, ... of eight (AutoAWQ's GEMM layout)."""
@@ -59,6 +60,16 @@ def read_config(model: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
         raise UserError(f"{path}: not a JSON object ({error})") from None
+
+
+def write_end_of_turn(model: Path, token: int) -> None:
+    """Sees to it that generation stops at `token`: the first of generation_config.json's eos_token_id, if it is none of them."""
+    path = model / "generation_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = settings.get("eos_token_id")
+    ends = known if isinstance(known, list) else [] if known is None else [known]
+    if token not in ends:
+        write_json(path, {**settings, "eos_token_id": [token, *ends]})
 
 
 def shards(model: Path) -> list[Path]:

@@ -6,13 +6,14 @@ Reads examples.parquet of one composed set. Knows the chat, not the quantizer. M
 import hashlib
 import heapq
 import random
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from components.core import rows
 from components.core.errors import UserError
-from components.core.types import Example, Message
+from components.core.types import Example
+from components.lib import tokenization
+from components.lib.engine.chat_template import ChatTokenizer
 
 
 class Samples(NamedTuple):
@@ -24,7 +25,7 @@ class Samples(NamedTuple):
     """The beginnings of other rows."""
 
 
-def sample(folder: Path, tokenizer: Any, *, seed: int, windows: int, length: int, held_out: int, tokens: int) -> Samples:
+def sample(folder: Path, chat: ChatTokenizer, *, seed: int, windows: int, length: int, held_out: int, tokens: int) -> Samples:
     """Draws `held_out` rows and `windows` others by a hash of seed and id, so that the order of the file plays no part."""
     path = folder / "examples.parquet"
     if not path.exists():
@@ -36,20 +37,9 @@ def sample(folder: Path, tokenizer: Any, *, seed: int, windows: int, length: int
             f"{path}: {len(examples)} rows, but quantize wants {held_out} to measure on and {windows} others to calibrate with; "
             "lower quantize.kl_divergence.num_rows or the method's max_calib_samples"
         )
-    texts = [tokenizer.encode(rendered(example.messages, tokenizer), add_special_tokens=False) for example in examples]
+    texts = [tokenization.encode(example, chat).input_ids for example in examples]
     place = random.Random(seed)
     return Samples([_window(ids, length, place) for ids in texts[held_out:]], [ids[:tokens] for ids in texts[:held_out]])
-
-
-def rendered(messages: Sequence[Message], tokenizer: Any) -> str:
-    """The chat up to the last user message through the template, then one assistant turn of raw text, then its end."""
-    split = max(i for i, message in enumerate(messages) if message.role == "user") + 1
-    chat = [{"role": message.role, "content": message.content} for message in messages[:split]]
-    prompt = str(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
-    turn = "".join(message.content for message in messages[split:])
-    if prompt.endswith("<think>\n"):  # some templates open the thought themselves
-        turn = turn.removeprefix("<think>\n")
-    return prompt + turn + tokenizer.eos_token
 
 
 def _window(ids: list[int], length: int, place: random.Random) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 from components.core.errors import UserError
 from components.core.runner import In, Metrics, Out
 from components.lib import checkpoint, references
+from components.lib.engine.chat_template import ChatTokenizer
 from components.quantize import calibration as texts
 from components.quantize import kl_divergence, worker
 from components.quantize.method import Quantize, QuantizeEnvs
@@ -21,7 +22,7 @@ def quantize(config: Quantize, where: QuantizeEnvs, *, start: In, calibration: I
     model, tokenizer = checkpoint.load(start, settings.dtype, settings.device)
     drawn = texts.sample(
         calibration,
-        tokenizer,
+        ChatTokenizer(tokenizer),
         seed=config.seed,
         windows=config.num_calibration_samples,
         length=config.calibration_seq_len,

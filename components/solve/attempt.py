@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from components.core.types import Candidate, CodeRun, Problem
 from components.lib import answers, tool_syntax
 from components.lib.engine.protocol import Completion, Engine, Sampling
+from components.lib.engine.tokens import Tokens
 from components.lib.prompts import render
 from components.lib.sandbox.protocol import Sandbox, Session
 from components.solve.stop_conditions import StopConditionName, engine_conditions, stop_strings
@@ -61,9 +62,11 @@ class ExtractedAnswers(NamedTuple):
 class Attempt:
     """The state of one attempt; `candidate` turns it into a row at any moment."""
 
-    def __init__(self, problem: Problem, index: int, mode: str, prompt: str, text: str = "", parent: "Attempt | None" = None) -> None:
-        """`text` is put into its mouth. `parent`: what it was made from, for the record."""
-        self.problem, self.index, self.mode, self.prompt, self.text, self.parent = problem, index, mode, prompt, text, parent
+    def __init__(self, problem: Problem, index: int, mode: str, prompt: Tokens, reply: Tokens, parent: "Attempt | None" = None) -> None:
+        """`reply`: what is put into its mouth. `parent`: what it was made from, for the record."""
+        self.problem, self.index, self.mode, self.prompt, self.parent = problem, index, mode, prompt, parent
+        self.reply = reply
+        """All that follows the prompt, as it was generated and put in."""
         self.runs: list[CodeRun] = []
         self.inherited = 0
         """Tokens of its text that its parent generated."""
@@ -72,14 +75,18 @@ class Attempt:
         self.finish_reason: Literal["stop", "length", "time", "repetition", "cancelled"] = "cancelled"
         self._turn = 0
         self._partial = ("", 0)
-        self._seen = (len(text), 0)
+        self._seen = (reply, 0)
         self._session: Session | None = None
 
-    def branch(self, index: int, text: str = "") -> "Attempt":
-        """Another attempt that goes on from what this one said, and from `text` after it."""
-        child = Attempt(self.problem, index, self.mode, self.prompt, self.text + text, self)
+    @property
+    def text(self) -> str:
+        return self.reply.text
+
+    def branch(self, index: int, more: Tokens) -> "Attempt":
+        """Another attempt that goes on from what this one said, and from `more` after it."""
+        child = Attempt(self.problem, index, self.mode, self.prompt, self.reply + more, self)
         child.runs, child.entropies, child.inherited = list(self.runs), list(self.entropies), self.num_context_tokens
-        child._seen = (len(child.text), len(child.runs))
+        child._seen = (child.reply, len(child.runs))
         return child
 
     @property
@@ -101,7 +108,8 @@ class Attempt:
                     continue  # another block ended
                 if len(self.runs) >= params.max_executions:
                     return
-                await self._execute(code, box, params)
+                shown = await self._execute(code, box, params)
+                self.reply += engine.encode(shown)
                 if self._code_ends_it(params):
                     await engine.turn(self._key)  # else those whose code is quicker would end first
                     return
@@ -115,16 +123,18 @@ class Attempt:
             session, self._session = self._session, None
             await session.close()
 
-    async def _execute(self, code: str, box: Sandbox, params: AttemptParams) -> None:
+    async def _execute(self, code: str, box: Sandbox, params: AttemptParams) -> str:
+        """Runs the code; returns what the model is shown."""
         if self._session is None:
             seed = _seed(params.seed, self.problem.id, self.index)
             self._session = await box.session(seed, continues=bool(self.runs))  # a parent's variables are not there, and it says so
         run = await self._session.run(code)
         self.runs.append(run)
-        self.text += tool_syntax.output_block(run.output, params.syntax)
+        shown = tool_syntax.output_block(run.output, params.syntax)
         if params.show_remaining_executions:
             left = params.max_executions - len(self.runs)
-            self.text += f"\n```system\n{render('budget', remaining=left) if left else render('budget-spent')}\n```\n"
+            shown += f"\n```system\n{render('budget', remaining=left) if left else render('budget-spent')}\n```\n"
+        return shown
 
     async def _generate(self, engine: Engine, params: AttemptParams, deadline: float) -> bool:
         """One generation; whether it ended with a code block. If not, the attempt is over, and `ended` says how."""
@@ -138,7 +148,7 @@ class Attempt:
         try:
             async with asyncio.timeout(left if engine.step_s is None else None):
                 completion = await engine.complete(
-                    self.prompt + self.text,
+                    self.prompt + self.reply,
                     params.sampling._replace(
                         max_tokens=affordable,
                         stop=(params.syntax.end, *stop_strings(params.stop_conditions)),
@@ -167,21 +177,24 @@ class Attempt:
 
     def _keep(self, completion: Completion) -> None:
         self._turn += 1
-        self.text += completion.text
+        self.reply += completion.tokens
         self.num_tokens += completion.num_tokens
         self.entropies += completion.entropies
-        self._seen = (len(self.text), len(self.runs))
+        self._seen = (self.reply, len(self.runs))
         self._partial = ("", 0)
 
     def _progress(self, text: str, num_tokens: int) -> None:
         self._partial = (text, num_tokens)
 
     def _keep_partial(self) -> None:
-        """Keeps what was generated. Output that no generation has read yet is dropped: how fast the code ran must not show."""
+        """Keeps what was generated, as text: nothing goes on from here.
+
+        Output that no generation has read yet is dropped: how fast the code ran must not show.
+        """
         text, num_tokens = self._partial
         if not text:
-            self.text, self.runs = self.text[: self._seen[0]], self.runs[: self._seen[1]]
-        self.text += text
+            self.reply, self.runs = self._seen[0], self.runs[: self._seen[1]]
+        self.reply += Tokens(text)
         self.num_tokens += num_tokens
         self._partial = ("", 0)
         self.finish_reason = "cancelled"

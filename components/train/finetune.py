@@ -21,8 +21,9 @@ from components.core.machine import MachineConfig
 from components.core.params import Config
 from components.core.runner import HOME, Metrics
 from components.core.types import Example
-from components.lib import checkpoint
-from components.train import sft, tokenization
+from components.lib import checkpoint, tokenization
+from components.lib.engine.chat_template import ChatTokenizer
+from components.train import sft
 
 log = logging.getLogger(__name__)
 
@@ -103,16 +104,15 @@ def finetune(config: Train, job: Job) -> Metrics:
         torch.set_num_threads(1)  # steps this small do not scale, and one thread adds up in one order
     transformers.set_seed(config.seed)
     model, tokenizer = checkpoint.load(job.start, "float32", "cpu")  # the trainer moves it
-    tokenization.check_chat_template(tokenizer, job.start)
-    tokens, too_long = _tokens(
-        job.data / "examples.parquet", _rehearsal_rows(config, job.rehearsal / "examples.parquet"), tokenizer, config
-    )
+    chat = ChatTokenizer(tokenizer)
+    tokenization.check_chat_template(chat, job.start)
+    tokens, too_long = _tokens(job.data / "examples.parquet", _rehearsal_rows(config, job.rehearsal / "examples.parquet"), chat, config)
     trainer = sft.train(model, tokenizer, tokens, config, job.work, job.live)
     model.config.use_cache = True  # TRL switched it off to train; without it every generated token costs the whole text again
     whole = trainer.accelerator.get_state_dict(trainer.model)  # every process takes part, the first one gets it
     curve = sft.loss_curve(trainer)
     if trainer.is_world_process_zero():
-        _save(trainer, whole, config, job)
+        _save(trainer, whole, chat, config, job)
         sft.write_loss_curve(job.losses, curve)
     return {
         "rows": len(tokens),
@@ -134,8 +134,10 @@ def _rehearsal_rows(config: Train, path: Path) -> list[Example]:
     )
 
 
-def _tokens(path: Path, rehearsal: Sequence[Example], tokenizer: Any, config: Train) -> tuple[list[tokenization.TokenizedExample], int]:
-    encoded = [tokenization.encode(example, tokenizer) for example in chain(rows.read(path, Example), rehearsal)]
+def _tokens(
+    path: Path, rehearsal: Sequence[Example], chat: ChatTokenizer, config: Train
+) -> tuple[list[tokenization.TokenizedExample], int]:
+    encoded = [tokenization.encode(example, chat) for example in chain(rows.read(path, Example), rehearsal)]
     kept = [row for row in encoded if len(row.input_ids) <= config.max_length]
     if not kept:
         raise UserError(
@@ -147,8 +149,8 @@ def _tokens(path: Path, rehearsal: Sequence[Example], tokenizer: Any, config: Tr
     return kept, len(encoded) - len(kept)
 
 
-def _save(trainer: Any, whole: Any, config: Train, job: Job) -> None:
-    """The weights in `config.dtype`, and the tokenizer as it was."""
+def _save(trainer: Any, whole: Any, chat: ChatTokenizer, config: Train, job: Job) -> None:
+    """The weights in `config.dtype`, the tokenizer as it was, and where a turn ends."""
     aside = job.out if config.dtype == "float32" else job.work / "float32"
     trainer.accelerator.unwrap_model(trainer.model).save_pretrained(aside, state_dict=whole)
     _tokenizer(job.start, aside)
@@ -156,6 +158,7 @@ def _save(trainer: Any, whole: Any, config: Train, job: Job) -> None:
         checkpoint.load(aside, config.dtype, "cpu")[0].save_pretrained(job.out)
         _tokenizer(job.start, job.out)
         shutil.rmtree(aside)
+    checkpoint.write_end_of_turn(job.out, chat.end_of_turn.ids[-1])
 
 
 def _tokenizer(start: Path, out: Path) -> None:

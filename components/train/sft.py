@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.train.tokenization import TokenizedExample
+from components.lib.tokenization import TokenizedExample
 
 log = logging.getLogger(__name__)
 DONE = "complete"

@@ -30,13 +30,23 @@ class Backend(NamedTuple):
     """Whether every piece can say how many tokens there are so far; else each piece counts as one."""
     apart: dict[str, bool]
     """The field that keeps tokens of equal text (parts of a character) apart among the logprobs; empty: they count as one."""
+    ids: dict[str, bool]
+    """The field that brings the generated ids; empty: there is none, and the text that came is tokenised by itself."""
 
 
 BACKENDS: dict[BackendName, Backend] = {
-    "vllm": Backend({"include_stop_str_in_output": True}, "stop_reason", -1, True, True, {"return_tokens_as_token_ids": True}),
-    "sglang": Backend({"no_stop_trim": True}, "matched_stop", -1, True, False, {}),
-    "lmdeploy": Backend(None, "", 0, False, False, {}),
-    "trtllm": Backend({"include_stop_str_in_output": True}, "stop_reason", 0, True, False, {}),  # refuses fields it does not know
+    "vllm": Backend(
+        {"include_stop_str_in_output": True},
+        "stop_reason",
+        -1,
+        True,
+        True,
+        {"return_tokens_as_token_ids": True},
+        {"return_token_ids": True},
+    ),
+    "sglang": Backend({"no_stop_trim": True}, "matched_stop", -1, True, False, {}, {}),
+    "lmdeploy": Backend(None, "", 0, False, False, {}, {}),
+    "trtllm": Backend({"include_stop_str_in_output": True}, "stop_reason", 0, True, False, {}, {}),  # refuses fields it does not know
 }
 
 
@@ -47,6 +57,7 @@ class StreamedReply:
     text: str = ""
     num_tokens: int = 0
     entropies: list[float] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
     finish_reason: str | None = None
     matched: str | None = None
     error: str | None = None
@@ -60,6 +71,7 @@ class StreamedReply:
             self.error = str(event["error"])
         for choice in event.get("choices") or []:
             self.text += choice.get("text") or ""
+            self.ids += choice.get("token_ids") or []
             self.num_tokens += 1
             for likeliest in (choice.get("logprobs") or {}).get("top_logprobs") or []:
                 self.entropies.append(entropy((likeliest or {}).values(), asked.logprobs))
@@ -86,7 +98,7 @@ def entropy(logprobs: Iterable[float], likeliest: int) -> float:
     return sum(-p * math.exp(p) for p in heapq.nlargest(likeliest, logprobs) if p > -math.inf)
 
 
-def request_body(backend: Backend, prompt: str | list[int], sampling: Sampling, seed: int) -> dict[str, Any]:
+def request_body(backend: Backend, prompt: str | list[int], end_of_turn: int, sampling: Sampling, seed: int) -> dict[str, Any]:
     """The JSON of one request to /v1/completions, but for the model's name, which each server may spell in its own way."""
     asked: dict[str, Any] = {
         "prompt": prompt,
@@ -96,10 +108,12 @@ def request_body(backend: Backend, prompt: str | list[int], sampling: Sampling, 
         "min_p": sampling.min_p,
         "repetition_penalty": sampling.repetition_penalty,
         "max_tokens": sampling.max_tokens,
+        "stop_token_ids": [end_of_turn],  # the template's, whatever the model's generation_config.json says
         "seed": seed,
         "n": 1,
         "stream": True,
         "stream_options": {"include_usage": True},
+        **backend.ids,
     }
     if backend.running_usage:
         asked["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}

@@ -1,28 +1,103 @@
-"""The chat template of a model folder: messages to prompt text, the same for the model in this process and the one behind a server."""
+"""A tokenizer with its chat template: text to ids, piece by piece, the same in a sitting (whichever engine) and in training.
 
+The prompt is rendered by the template and tokenised once, with exactly one BOS where the template writes it or the tokenizer adds it; every
+other piece is tokenised by itself, without special tokens. Covered: byte-level tokenizers, where decoding needs nothing before it.
+"""
+
+import threading
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from components.core.errors import UserError
 from components.core.types import Message
+from components.lib.engine.tokens import Tokens
+
+ANSWER = "ANSWER"
+"""Stands for an assistant's turn where the template is asked how it ends one."""
 
 
-def tokenizer(folder: Path) -> Any:
-    """The folder's tokenizer (the folder was checked); UserError where it has no chat template."""
-    from transformers import AutoTokenizer
+class ChatTokenizer:
+    """Safe to call from two threads: a fast tokenizer refuses to be borrowed twice."""
 
-    found = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    if found.chat_template is None:
-        raise UserError(f"{folder}: the tokenizer has no chat template; put chat_template.jinja of an instruct model into the folder")
-    return found
+    def __init__(self, tokenizer: Any, arguments: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """`arguments` are the template's own (reasoning_effort, enable_thinking, builtin_tools).
 
+        Raises UserError where there is no chat template.
+        """
+        self.tokenizer, self._arguments, self._folder = tokenizer, arguments, tokenizer.name_or_path
+        self._lock = threading.Lock()
+        if not tokenizer.chat_template:
+            raise UserError(
+                f"{self._folder}: its tokenizer has no chat template; add chat_template.jinja of an instruct model (ChatML will do)"
+            )
+        self._added_bos = tokenizer.bos_token if tokenizer.bos_token_id in tokenizer("")["input_ids"] else ""
+        """What the tokenizer puts before a text by itself."""
 
-def render(tokenizer: Any, messages: Sequence[Message], arguments: Mapping[str, Any] = MappingProxyType({})) -> str:
-    """The prompt, ready for the assistant's turn; it is tokenised later without special tokens, for the template has put them in.
+    @classmethod
+    def load(cls, folder: Path, arguments: Mapping[str, Any] = MappingProxyType({})) -> "ChatTokenizer":
+        """The tokenizer of a model folder, which was checked."""
+        from transformers import AutoTokenizer
 
-    `arguments` are the template's own (reasoning_effort, enable_thinking, builtin_tools).
-    """
-    chat = [{"role": message.role, "content": message.content} for message in messages]
-    return tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False, **arguments)
+        return cls(AutoTokenizer.from_pretrained(folder, local_files_only=True), arguments)
+
+    def prompt(self, messages: Sequence[Message]) -> Tokens:
+        """A chat, ready for the assistant's turn."""
+        text = self.render([(message.role, message.content) for message in messages], add_generation_prompt=True)
+        return self.encode(text if text.startswith(self._added_bos) else self._added_bos + text)
+
+    def encode(self, text: str) -> Tokens:
+        """One piece, by itself."""
+        with self._lock:
+            return Tokens(text, tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"]))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        with self._lock:
+            return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def texts(self) -> list[str]:
+        """Each token by itself."""
+        with self._lock:
+            tokens = [[token] for token in range(len(self.tokenizer))]
+            return list(self.tokenizer.batch_decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def cut(self, ids: Sequence[int], text: str) -> tuple[int, ...]:
+        """The ids of a generation of which `text` is left: those that lie wholly before the cut as they were drawn, the rest tokenised."""
+        beyond = bisect_left(range(len(ids) + 1), True, key=lambda num: not text.startswith(self.decode(ids[:num]).rstrip("\ufffd")))
+        whole = beyond - 1
+        while not text.startswith(before := self.decode(ids[:whole])):  # it ends within a character
+            whole -= 1
+        return (*ids[:whole], *self.encode(text[len(before) :]).ids)
+
+    def bare(self, text: str) -> str:
+        """A prompt for whoever tokenises it as a whole, and puts BOS before it where this tokenizer does."""
+        return text.removeprefix(self._added_bos)
+
+    @cached_property
+    def end_of_turn(self) -> Tokens:
+        """What the template writes after an assistant's last turn, to the token that ends it; raises UserError where there is none."""
+        written = self.render([("user", "QUESTION"), ("assistant", ANSWER)], add_generation_prompt=False)
+        _, found, tail = written.rpartition(ANSWER)
+        if not found:
+            raise UserError(f"{self._folder}: its chat template leaves out what an assistant said; mend chat_template.jinja")
+        ids = self.encode(tail).ids
+        ends = [place for place, token in enumerate(ids) if token in self.tokenizer.added_tokens_decoder]
+        if ends:
+            return Tokens(self.decode(ids[: ends[0] + 1]), ids[: ends[0] + 1])
+        if tail.strip() or self.tokenizer.eos_token_id is None:
+            raise UserError(
+                f"{self._folder}: its chat template writes {tail!r} after an assistant's turn, in which no token of its tokenizer ends it; "
+                "take template and tokenizer of one model"
+            )
+        return Tokens(self.tokenizer.eos_token, (self.tokenizer.eos_token_id,))
+
+    def render(self, chat: Sequence[tuple[str, str]], *, add_generation_prompt: bool) -> str:
+        """What the template makes of a chat of (role, content)."""
+        messages = [{"role": role, "content": content} for role, content in chat]
+        rendered = self.tokenizer.apply_chat_template(
+            messages, add_generation_prompt=add_generation_prompt, tokenize=False, **self._arguments
+        )
+        return str(rendered)

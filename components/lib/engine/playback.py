@@ -15,6 +15,7 @@ from components.core.types import Message
 from components.lib.engine import stop_strings
 from components.lib.engine.batching import Batcher, Request
 from components.lib.engine.protocol import Completion, Progress, Sampling
+from components.lib.engine.tokens import Tokens
 
 TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+$")
 """What counts as a token where nobody counted: a run of letters and digits, or one other sign, with the white space before it."""
@@ -80,13 +81,16 @@ class PlaybackEngine:
     async def turn(self, key: str) -> None:
         await self._batcher.turn(key)
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(self, messages: Sequence[Message]) -> Tokens:
         """The contents, one after another: known replies have no chat template."""
-        return "\n".join(message.content for message in messages) + "\n"
+        return Tokens("\n".join(message.content for message in messages) + "\n")
 
-    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+    def encode(self, text: str) -> Tokens:
+        return Tokens(text)
+
+    async def complete(self, prompt: Tokens, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         """The reply of this key up to what ends it; neither sampling's temperature nor the seed changes it."""
-        completion = truncated(self.reply(prompt, key), sampling)
+        completion = truncated(self.reply(prompt.text, key), sampling)
         request = PlaybackRequest(key, (), sampling, seed, asyncio.get_running_loop().create_future(), completion=completion)
         try:
             return await self._batcher.ask(request)

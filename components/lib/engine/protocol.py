@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, Self
 
 from components.core.types import Message
+from components.lib.engine.tokens import Tokens
 
 
 class EngineError(RuntimeError):
@@ -55,6 +56,12 @@ class Completion(NamedTuple):
     """The stop string, or the name of the stop condition, that ended it; None for the end of the turn."""
     entropies: tuple[float, ...] = ()
     """Nats, one per generated token, over the likeliest tokens before temperature and filters; empty where they were not asked for."""
+    ids: tuple[int, ...] = ()
+    """Of `text`, as they were drawn; without the end of the turn. Empty where the engine only plays known texts."""
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(self.text, self.ids)
 
 
 Progress = Callable[[str, int], None]
@@ -82,11 +89,15 @@ class Engine(Protocol):
         engine keeps them in step; elsewhere at once."""
         ...
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """The prompt text of a chat, through the model's own chat template, ready for the assistant's turn."""
+    def render(self, messages: Sequence[Message]) -> Tokens:
+        """The prompt of a chat, through the model's own chat template, ready for the assistant's turn."""
         ...
 
-    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+    def encode(self, text: str) -> Tokens:
+        """A piece that is put in after the prompt."""
+        ...
+
+    async def complete(self, prompt: Tokens, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         """Continues `prompt`. `key` names the request ("problem/3/0"): it orders a batch, and scripted engines look replies up by it."""
         ...
 

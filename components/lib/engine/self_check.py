@@ -129,7 +129,9 @@ async def of_stop_string_and_reason_the_first_counts(subject: Subject) -> None:
 async def what_is_told_on_the_way_grows_into_the_reply(subject: Subject) -> None:
     told: list[tuple[str, int]] = []
     ask = subject.asks[0]
-    completion = await subject.engine.complete(ask.prompt, GREEDY, key=ask.key, seed=1, progress=lambda *what: told.append(what))
+    completion = await subject.engine.complete(
+        subject.engine.encode(ask.prompt), GREEDY, key=ask.key, seed=1, progress=lambda *what: told.append(what)
+    )
     assert told and all(completion.text.startswith(text) and num <= completion.num_tokens for text, num in told)
     assert all(earlier[1] <= later[1] for earlier, later in pairwise(told))
 
@@ -147,7 +149,9 @@ async def entropies_are_one_per_token_and_only_where_they_are_asked_for(subject:
 async def cancelling_tells_what_was_there(subject: Subject) -> None:
     told: list[tuple[str, int]] = []
     ask = subject.asks[0]
-    task = asyncio.create_task(subject.engine.complete(ask.prompt, GREEDY, key=ask.key, seed=1, progress=lambda *what: told.append(what)))
+    task = asyncio.create_task(
+        subject.engine.complete(subject.engine.encode(ask.prompt), GREEDY, key=ask.key, seed=1, progress=lambda *what: told.append(what))
+    )
     await _one(subject, 1, GREEDY._replace(max_tokens=8))
     task.cancel()
     assert isinstance((await asyncio.gather(task, return_exceptions=True))[0], asyncio.CancelledError)
@@ -184,7 +188,7 @@ async def a_token_takes_a_step_of_the_clock(subject: Subject) -> None:
 
 @check()
 async def what_it_cannot_answer_is_an_error_that_names_the_engine(subject: Subject) -> None:
-    await _fails(subject, subject.engine.complete(subject.refused.prompt, GREEDY, key=subject.refused.key, seed=1))
+    await _fails(subject, subject.engine.complete(subject.engine.encode(subject.refused.prompt), GREEDY, key=subject.refused.key, seed=1))
 
 
 @check("duration", "slots", "death")
@@ -201,7 +205,7 @@ async def it_dies_with_an_error_that_names_it_never_with_a_short_text(subject: S
 
 async def _one(subject: Subject, place: int, sampling: Sampling, seed: int | None = None) -> Completion:
     ask = subject.asks[place]
-    return await subject.engine.complete(ask.prompt, sampling, key=ask.key, seed=place if seed is None else seed)
+    return await subject.engine.complete(subject.engine.encode(ask.prompt), sampling, key=ask.key, seed=place if seed is None else seed)
 
 
 async def _all(subject: Subject, sampling: Sampling) -> list[Completion]:

@@ -29,10 +29,11 @@ from components.core.machine import LOCAL, redact_url
 from components.core.params import Settings
 from components.core.types import Message
 from components.lib import checkpoint, references
-from components.lib.engine import chat_template
 from components.lib.engine.backends import BACKENDS, BackendName, StreamedReply, request_body
+from components.lib.engine.chat_template import ChatTokenizer
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
 from components.lib.engine.server_process import ServerProcess, devices
+from components.lib.engine.tokens import Tokens
 
 log = logging.getLogger(__name__)
 API_KEY = "OPENAI_API_KEY"
@@ -107,7 +108,7 @@ class ServerEngine:
         """What each server that failed was last heard of."""
 
     async def __aenter__(self) -> Self:
-        self._tokenizer = chat_template.tokenizer(self._folder)
+        self._chat = ChatTokenizer.load(self._folder, self._settings.chat_template_kwargs)
         async with AsyncExitStack() as undo:
             self._ours = [] if self._host.urls else [await self._start(undo, number) for number in range(self._host.replicas)]
             for process in self._ours:
@@ -129,10 +130,13 @@ class ServerEngine:
     async def turn(self, key: str) -> None:
         pass
 
-    def render(self, messages: Sequence[Message]) -> str:
-        return chat_template.render(self._tokenizer, messages, self._settings.chat_template_kwargs)
+    def render(self, messages: Sequence[Message]) -> Tokens:
+        return self._chat.prompt(messages)
 
-    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+    def encode(self, text: str) -> Tokens:
+        return self._chat.encode(text)
+
+    async def complete(self, prompt: Tokens, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         asked = self._body(prompt, sampling, key, seed)
         while self._alive:
             address = min(self._alive, key=lambda address: address.open)
@@ -172,7 +176,8 @@ class ServerEngine:
             self._open, address.open = self._open - 1, address.open - 1
         if reply.error or reply.finish_reason not in ("stop", "length", "stop_condition"):
             raise ServerLost(await self._lost(address, f"{key}: the stream broke off: {reply.error or reply.finish_reason}"))
-        return reply.completion(sampling.stop)
+        completion = reply.completion(sampling.stop)
+        return completion._replace(ids=self._chat.cut(reply.ids, completion.text))
 
     def now(self) -> float:
         return time.monotonic() if self.step_s is None else self._clock
@@ -226,17 +231,18 @@ class ServerEngine:
                 self.name = f"{self._settings.backend} {version.json().get('version', '')} server, {self._folder}"
         self._context = min(contexts)
 
-    def _body(self, prompt: str, sampling: Sampling, key: str, seed: int) -> dict[str, Any]:
+    def _body(self, prompt: Tokens, sampling: Sampling, key: str, seed: int) -> dict[str, Any]:
         """The request. Raises EngineError where the prompt leaves no room, and asks for no more tokens than fit."""
-        ids = self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        room = self._context - len(ids)
+        room = self._context - len(prompt.ids)
         if room <= 0:
             raise EngineError(
-                f"{self.name}: {key}: the prompt has {len(ids)} tokens, the server's context {self._context}; "
+                f"{self.name}: {key}: the prompt has {len(prompt.ids)} tokens, the server's context {self._context}; "
                 "lower max_tokens or the sandbox's output_chars, or raise engines.server.max_model_len"
             )
         sampling = sampling._replace(max_tokens=min(sampling.max_tokens, room))
-        return request_body(self._backend, ids if self._backend.takes_ids else prompt, sampling, seed) | self._settings.extra_body
+        given = list(prompt.ids) if self._backend.takes_ids else self._chat.bare(prompt.text)
+        asked = request_body(self._backend, given, self._chat.end_of_turn.ids[-1], sampling, seed)
+        return asked | self._settings.extra_body
 
     def _tick(self, num_tokens: int) -> None:
         self._clock += num_tokens * (self.step_s or 0.0) / max(1, self._open)

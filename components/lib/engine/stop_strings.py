@@ -1,15 +1,15 @@
 """Stop strings, stop conditions and the other ends of a text: where a growing text is over, whatever pieces it arrives in.
 
 All engines that look for themselves use `find_stop`, so that the same text ends at the same character everywhere. `StopChecker` looks at
-rows of generated tokens: it knows a byte-level tokenizer (decoding a tail needs nothing before it) and no model. Tokens like `<think>` stay
+rows of generated tokens: it knows a byte-level tokenizer (chat_template.py) and no model. Tokens like `<think>` stay
 in the text; the token that ends the turn is counted, as servers count it, and is not part of the text.
 """
 
-import threading
 from collections.abc import Collection, Sequence
 from functools import cached_property, lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from components.lib.engine.chat_template import ChatTokenizer
 from components.lib.engine.protocol import Completion, Sampling, StopCondition
 
 
@@ -39,43 +39,37 @@ def _held(text: str, seen: int, reason: StopCondition) -> int | None:
 
 
 class StopChecker:
-    """Reads rows through a tokenizer. Safe to call from two threads: a fast tokenizer refuses to be borrowed twice."""
+    """Reads rows through a tokenizer."""
 
-    def __init__(self, tokenizer: Any, ends: Collection[int]) -> None:
-        self._tokenizer, self._ends = tokenizer, frozenset(ends)
-        self._lock = threading.Lock()
+    def __init__(self, chat: ChatTokenizer, ends: Collection[int]) -> None:
+        self._chat, self._ends = chat, frozenset(ends)
         self._closers = lru_cache(maxsize=8)(self._find_closers)
-
-    def encode(self, prompt: str) -> list[int]:
-        with self._lock:
-            return self._tokenizer(prompt, add_special_tokens=False)["input_ids"]
-
-    def text(self, ids: Sequence[int]) -> str:
-        with self._lock:
-            return self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
     def so_far(self, ids: Sequence[int], stop: Sequence[str]) -> str:
         """The text of a row that may be unfinished."""
-        text = self.text(ids[:-1] if ids and ids[-1] in self._ends else ids)
+        text = self._chat.decode(ids[:-1] if ids and ids[-1] in self._ends else ids)
         cut = find_stop(text, 0, stop)
         return text[: cut.length] if cut else text
 
     def ending(self, ids: Sequence[int], sampling: Sampling) -> Completion | None:
         """The completion that the last token brought, or None while the row goes on."""
         if ids[-1] in self._ends:
-            return Completion(self.text(ids[:-1]), len(ids), "stop", None)
+            return Completion(self._chat.decode(ids[:-1]), len(ids), "stop", None, ids=tuple(ids[:-1]))
         if self._may_close(ids, sampling.stop) or any(self._may_hold(ids[-1], condition.closers) for condition in sampling.stop_conditions):
-            text = self.text(ids)
+            text = self._chat.decode(ids)
             cut = find_stop(text, max(0, len(text) - len(self._texts[ids[-1]])), sampling.stop, sampling.stop_conditions)
             if cut is not None:
-                return Completion(text[: cut.length], len(ids), cut.finish_reason, cut.by)
-        return Completion(self.text(ids), len(ids), "length", None) if len(ids) >= sampling.max_tokens else None
+                left = text[: cut.length]
+                return Completion(left, len(ids), cut.finish_reason, cut.by, ids=self._chat.cut(ids, left))
+        if len(ids) < sampling.max_tokens:
+            return None
+        return Completion(self._chat.decode(ids), len(ids), "length", None, ids=tuple(ids))
 
     def _may_close(self, ids: Sequence[int], stop: tuple[str, ...]) -> bool:
         """Whether the last token could complete a stop string: cheap, asked for every row at every step."""
         if not stop or ids[-1] not in self._closers(frozenset(s[-1] for s in stop)):
             return False
-        tail = self.text(ids[-max(len(s.encode()) for s in stop) :])  # a token is a byte at least
+        tail = self._chat.decode(ids[-max(len(s.encode()) for s in stop) :])  # a token is a byte at least
         return any(s in tail for s in stop)
 
     def _may_hold(self, token: int, closers: str) -> bool:
@@ -85,9 +79,7 @@ class StopChecker:
     @cached_property
     def _texts(self) -> list[str]:
         """Each token by itself."""
-        with self._lock:
-            tokens = [[token] for token in range(len(self._tokenizer))]
-            return self._tokenizer.batch_decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return self._chat.texts()
 
     def _find_closers(self, lasts: frozenset[str]) -> frozenset[int]:
         """The tokens whose text holds one of the characters; a part of a character counts as any."""

@@ -20,6 +20,7 @@ from components.lib.arithmetic import GeneratedProblem, cot_solution, misread, p
 from components.lib.arithmetic.solutions import final
 from components.lib.engine import playback
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
+from components.lib.engine.tokens import Tokens
 
 FORGETS = 0.12
 """Share of the attempts with an import that forget it first: enough for a student to see what mending looks like."""
@@ -60,13 +61,16 @@ class TeacherEngine:
     async def turn(self, key: str) -> None:
         pass
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def render(self, messages: Sequence[Message]) -> Tokens:
         """The contents, one after another: the teacher has no chat template."""
-        return "\n".join(message.content for message in messages) + "\n"
+        return Tokens("\n".join(message.content for message in messages) + "\n")
 
-    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+    def encode(self, text: str) -> Tokens:
+        return Tokens(text)
+
+    async def complete(self, prompt: Tokens, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         """The next piece of the solution: up to the end of a tool call, or to the end. `seed` is not used: the key decides."""
-        text = self._reply(prompt, key)
+        text = self._reply(prompt.text, key)
         stop = tool_syntax.OPENMATH.end
         if text.endswith(stop) and stop not in sampling.stop:
             raise EngineError(f"{self.name}: asked for a program ({key}), but {stop!r} is not among the stop strings {sampling.stop}")

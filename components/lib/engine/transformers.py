@@ -19,11 +19,12 @@ from components.core.errors import UserError
 from components.core.params import Settings
 from components.core.types import Message
 from components.lib import checkpoint
-from components.lib.engine import chat_template
 from components.lib.engine.batching import Batcher, Request
+from components.lib.engine.chat_template import ChatTokenizer
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
 from components.lib.engine.sampling import GumbelSampler
 from components.lib.engine.stop_strings import StopChecker
+from components.lib.engine.tokens import Tokens
 
 MIN_ROWS_TO_REBATCH = 16
 """A batch is begun anew when half of its rows are over and leaves them behind: one of this many rows or more, or if anyone waits."""
@@ -54,7 +55,7 @@ class TransformersEngine:
         self._steps = 0
 
     async def __aenter__(self) -> Self:
-        self._tokenizer = chat_template.tokenizer(self._folder)
+        self._chat = ChatTokenizer.load(self._folder)
         self._batcher = Batcher(self._decode, self._settings.batch)
         await self._batcher.__aenter__()
         try:
@@ -74,19 +75,21 @@ class TransformersEngine:
     async def turn(self, key: str) -> None:
         await self._batcher.turn(key)
 
-    def render(self, messages: Sequence[Message]) -> str:
-        return chat_template.render(self._tokenizer, messages)
+    def render(self, messages: Sequence[Message]) -> Tokens:
+        return self._chat.prompt(messages)
 
-    async def complete(self, prompt: str, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
-        ids = self._stop_checker.encode(prompt)
-        room = self._positions - len(ids)
+    def encode(self, text: str) -> Tokens:
+        return self._chat.encode(text)
+
+    async def complete(self, prompt: Tokens, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
+        room = self._positions - len(prompt.ids)
         if room <= 0:
             raise EngineError(
-                f"{self.name}: {key}: the prompt has {len(ids)} tokens, the model {self._positions} positions; "
+                f"{self.name}: {key}: the prompt has {len(prompt.ids)} tokens, the model {self._positions} positions; "
                 "lower max_tokens or the sandbox's output_chars, or take a model with a longer context"
             )
         sampling = sampling._replace(max_tokens=min(sampling.max_tokens, room))
-        request = Request(key, ids, sampling, seed, asyncio.get_running_loop().create_future())
+        request = Request(key, prompt.ids, sampling, seed, asyncio.get_running_loop().create_future())
         try:
             completion = await self._batcher.ask(request)
             return completion._replace(entropies=tuple(request.entropies))
@@ -107,12 +110,12 @@ class TransformersEngine:
             torch.set_num_threads(1)  # threads that spin for each other cost more than they bring on steps this small
         self._model, _ = checkpoint.load(self._folder, self._settings.dtype, device)
         self._positions: int = self._model.config.max_position_embeddings
-        rows, words = self._model.get_input_embeddings().weight.shape[0], len(self._tokenizer)
+        rows, words = self._model.get_input_embeddings().weight.shape[0], len(self._chat.tokenizer)
         if words > rows:
             raise UserError(f"{self._folder}: the tokenizer has {words} tokens, the model {rows}; they do not belong together")
         ends = self._model.generation_config.eos_token_id
-        ends = {self._tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
-        self._stop_checker = StopChecker(self._tokenizer, ends)
+        ends = {self._chat.tokenizer.eos_token_id, self._chat.end_of_turn.ids[-1], *(ends if isinstance(ends, list) else [ends])} - {None}
+        self._stop_checker = StopChecker(self._chat, ends)
 
     def _decode(self, batch: Sequence[Request]) -> None:
         """One batch, in its thread, until all its rows are over or it is worth beginning anew."""
@@ -143,7 +146,7 @@ class TransformersEngine:
 
         known = [[*request.prompt, *request.ids] for request in rows]
         longest = max(map(len, known))
-        pad = self._tokenizer.pad_token_id or 0
+        pad = self._chat.tokenizer.pad_token_id or 0
         ids = torch.tensor([[pad] * (longest - len(row)) + row for row in known], device=self._settings.device)
         mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in known], device=self._settings.device)
         return ids, mask
@@ -152,7 +155,7 @@ class TransformersEngine:
         from transformers import GenerationConfig
 
         self._model.generation_config = GenerationConfig()  # what the folder recommends (a penalty, a top_k) is not asked for here
-        return GenerationConfig(do_sample=False, max_new_tokens=num_steps, pad_token_id=self._tokenizer.pad_token_id or 0)
+        return GenerationConfig(do_sample=False, max_new_tokens=num_steps, pad_token_id=self._chat.tokenizer.pad_token_id or 0)
 
     def _size(self, rows: Sequence[Request]) -> str:
         return f"{len(rows)} rows of up to {max(len(r.prompt) + r.sampling.max_tokens for r in rows)} tokens"
