@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.core.types import Candidate, Check, CodeRun, Judgement, Problem, QuestionRecord
+from components.core.types import Candidate, Check, CodeRun, Inserted, Judgement, Problem, QuestionRecord
 from components.lib.sources import Sources
 from components.lib.tool_syntax import OPENMATH, output_block
 from components.lib.votes.config import VoteConfig
@@ -27,14 +27,28 @@ def solution(answer: int | None, thought: str = "Add.", runs: tuple[CodeRun, ...
     return f"<think>\n{thought}\n</think>\n{cells}" + ("" if answer is None else f"The answer is \\boxed{{{answer}}}.")
 
 
+def inserted(text: str, runs: tuple[CodeRun, ...]) -> tuple[Inserted, ...]:
+    """Where the outputs of these runs stand in the text, as far as they do."""
+    spans, at = [], 0
+    for cell in runs:
+        block = output_block(cell.output)
+        begin = text.find(block, at)
+        if begin < 0:
+            break
+        at = begin + len(block)
+        spans.append(Inserted(begin=begin, end=at, output=True))
+    return tuple(spans)
+
+
 def candidate(answer: int | None = 7, name: str = "p", index: int = 0, **fields: object) -> Candidate:
-    runs = fields.get("runs", ())
+    runs: Any = fields.get("runs", ())
+    text: Any = fields.get("text", solution(answer, runs=runs))
     return Candidate.model_validate(
         {
             "problem": name,
             "index": index,
             "mode": "tir" if runs else "cot",
-            "text": solution(answer, runs=runs),  # type: ignore[arg-type]
+            "text": text,
             "answer": answer,
             "abstained": None if answer is not None else "no box",
             "boxed": answer,
@@ -48,6 +62,7 @@ def candidate(answer: int | None = 7, name: str = "p", index: int = 0, **fields:
             "rank": index,
             "isolation": "confined",
             "parent": None,
+            "inserted": inserted(text, runs),
             **fields,
         }
     )

@@ -57,9 +57,9 @@ def user_message(content: str) -> Message:
 
 
 def assistant_turn(candidate: Candidate) -> tuple[Message, ...]:
-    """An attempt as one assistant turn in pieces; tool output carries no loss."""
-    cut = tool_syntax.pieces(candidate.text, candidate.runs)
-    return tuple(Message(role="tool" if piece.output else "assistant", content=piece.text, loss=not piece.output) for piece in cut)
+    """An attempt as one assistant turn in pieces; only what it generated carries loss."""
+    cut = tool_syntax.pieces(candidate)
+    return tuple(Message(role="tool" if piece.output else "assistant", content=piece.text, loss=piece.generated) for piece in cut)
 
 
 def rejection_reason(problem: Problem, candidate: Candidate) -> str | None:

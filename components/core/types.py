@@ -60,6 +60,15 @@ class CodeRun(Row):
     status: Literal["ok", "error", "timeout-kept", "timeout-lost", "crashed"]
 
 
+class Inserted(Row):
+    """A stretch of an attempt's text that it did not generate, as characters [begin, end). An empty one is the seam of two generations."""
+
+    begin: int
+    end: int
+    output: bool
+    """Whether code printed it; else it was put into the attempt's mouth."""
+
+
 class Candidate(Row):
     """One attempt at a problem. `answer is None` means it abstains, and `abstained` says why."""
 
@@ -91,6 +100,8 @@ class Candidate(Row):
     """What the sandbox promised while this ran: strong, confined or weak."""
     parent: int | None
     """The candidate of the same problem whose text this one began with (plans that branch)."""
+    inserted: tuple[Inserted, ...] = ()
+    """What was put into `text`, in order. Between two of them lies one generation: no token crosses a joint, here or in training."""
 
 
 class QuestionRecord(Row):

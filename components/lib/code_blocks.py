@@ -24,8 +24,9 @@ class CodeBlock(NamedTuple):
 
 def code_blocks(candidate: Candidate) -> list[CodeBlock]:
     """The blocks to be judged: those whose run did not fail."""
-    pieces = list(tool_syntax.pieces(candidate.text, candidate.runs))
-    said = [piece.text for piece in pieces if not piece.output]
+    said = [""]
+    for piece in tool_syntax.pieces(candidate):
+        said = [*said, ""] if piece.output else [*said[:-1], said[-1] + piece.text]
     found = []
     for number, run in enumerate(candidate.runs):
         if number >= len(said) or not ran_well(run):

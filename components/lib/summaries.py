@@ -25,10 +25,12 @@ def choose(candidate: Candidate, texts: Sequence[str], contest: Contest) -> str 
     return longest(texts, lambda text: candidate.answer is not None and answers.parse(text, contest).answer == candidate.answer)
 
 
-def joined(text: str, summary: str) -> str:
+def joined(candidate: Candidate, summary: str) -> Candidate:
     """The attempt with its ending replaced; a text without a thought has no ending to replace and is all summary."""
-    thought, closed, _ = text.rpartition("</think>")
-    return f"{trimmed(thought)}\n</think>\n{summary.strip()}" if closed else summary.strip()
+    thought, closed, _ = candidate.text.rpartition("</think>")
+    kept = trimmed(thought) if closed else ""
+    text = f"{kept}\n</think>\n{summary.strip()}" if closed else summary.strip()
+    return candidate.model_copy(update={"text": text, "inserted": tuple(span for span in candidate.inserted if span.end <= len(kept))})
 
 
 def trimmed(thought: str) -> str:

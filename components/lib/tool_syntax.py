@@ -7,10 +7,11 @@ format of gpt-oss, whose other channels are the chat template's matter.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from components.core.types import CodeRun
+from components.core.errors import UserError
+from components.core.types import Candidate
 
 
 class Syntax(NamedTuple):
@@ -46,9 +47,10 @@ OPENMATH = SYNTAXES["openmath"]
 
 
 class Piece(NamedTuple):
-    """A stretch of an attempt's text: the model's own, or code output that was put in."""
+    """A stretch of an attempt's text: one generation, code output, or what was put into its mouth."""
 
     text: str
+    generated: bool
     output: bool
 
 
@@ -110,18 +112,19 @@ def _without_calls_of(text: str, begin: str, end: str) -> str:
     return "\n".join([*kept, text[at:]])
 
 
-def pieces(text: str, runs: Sequence[CodeRun]) -> Iterator[Piece]:
-    """Cuts an attempt's text at its code outputs, in order; an output that the text does not hold (a cancelled attempt's) ends it."""
-    at = 0
-    for run in runs:
-        found = [(text.find(s.end + output_block(run.output, s), at), s) for s in SYNTAXES.values()]
-        begin, syntax = min(((begin, s) for begin, s in found if begin >= 0), default=(-1, OPENMATH))
-        if begin < 0:
-            break
-        begin += len(syntax.end)
-        block = output_block(run.output, syntax)
-        yield Piece(text[at:begin], False)
-        yield Piece(block, True)
-        at = begin + len(block)
+def pieces(candidate: Candidate) -> Iterator[Piece]:
+    """Cuts an attempt's text where it was put together, in order; raises UserError where it does not say where its outputs stand."""
+    at, text = 0, candidate.text
+    if sum(span.output for span in candidate.inserted) < len(candidate.runs):
+        raise UserError(
+            f"{candidate.problem}: attempt {candidate.index} ran code {len(candidate.runs)} times, but does not say where in its text the "
+            "outputs stand (`inserted`); run the `solve` that made it again"
+        )
+    for span in candidate.inserted:
+        if at < span.begin:
+            yield Piece(text[at : span.begin], True, False)
+        if span.begin < span.end:
+            yield Piece(text[span.begin : span.end], False, span.output)
+        at = span.end
     if at < len(text):
-        yield Piece(text[at:], False)
+        yield Piece(text[at:], True, False)

@@ -63,11 +63,11 @@ class QuestionRun:
     def new_attempt(self, mode: str, text: str = "", parent: Attempt | None = None, **fields: str | int) -> Attempt:
         """A new attempt, not yet begun, asked by the prompt `mode` with these fields; `text` is put into its mouth."""
         asked = Message(role="user", content=self._prompt(mode, fields), loss=False)
-        return self._keep(Attempt(self.problem, len(self.attempts), mode, self.engine.render([asked]), self.engine.encode(text), parent))
+        return self._keep(Attempt(self.problem, len(self.attempts), mode, self.engine.render([asked]), parent), text)
 
     def branch(self, parent: Attempt, text: str = "") -> Attempt:
         """A new attempt that goes on from all that `parent` said."""
-        return self._keep(parent.branch(len(self.attempts), self.engine.encode(text)))
+        return self._keep(parent.branch(len(self.attempts)), text)
 
     async def run(
         self,
@@ -122,7 +122,8 @@ class QuestionRun:
         rows = ((attempt, *ended.get(attempt.index, (self.spent_s, None))) for attempt in self.attempts)
         return tuple(attempt.candidate(self.params, at_s, rank, self.box.isolation) for attempt, at_s, rank in rows)
 
-    def _keep(self, attempt: Attempt) -> Attempt:
+    def _keep(self, attempt: Attempt, text: str) -> Attempt:
+        attempt.begin(self.engine.encode(text))
         self.attempts.append(attempt)
         return attempt
 

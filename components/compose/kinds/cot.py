@@ -31,4 +31,4 @@ class Cot(Kind):
             return candidate
         texts = [one.text for one in group.annotations if one.shown == (candidate.index,) and one.kind == "summary"]
         chosen = summaries.choose(candidate, texts, group.contest)
-        return None if chosen is None else candidate.model_copy(update={"text": summaries.joined(candidate.text, chosen)})
+        return None if chosen is None else summaries.joined(candidate, chosen)

@@ -98,7 +98,7 @@ def entropy(logprobs: Iterable[float], likeliest: int) -> float:
     return sum(-p * math.exp(p) for p in heapq.nlargest(likeliest, logprobs) if p > -math.inf)
 
 
-def request_body(backend: Backend, prompt: str | list[int], end_of_turn: int, sampling: Sampling, seed: int) -> dict[str, Any]:
+def request_body(backend: Backend, prompt: str | list[int], sampling: Sampling, seed: int) -> dict[str, Any]:
     """The JSON of one request to /v1/completions, but for the model's name, which each server may spell in its own way."""
     asked: dict[str, Any] = {
         "prompt": prompt,
@@ -108,7 +108,6 @@ def request_body(backend: Backend, prompt: str | list[int], end_of_turn: int, sa
         "min_p": sampling.min_p,
         "repetition_penalty": sampling.repetition_penalty,
         "max_tokens": sampling.max_tokens,
-        "stop_token_ids": [end_of_turn],  # the template's, whatever the model's generation_config.json says
         "seed": seed,
         "n": 1,
         "stream": True,

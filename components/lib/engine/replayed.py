@@ -1,6 +1,6 @@
 """An engine that plays a run's stored attempts again: what a model once said, under other stops, clocks and votes.
 
-Reads candidates.parquet. The key names problem, attempt and turn; a turn is what the model said between two code outputs. A plan that
+Reads candidates.parquet. The key names problem, attempt and turn; a turn is one generation. A plan that
 asks for an attempt or a turn that was not stored generates differently: that is an EngineError, for its numbers cannot be had here.
 """
 
@@ -46,7 +46,7 @@ class ReplayedEngine(playback.PlaybackEngine):
 
 def _turns(candidate: Candidate) -> list[playback.Reply]:
     """What the model said, piece by piece; its tokens are dealt by length."""
-    said = [piece.text for piece in tool_syntax.pieces(candidate.text, candidate.runs) if not piece.output]
+    said = [piece.text for piece in tool_syntax.pieces(candidate) if piece.generated]
     chars = max(1, sum(map(len, said)))
     ends = [round(candidate.num_tokens * sum(map(len, said[: place + 1])) / chars) for place in range(len(said))]
     return [playback.Reply(text, end - begin) for text, begin, end in zip(said, [0, *ends], ends, strict=False)]

@@ -136,6 +136,15 @@ async def what_is_told_on_the_way_grows_into_the_reply(subject: Subject) -> None
     assert all(earlier[1] <= later[1] for earlier, later in pairwise(told))
 
 
+@check("random")
+async def a_reply_that_its_budget_cut_goes_on_by_its_ids(subject: Subject) -> None:
+    ask, whole = subject.asks[0], await _one(subject, 0, GREEDY)
+    part = await _one(subject, 0, GREEDY._replace(max_tokens=7))
+    assert len(part.ids) == 7 and part.ids == whole.ids[:7]
+    rest = await subject.engine.complete(subject.engine.encode(ask.prompt) + part.tokens, GREEDY, key=ask.key, seed=1)
+    assert (part.text + rest.text).startswith(whole.text)
+
+
 @check("entropies")
 async def entropies_are_one_per_token_and_only_where_they_are_asked_for(subject: Subject) -> None:
     completions = [await _one(subject, place, DRAWN._replace(logprobs=5)) for place in range(len(subject.asks))]

@@ -241,8 +241,8 @@ class ServerEngine:
             )
         sampling = sampling._replace(max_tokens=min(sampling.max_tokens, room))
         given = list(prompt.ids) if self._backend.takes_ids else self._chat.bare(prompt.text)
-        asked = request_body(self._backend, given, self._chat.end_of_turn.ids[-1], sampling, seed)
-        return asked | self._settings.extra_body
+        end = {"stop_token_ids": self._chat.end_of_turn.ids[-1:]}  # the template's, whatever generation_config.json says
+        return request_body(self._backend, given, sampling, seed) | end | self._settings.extra_body
 
     def _tick(self, num_tokens: int) -> None:
         self._clock += num_tokens * (self.step_s or 0.0) / max(1, self._open)
