@@ -14,7 +14,7 @@ from components.extract import parsing, stage
 from components.extract.stage import Extract, extract, extract_topics
 from components.extract.topic import ExtractedTopic, join_posts
 from components.lib.engine.config import EngineHosts, Engines
-from components.lib.engine.protocol import EngineError, Sampling
+from components.lib.engine.protocol import Completion, EngineError, Sampling
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from tests.collect_fixtures import CONTEST, entry
 
@@ -249,9 +249,9 @@ def ask(path: Path, key: str, sampling: Sampling = GREEDY) -> object:
 @pytest.mark.parametrize(
     ("max_tokens", "stop", "wanted"),
     [
-        (9, (), ("one two </tool_call> three", 7, "stop", None, ())),
-        (9, ("</tool_call>",), ("one two </tool_call>", 5, "stop", "</tool_call>", ())),
-        (2, ("</tool_call>",), ("one two", 2, "length", None, ())),
+        (9, (), Completion("one two </tool_call> three", 7, "stop", None)),
+        (9, ("</tool_call>",), Completion("one two </tool_call>", 5, "stop", "</tool_call>")),
+        (2, ("</tool_call>",), Completion("one two", 2, "length", None)),
     ],
 )
 def test_a_recorded_reply_ends_as_the_request_says(tmp_path: Path, max_tokens: int, stop: tuple[str, ...], wanted: object) -> None:

@@ -105,7 +105,7 @@ def test_varianceofx_looks_at_the_last_256_tokens_only() -> None:
 def test_varianceofx_tells_the_range_and_stops_when_no_other_answer_can_win(tmp_path: Path) -> None:
     config = exam("varianceofx")
     question = run_question(tmp_path, said(7, 7, 7, 5, 8, 7, None, 7), config, contest=contest("varianceofx"))
-    assert "from\n0 to 99999" in question.attempts[0].prompt
+    assert "from\n0 to 99999" in question.attempts[0].prompt.text
     assert (ended_by(question), len(question.finished)) == ("identical", 6)
     assert stopped(config, [7, 7, 7, 5, 8, None], 8) == "unreachable"  # 1 + 2 <= 3
     assert stopped(exam("bisiadis"), [7, 7, 7, 5, 8, None], 8) is None
