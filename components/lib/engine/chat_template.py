@@ -6,8 +6,9 @@ other piece is tokenised by itself, without special tokens. Covered: byte-level 
 
 import threading
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -65,12 +66,23 @@ class ChatTokenizer:
             return list(self.tokenizer.batch_decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def cut(self, ids: Sequence[int], text: str) -> tuple[int, ...]:
-        """The ids of a generation of which `text` is left: those that lie wholly before the cut as they were drawn, the rest tokenised."""
+        """The ids of a generation of which `text` is left, as they were drawn.
+
+        Where the cut falls within a token, its rest is tokenised anew, together with so many tokens before it as tokenising joins to it.
+        """
+        ways = self._ways(ids, text)
+        kept = next(ways)
+        if kept == tuple(ids[: len(kept)]):
+            return kept
+        return next((one for one, earlier in pairwise(chain([kept], ways)) if one == earlier), kept)
+
+    def _ways(self, ids: Sequence[int], text: str) -> Iterator[tuple[int, ...]]:
+        """The text as ever fewer of the drawn ids, the rest tokenised."""
         beyond = bisect_left(range(len(ids) + 1), True, key=lambda num: not text.startswith(self.decode(ids[:num]).rstrip("\ufffd")))
-        whole = beyond - 1
-        while not text.startswith(before := self.decode(ids[:whole])):  # it ends within a character
-            whole -= 1
-        return (*ids[:whole], *self.encode(text[len(before) :]).ids)
+        for num in reversed(range(beyond)):
+            before = self.decode(ids[:num])
+            if text.startswith(before):  # else it ends within a character
+                yield (*ids[:num], *self.encode(text[len(before) :]).ids)
 
     def bare(self, text: str) -> str:
         """A prompt for whoever tokenises it as a whole, and puts BOS before it where this tokenizer does."""
