@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from components.solve import shards
 from components.solve.exam_run import ExamRun, LoggedQuestion, QuestionLog, Solve, attempt_params
 
 log = logging.getLogger(__name__)
+ENDLESS_SHARE = 0.95
+"""So many attempts that end by length, none by itself: no result. The rest may be out of time, or caught in repetition."""
 
 
 def solve(
@@ -44,7 +46,21 @@ def solve(
     logged = QuestionLog(kept, [problem.id for problem in asked])
     rows.write(questions, (question.record for question in logged), QuestionRecord)
     rows.write(out, (candidate for question in logged for candidate in question.candidates), Candidate)
-    return {**done, **_measure(asked, rows.read(questions, QuestionRecord), rows.read(out, Candidate))}
+    measured = _measure(asked, rows.read(questions, QuestionRecord), rows.read(out, Candidate))
+    _refuse_endless(measured["finish_reason"], config, model)
+    return {**done, **measured}
+
+
+def _refuse_endless(ended: Mapping[str, int], config: Solve, model: Path) -> None:
+    """An exam in which no attempt comes to an end says nothing about its model."""
+    finished = sum(ended.values()) - ended.get("cancelled", 0)
+    if not ended.get("stop") and ended.get("length", 0) >= ENDLESS_SHARE * max(1, finished):
+        raise UserError(
+            f"params.yaml: solve: {ended['length']} of {finished} attempts of {model} ended by length and none by itself. Either "
+            f"max_tokens ({config.max_tokens}) is too small; or the model does not end its turn as its chat template does, because it was "
+            "not trained to, or because generation_config.json lacks that token among its eos_token_id. Take another model, or end attempts "
+            "at their box (stop_conditions: [boxed])"
+        )
 
 
 async def _run(
