@@ -12,6 +12,7 @@ from components.lib import arithmetic
 from components.lib.engine.config import Engines
 from components.lib.sandbox.local import SandboxCapacity
 from components.lib.sandbox.protocol import Session
+from components.solve.exam_run import Solve
 from components.solve.stage import solve
 from tests.question_fixtures import CAPACITY, CONTEST, HOSTS, SANDBOX, LazySandbox, fixed, run_attempts, settings, words
 
@@ -124,12 +125,12 @@ def exam(folder: Path, count: int = 20) -> Path:
     return folder / "problems.parquet"
 
 
-def run_stage(folder: Path, name: str, engines: Engines, work: Path | None = None) -> bytes:
+def run_stage(folder: Path, name: str, engines: Engines, work: Path | None = None, config: Solve = TEACHER) -> bytes:
     work = work or folder / f"work-{name}"
     work.mkdir(exist_ok=True)
     model = Path(__file__).parents[1] / "components" / "lib" / "arithmetic"
     solve(
-        TEACHER, engines, SANDBOX, CONTEST, HOSTS, CAPACITY, problems=exam(folder), model=model,
+        config, engines, SANDBOX, CONTEST, HOSTS, CAPACITY, problems=exam(folder), model=model,
         out=folder / f"{name}.parquet", questions=folder / f"{name}-questions.parquet", work=work,
     )  # fmt: skip
     return (folder / f"{name}.parquet").read_bytes() + (folder / f"{name}-questions.parquet").read_bytes()
@@ -153,6 +154,12 @@ def test_a_run_gives_the_same_bytes_twice_and_after_a_kill(tmp_path: Path, engin
     records = list(rows.read(tmp_path / "first-questions.parquet", QuestionRecord))
     assert [(question.problem, question.place, question.planned) for question in records] == [(f"generated-{n}", n, 2) for n in range(20)]
     assert [(c.problem, c.index) for c in made] == [(f"generated-{seed}", index) for seed in range(20) for index in (0, 1)]
+
+
+def test_an_exam_that_only_length_ended_is_an_error_that_names_the_cause(tmp_path: Path, engines: Engines) -> None:
+    endless = TEACHER.model_copy(update={"max_tokens": 5})
+    with pytest.raises(UserError, match=r"40 of 40 attempts of .* ended by length and none by itself.*max_tokens \(5\).*eos_token_id"):
+        run_stage(tmp_path, "endless", engines, config=endless)
 
 
 def test_too_few_sessions_are_refused_before_anything_is_loaded(tmp_path: Path, engines: Engines) -> None:

@@ -58,7 +58,7 @@ def _refuse_endless(ended: Mapping[str, int], config: Solve, model: Path) -> Non
         raise UserError(
             f"params.yaml: solve: {ended['length']} of {finished} attempts of {model} ended by length and none by itself. Either "
             f"max_tokens ({config.max_tokens}) is too small; or the model does not end its turn as its chat template does, because it was "
-            "not trained to, or because generation_config.json lacks that token among its eos_token_id. Take another model, or end attempts "
+            "not trained to, or as generation_config.json lacks that token in eos_token_id. Take another model, or end attempts "
             "at their box (stop_conditions: [boxed])"
         )
 
