@@ -1,5 +1,6 @@
 """A model folder that is made in a second: random weights, one token per character, the chat tags of the tiny profile."""
 
+import json
 from pathlib import Path
 
 from components.core.params import read
@@ -10,6 +11,8 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 POSITIONS = 512
+END_OF_TEXT, END_OF_TURN = 96, 98
+"""Ids of <|endoftext|> and <|im_end|>."""
 
 
 def server_flags() -> list[str]:
@@ -49,4 +52,16 @@ def make(folder: Path, positions: int = POSITIONS) -> Path:
     )
     torch.manual_seed(0)
     Qwen3ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def name_another_end(folder: Path) -> Path:
+    """As a base model's folder is: tokenizer and generation_config.json end at <|endoftext|>, the chat template ends turns otherwise."""
+    config, own = folder / "tokenizer_config.json", '"eos_token": "<|im_end|>"'
+    text = config.read_text(encoding="utf-8")
+    assert own in text
+    config.write_text(text.replace(own, '"eos_token": "<|endoftext|>"'), encoding="utf-8")
+    (folder / "generation_config.json").write_text(
+        json.dumps({"eos_token_id": END_OF_TEXT, "do_sample": True, "top_k": 20}), encoding="utf-8"
+    )
     return folder

@@ -205,6 +205,19 @@ def test_a_row_ends_where_a_stop_string_is_complete(model: Path, text: str, stop
     assert (found[0].text if found else None) == ends_at
 
 
+def test_a_turn_ends_as_its_chat_template_does_whatever_the_tokenizer_calls_its_end(tmp_path: Path) -> None:
+    folder = model_fixtures.name_another_end(model_fixtures.make(tmp_path / "base"))
+
+    async def scene() -> list[Completion]:
+        async with engine(folder, batch=48) as opened:
+            asked = (opened.complete(opened.encode("ab"), PLAIN._replace(max_tokens=60), key=f"{i:02}", seed=i) for i in range(48))
+            return await asyncio.gather(*asked)
+
+    completions = asyncio.run(scene())
+    assert {completion.finish_reason for completion in completions} == {"stop", "length"}
+    assert not any("<|im_end|>" in completion.text for completion in completions)
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [

@@ -16,6 +16,7 @@ from components.lib.engine.tokens import Tokens
 from components.solve.attempt import Attempt
 from tests import chat_fixtures, model_fixtures, row_fixtures
 from tests.chat_fixtures import CALLS, compared, sit
+from tests.model_fixtures import END_OF_TEXT, END_OF_TURN
 from tests.quantize_fixtures import byte_tokenizer
 from tests.question_fixtures import fixed, run_attempts
 from tests.test_servers import PLAIN, Fake, engine, piece
@@ -116,8 +117,8 @@ def test_a_cut_leaves_what_training_makes_of_the_text(chats: dict[str, ChatToken
 def test_a_servers_ids_are_kept_as_they_were_drawn(tmp_path: Path) -> None:
     model = model_fixtures.make(tmp_path / "micro")
     chat = ChatTokenizer.load(model)
-    letters = chat.tokenizer.convert_tokens_to_ids(list("<tool_call>"))
-    end = chat.tokenizer.convert_tokens_to_ids("<|im_end|>")
+    letters = [*chat.tokenizer.convert_tokens_to_ids(list("<tool_call>")), END_OF_TEXT]  # which vLLM's text does not show
+    end = END_OF_TURN
     fake = Fake([piece("<tool_call>", token_ids=letters), piece("", "stop", 12, token_ids=[end])])
 
     async def scene() -> None:

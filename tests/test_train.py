@@ -1,6 +1,7 @@
 """Training: what carries loss, and that a killed stage ends in the same bytes."""
 
 import hashlib
+import json
 import shutil
 import signal
 import subprocess
@@ -95,6 +96,19 @@ def test_code_output_and_prompt_carry_no_loss_and_the_end_of_the_turn_does(start
     assert learnt.endswith("The answer is \\boxed{7}.<|im_end|>")
     assert "print(3 + 4)" in learnt and "```output" not in learnt and "Use Python" not in learnt
     assert "```output\n7\n```" in chat.decode(row.input_ids)
+
+
+def test_a_base_model_learns_to_end_its_turn_as_its_chat_template_does(start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tokenizer and its generation_config.json name another end: a base model's."""
+    monkeypatch.chdir(start)
+    based = start / "based"
+    shutil.copytree(start / "data", based / "data")
+    model_fixtures.name_another_end(shutil.copytree(start / "model", based / "model"))
+    tuned(based, "out", num_train_epochs=1, num_checkpoints=0)
+    told = json.loads((based / "out/generation_config.json").read_text(encoding="utf-8"))
+    assert told == {"eos_token_id": [model_fixtures.END_OF_TURN, model_fixtures.END_OF_TEXT], "do_sample": True, "top_k": 20}
+    row = tokenization.encode(examples()[3], ChatTokenizer.load(based / "out"))
+    assert row.labels[-1] == model_fixtures.END_OF_TURN
 
 
 def test_rows_of_an_earlier_set_are_mixed_in_by_lot(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ other piece is tokenised by itself, without special tokens. Covered: byte-level 
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from itertools import chain, pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -55,9 +55,9 @@ class ChatTokenizer:
         with self._lock:
             return Tokens(text, tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"]))
 
-    def decode(self, ids: Sequence[int]) -> str:
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool = False) -> str:
         with self._lock:
-            return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+            return str(self.tokenizer.decode(ids, skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False))
 
     def texts(self) -> list[str]:
         """Each token by itself."""
@@ -65,22 +65,22 @@ class ChatTokenizer:
             tokens = [[token] for token in range(len(self.tokenizer))]
             return list(self.tokenizer.batch_decode(tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
-    def cut(self, ids: Sequence[int], text: str) -> tuple[int, ...]:
-        """The ids of a generation of which `text` is left, as they were drawn.
+    def cut(self, ids: Sequence[int], text: str, *, skip_special_tokens: bool = False) -> tuple[int, ...]:
+        """The ids of a generation of which `text` is left, as they were drawn; `skip_special_tokens`: the text does not show those.
 
         Where the cut falls within a token, its rest is tokenised anew, together with so many tokens before it as tokenising joins to it.
         """
-        ways = self._ways(ids, text)
+        ways = self._ways(ids, text, partial(self.decode, skip_special_tokens=skip_special_tokens))
         kept = next(ways)
         if kept == tuple(ids[: len(kept)]):
             return kept
         return next((one for one, earlier in pairwise(chain([kept], ways)) if one == earlier), kept)
 
-    def _ways(self, ids: Sequence[int], text: str) -> Iterator[tuple[int, ...]]:
+    def _ways(self, ids: Sequence[int], text: str, decode: Callable[[Sequence[int]], str]) -> Iterator[tuple[int, ...]]:
         """The text as ever fewer of the drawn ids, the rest tokenised."""
-        beyond = bisect_left(range(len(ids) + 1), True, key=lambda num: not text.startswith(self.decode(ids[:num]).rstrip("\ufffd")))
+        beyond = bisect_left(range(len(ids) + 1), True, key=lambda num: not text.startswith(decode(ids[:num]).rstrip("\ufffd")))
         for num in reversed(range(beyond)):
-            before = self.decode(ids[:num])
+            before = decode(ids[:num])
             if text.startswith(before):  # else it ends within a character
                 yield (*ids[:num], *self.encode(text[len(before) :]).ids)
 

@@ -177,7 +177,9 @@ class ServerEngine:
         if reply.error or reply.finish_reason not in ("stop", "length", "stop_condition"):
             raise ServerLost(await self._lost(address, f"{key}: the stream broke off: {reply.error or reply.finish_reason}"))
         completion = reply.completion(sampling.stop)
-        return completion._replace(ids=self._chat.cut(reply.ids, completion.text))
+        ended_turn = completion.finish_reason == "stop" and completion.stop_reason is None
+        drawn, hidden = reply.ids[: -1 if ended_turn else None], bool(self._settings.extra_body.get("skip_special_tokens", True))
+        return completion._replace(ids=self._chat.cut(drawn, completion.text, skip_special_tokens=hidden))
 
     def now(self) -> float:
         return time.monotonic() if self.step_s is None else self._clock
