@@ -140,6 +140,6 @@ def compared(chat: ChatTokenizer, question: QuestionRun) -> Iterator[TwoWays]:
     for attempt, made in zip(question.attempts, question.candidates(), strict=True):
         assert len(made.runs) == 2, f"its programs did not run: {made.text}"
         row = Example(id="tir/p", problem="p", candidate=made.index, kind="tir", messages=(asked, *assistant_turn(made)))
-        all_of_it, end = attempt.prompt + attempt.reply, chat.end_of_turn.ids
+        all_of_it, end = attempt.prompt + attempt.reply.tokens, chat.end_of_turn.ids
         assert all_of_it.text == attempt.prompt.text + made.text
         yield TwoWays([*all_of_it.ids, *end], tokenization.encode(row, chat).input_ids, [*chat.encode(all_of_it.text).ids, *end])

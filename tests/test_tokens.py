@@ -79,8 +79,8 @@ def test_what_begins_a_reply_is_marked_and_a_branch_keeps_the_marks() -> None:
     attempt.begin(Tokens("```python\n"))
     child = attempt.branch(1)
     child.begin(Tokens("x = "))
-    assert [(span.begin, span.end, span.output) for span in child.inserted] == [(0, 10, False), (10, 14, False)]
-    assert (attempt.text, len(attempt.inserted), child.text) == ("```python\n", 1, "```python\nx = ")
+    assert [(span.begin, span.end, span.output) for span in child.reply.inserted] == [(0, 10, False), (10, 14, False)]
+    assert (attempt.text, len(attempt.reply.inserted), child.text) == ("```python\n", 1, "```python\nx = ")
 
 
 @pytest.mark.parametrize(

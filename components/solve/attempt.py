@@ -12,12 +12,13 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from components.core.types import Candidate, CodeRun, Inserted, Problem
+from components.core.types import Candidate, CodeRun, Problem
 from components.lib import answers, tool_syntax
 from components.lib.engine.protocol import Completion, Engine, Sampling
 from components.lib.engine.tokens import Tokens
 from components.lib.prompts import render
 from components.lib.sandbox.protocol import Sandbox, Session
+from components.solve.reply import Reply
 from components.solve.stop_conditions import StopConditionName, engine_conditions, stop_strings
 
 ENTROPY_WINDOW = 32
@@ -65,9 +66,7 @@ class Attempt:
     def __init__(self, problem: Problem, index: int, mode: str, prompt: Tokens, parent: "Attempt | None" = None) -> None:
         """`parent`: what it was made from, for the record."""
         self.problem, self.index, self.mode, self.prompt, self.parent = problem, index, mode, prompt, parent
-        self.reply = Tokens("")
-        """All that follows the prompt, as it was generated and put in."""
-        self.inserted: list[Inserted] = []
+        self.reply = Reply()
         self.runs: list[CodeRun] = []
         self.inherited = 0
         """Tokens of its text that its parent generated."""
@@ -76,35 +75,25 @@ class Attempt:
         self.finish_reason: Literal["stop", "length", "time", "repetition", "cancelled"] = "cancelled"
         self._turn = 0
         self._partial = ("", 0)
-        self._seen = self._state()
+        self._seen = (self.reply, 0)
         self._session: Session | None = None
 
     @property
     def text(self) -> str:
-        return self.reply.text
+        return self.reply.tokens.text
 
     def branch(self, index: int) -> "Attempt":
         """Another attempt that goes on from what this one said."""
         child = Attempt(self.problem, index, self.mode, self.prompt, self)
         child.runs, child.entropies, child.inherited = list(self.runs), list(self.entropies), self.num_context_tokens
-        child.reply, child.inserted = self.reply, list(self.inserted)
-        child._seen = child._state()
+        child.reply, child._seen = self.reply, (self.reply, len(child.runs))
         return child
 
     def begin(self, more: Tokens) -> None:
         """Puts this into its mouth, before its next generation."""
         if more.text:
-            self._insert(more)
-            self._seen = self._state()
-
-    def _insert(self, put_in: Tokens, *, output: bool = False) -> None:
-        begin = len(self.text)
-        self.reply += put_in
-        self.inserted.append(Inserted(begin=begin, end=len(self.text), output=output))
-
-    def _state(self) -> tuple[Tokens, int, int]:
-        """What there is of it, to come back to."""
-        return self.reply, len(self.runs), len(self.inserted)
+            self.reply = self.reply.put_in(more, output=False)
+            self._seen = (self.reply, len(self.runs))
 
     @property
     def num_context_tokens(self) -> int:
@@ -126,7 +115,7 @@ class Attempt:
                 if len(self.runs) >= params.max_executions:
                     return
                 shown = await self._execute(code, box, params)
-                self._insert(engine.encode(shown), output=True)
+                self.reply = self.reply.put_in(engine.encode(shown), output=True)
                 if self._code_ends_it(params):
                     await engine.turn(self._key)  # else those whose code is quicker would end first
                     return
@@ -165,7 +154,7 @@ class Attempt:
         try:
             async with asyncio.timeout(left if engine.step_s is None else None):
                 completion = await engine.complete(
-                    self.prompt + self.reply,
+                    self.prompt + self.reply.tokens,
                     params.sampling._replace(
                         max_tokens=affordable,
                         stop=(params.syntax.end, *stop_strings(params.stop_conditions)),
@@ -194,16 +183,11 @@ class Attempt:
 
     def _keep(self, completion: Completion) -> None:
         self._turn += 1
-        self._add(completion.tokens)
+        self.reply = self.reply.generated(completion.tokens)
         self.num_tokens += completion.num_tokens
         self.entropies += completion.entropies
-        self._seen = self._state()
+        self._seen = (self.reply, len(self.runs))
         self._partial = ("", 0)
-
-    def _add(self, generated: Tokens) -> None:
-        if self.text and not (self.inserted and self.inserted[-1].end == len(self.text)):
-            self._insert(Tokens(""))  # the seam of two generations
-        self.reply += generated
 
     def _progress(self, text: str, num_tokens: int) -> None:
         self._partial = (text, num_tokens)
@@ -215,9 +199,8 @@ class Attempt:
         """
         text, num_tokens = self._partial
         if not text:
-            self.reply, num_runs, num_inserted = self._seen
-            self.runs, self.inserted = self.runs[:num_runs], self.inserted[:num_inserted]
-        self._add(Tokens(text))
+            self.reply, self.runs = self._seen[0], self.runs[: self._seen[1]]
+        self.reply = self.reply.generated(Tokens(text))
         self.num_tokens += num_tokens
         self._partial = ("", 0)
         self.finish_reason = "cancelled"
@@ -251,7 +234,7 @@ class Attempt:
             rank=rank,
             isolation=isolation,
             parent=self.parent.index if self.parent else None,
-            inserted=tuple(self.inserted),
+            inserted=self.reply.inserted,
         )
 
 

@@ -4,6 +4,8 @@ An engine is opened as an async context (`async with engine:`); inside, any numb
 task that awaits a completion frees the engine's slot; what was generated so far reaches `progress`. An engine's own failure (a dead
 server, no memory) is an EngineError that names it, never an empty text.
 
+Text is tokenised once (tokens.py): a prompt is what `render` made, what was generated since, and what `encode` made of the rest, in order.
+
 Time is the engine's (`now`), because it alone knows what a second is worth: wall seconds, or decode steps times `engine.step_s`
 where a run must give the same bytes twice.
 """

@@ -16,3 +16,6 @@ class Tokens:
 
     def __add__(self, after: "Tokens") -> "Tokens":
         return Tokens(self.text + after.text, self.ids + after.ids)
+
+
+NOTHING = Tokens("")
