@@ -76,7 +76,7 @@ def vllm_engine(model: Path) -> ServerEngine:
             backend="vllm", dtype="float32", max_model_len=model_fixtures.POSITIONS, tensor_parallel_size=1,
             flags=model_fixtures.server_flags(), extra_body={}, chat_template_kwargs={}, step_s=0.02,
         ),
-        ServerHost(urls=[], env=str(VLLM), replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=500.0),
+        ServerHost(urls=[], env=str(VLLM), replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=500.0, silence_s=500.0, retry_s=60.0),
         model,
     )  # fmt: skip
 

@@ -30,7 +30,7 @@ def engine(model: Path, *urls: str, env: str = ".envs/none", backend: BackendNam
         backend=backend, dtype="float32", max_model_len=64, tensor_parallel_size=1, flags=[],
         extra_body={}, chat_template_kwargs={}, step_s=0.02,
     )  # fmt: skip
-    host = ServerHost(urls=list(urls), env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=4, startup_s=20.0)
+    host = ServerHost(urls=list(urls), env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=4, startup_s=20.0, silence_s=20.0, retry_s=0.2)
     return ServerEngine(settings, host, model)
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from components.core import fingerprint, watch
-from components.core.errors import UserError
+from components.core.errors import MachineError, UserError
 from components.core.fingerprint import Codebase, Fingerprint
 from components.core.machine import MachineConfig
 from components.core.params import PARAMS, Config
@@ -77,7 +77,7 @@ def main(stage: Callable[..., Metrics]) -> None:
     ended: str | int | None = None
     try:
         _run(stage, shape, given.pop("key", None), given.pop("metrics"), given)
-    except* UserError as raised:  # alone, or out of the tasks of a group
+    except* (UserError, MachineError) as raised:  # alone, or out of the tasks of a group
         ended = "\n".join(dict.fromkeys(f"error: {error}" for error in _leaves(raised)))
     except* KeyboardInterrupt:
         ended = 128 + signal.SIGINT

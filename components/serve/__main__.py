@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from components.core.errors import UserError
+from components.core.errors import MachineError, UserError
 from components.core.params import PARAMS
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -50,5 +50,5 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         app()
-    except UserError as error:
+    except (UserError, MachineError) as error:
         sys.exit(f"error: {error}")

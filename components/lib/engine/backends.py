@@ -61,26 +61,41 @@ class StreamedReply:
     finish_reason: str | None = None
     matched: str | None = None
     error: str | None = None
+    num_kept: int = 0
+    """Tokens that an earlier request brought, before its stream broke off."""
 
     def take(self, line: str, backend: Backend, asked: Sampling) -> None:
         """Adds one line of the stream."""
-        if not line.startswith("data:") or line == "data: [DONE]":
+        data = line.removeprefix("data:").strip()
+        if not line.startswith("data:") or data in ("", "[DONE]"):
             return
-        event, seen = json.loads(line.removeprefix("data:")), len(self.text)
+        event, seen = json.loads(data), len(self.text)
         if event.get("error"):
             self.error = str(event["error"])
         for choice in event.get("choices") or []:
             self.text += choice.get("text") or ""
             self.ids += choice.get("token_ids") or []
-            self.num_tokens += 1
+            self.num_tokens += bool(choice.get("text") or not choice.get("finish_reason"))  # a last piece may bring the reason alone
             for likeliest in (choice.get("logprobs") or {}).get("top_logprobs") or []:
                 self.entropies.append(entropy((likeliest or {}).values(), asked.logprobs))
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
             self.matched = choice.get(backend.matched) or self.matched
-        self.num_tokens = (event.get("usage") or {}).get("completion_tokens") or self.num_tokens
+        counted = (event.get("usage") or {}).get("completion_tokens")
+        self.num_tokens = self.num_kept + counted if counted else self.num_tokens
         cut = stop_strings.find_stop(self.text, seen, asked.stop, asked.stop_conditions)
         if cut is not None:
             self.text, self.finish_reason, self.matched = self.text[: cut.length], cut.finish_reason, cut.by
+
+    def break_off(self, ids: Sequence[int]) -> None:
+        """After a failure: keeps what had arrived where its `ids` are known, for another request to go on from; else nothing."""
+        self.text = self.text if ids else ""
+        self.ids, self.entropies = list(ids), self.entropies[: len(ids)]
+        self.num_tokens = self.num_kept = len(ids)
+        self.finish_reason = self.matched = self.error = None
+
+    def ended_by_length(self) -> Completion:
+        """What has arrived, where no more may come."""
+        return Completion(self.text, self.num_tokens, "length", None, tuple(self.entropies), tuple(self.ids))
 
     def completion(self, stop: Sequence[str]) -> Completion:
         """The whole reply; a stop string that the server trimmed is put back where it says which one it was."""
@@ -93,9 +108,9 @@ class StreamedReply:
         return Completion(text, self.num_tokens, ended, hit, tuple(self.entropies))
 
 
-def entropy(logprobs: Iterable[float], likeliest: int) -> float:
-    """Over the likeliest tokens in nats; servers add the drawn token where it is none of them."""
-    return sum(-p * math.exp(p) for p in heapq.nlargest(likeliest, logprobs) if p > -math.inf)
+def entropy(logprobs: Iterable[float | None], likeliest: int) -> float:
+    """Over the likeliest tokens in nats; servers add the drawn token where it is none of them, and may send null for what never comes."""
+    return sum(-p * math.exp(p) for p in heapq.nlargest(likeliest, (p for p in logprobs if p is not None)) if p > -math.inf)
 
 
 def request_body(backend: Backend, prompt: str | list[int], sampling: Sampling, seed: int) -> dict[str, Any]:
@@ -119,5 +134,5 @@ def request_body(backend: Backend, prompt: str | list[int], sampling: Sampling, 
     if sampling.logprobs:
         asked |= {"logprobs": sampling.logprobs, **backend.apart}
     if sampling.stop and backend.keep_stop is not None:
-        asked |= {"stop": list(sampling.stop), **backend.keep_stop}
+        asked |= {"stop": list(dict.fromkeys(sampling.stop)), **backend.keep_stop}
     return asked

@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, Self
 
+from components.core.errors import MachineError
 from components.core.types import Message
 from components.lib.engine.tokens import Tokens
 
 
-class EngineError(RuntimeError):
+class EngineError(MachineError):
     """The engine failed, not the model: says which engine, what it was doing and what to look at."""
 
 

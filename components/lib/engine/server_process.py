@@ -7,6 +7,7 @@ dies, whatever kills it: vLLM then takes its children down within seconds.
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import time
@@ -30,6 +31,8 @@ ON_CPU = {  # vLLM's CPU backend only. One thread: on a shared machine two wait 
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # "auto" pins every server to the same first cores
 }
+SECRET = re.compile(r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)(_|$)")
+"""Names of variables that a server of ours is not given: it reads a folder of this machine and listens on it alone."""
 GRACE_S = 20.0
 """vLLM ends within about 3 s of SIGTERM; what is left after this is killed."""
 
@@ -55,7 +58,7 @@ class ServerProcess:
         log = HOME / "logs" / f"{name}-{model.name}-{port}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         command = ["-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--host", "127.0.0.1", "--port", str(port)]
-        around = {**ON_CPU, **os.environ, **QUIET, **more}
+        around = {**ON_CPU, **{name: value for name, value in os.environ.items() if not SECRET.search(name)}, **QUIET, **more}
         with log.open("wb") as out:
             process = await asyncio.create_subprocess_exec(
                 python, "-c", LAUNCHER, str(os.getpid()), *command, *arguments,
@@ -79,6 +82,10 @@ class ServerProcess:
                     pass  # not listening yet
                 await asyncio.sleep(0.5)
         raise EngineError(f"{self.name}: not ready after {limit_s:g} s ({LOCAL}: engines.server.startup_s); {self.status()}")
+
+    @property
+    def ended(self) -> bool:
+        return self._process.returncode is not None
 
     def status(self, num_lines: int = 15) -> str:
         """How it stands, and the end of its log."""

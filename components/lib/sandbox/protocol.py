@@ -5,12 +5,13 @@ Failure of the code is data (a CodeRun); failure of the sandbox is a SandboxErro
 
 from typing import Literal, Protocol, Self
 
+from components.core.errors import MachineError
 from components.core.types import CodeRun
 
 Isolation = Literal["strong", "confined", "weak"]
 
 
-class SandboxError(RuntimeError):
+class SandboxError(MachineError):
     """The sandbox itself failed or cannot keep its guarantees: names the guarantee, the missing layer and the cure."""
 
 
