@@ -32,9 +32,7 @@ class ChatTokenizer:
         self.tokenizer, self._arguments, self._folder = tokenizer, arguments, tokenizer.name_or_path
         self._lock = threading.Lock()
         if not tokenizer.chat_template:
-            raise UserError(
-                f"{self._folder}: its tokenizer has no chat template; add chat_template.jinja of an instruct model (ChatML will do)"
-            )
+            raise UserError(f"{self._folder}: its tokenizer has no chat template; add chat_template.jinja to the folder (ChatML will do)")
         self._added_bos = tokenizer.bos_token if tokenizer.bos_token_id in tokenizer("")["input_ids"] else ""
         """What the tokenizer puts before a text by itself."""
 
