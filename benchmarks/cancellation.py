@@ -17,7 +17,8 @@ from pathlib import Path
 
 from benchmarks.table import Row, peer_python, row, run_one
 from components.lib.engine.protocol import Completion, Engine, Sampling
-from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
+from components.lib.engine.server import ServerEngine
+from components.lib.engine.server_config import ServerHost, ServerSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
 from tests import model_fixtures
 

@@ -25,7 +25,8 @@ from components.lib import arithmetic
 from components.lib.answers import Contest
 from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import Completion, Progress, Sampling
-from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
+from components.lib.engine.server import ServerEngine
+from components.lib.engine.server_config import ServerHost, ServerSettings
 from components.lib.engine.tokens import Tokens
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.lib.sandbox.protocol import Sandbox

@@ -21,7 +21,8 @@ from components.lib.engine.protocol import Completion, Engine, EngineError, Samp
 from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
 from components.lib.engine.scripted import RecordedReply, ScriptedEngine, ScriptedSettings
 from components.lib.engine.self_check import CHECKS, Ask, Check, Subject, Trait
-from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
+from components.lib.engine.server import ServerEngine
+from components.lib.engine.server_config import ServerHost, ServerSettings
 from components.lib.engine.server_process import HOME
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings

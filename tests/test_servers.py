@@ -13,7 +13,8 @@ import pytest
 from components.core.errors import UserError
 from components.lib.engine.backends import BACKENDS, BackendName, StreamedReply, request_body
 from components.lib.engine.protocol import Completion, EngineError, Sampling, StopCondition
-from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
+from components.lib.engine.server import ServerEngine
+from components.lib.engine.server_config import ServerHost, ServerSettings
 from tests import model_fixtures
 
 PLAIN = Sampling(1.0, 1.0, 0, 0.0, 24, ())

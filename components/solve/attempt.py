@@ -114,7 +114,12 @@ class Attempt:
                     continue  # another block ended
                 if len(self.runs) >= params.max_executions:
                     return
-                shown = await self._execute(code, box, params)
+                try:
+                    async with asyncio.timeout(deadline - engine.now() if engine.step_s is None else None):
+                        shown = await self._execute(code, box, params)
+                except TimeoutError:  # its session is killed, and what it printed is not read
+                    self.finish_reason = "time"
+                    return
                 self.reply = self.reply.put_in(engine.encode(shown), output=True)
                 if self._code_ends_it(params):
                     await engine.turn(self._key)  # else those whose code is quicker would end first
@@ -170,7 +175,7 @@ class Attempt:
             return False
         self._keep(completion)
         if completion.finish_reason == "length":
-            self.finish_reason = "length" if affordable == budget else "time"
+            self.finish_reason = "length" if affordable == budget or completion.num_tokens < affordable else "time"  # or the context's end
             return False
         self.finish_reason = "repetition" if completion.stop_reason == "repetition" else "stop"
         return completion.stop_reason == params.syntax.end

@@ -14,6 +14,7 @@ from components.lib import prompts
 from components.lib.engine.concurrency import start_tasks
 from components.lib.engine.protocol import Engine
 from components.lib.rules import early_stopping
+from components.lib.rules.stopping_rules import Exits
 from components.lib.rules.tally import Tally
 from components.lib.rules.time_budget import QuestionBudget
 from components.lib.sandbox.protocol import Sandbox
@@ -101,11 +102,30 @@ class QuestionRun:
 
         async with asyncio.TaskGroup() as group:
             tasks += start_tasks(group, self.engine, [run(attempt) for attempt in attempts])
+            clock = group.create_task(self._stop_in_time(tasks))
+            if tasks:
+                await asyncio.wait(tasks)
+            clock.cancel()
+
+    async def _stop_in_time(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """By the wall clock, looks at the rules again when one's time has come. On a clock of steps time passes with the tokens alone."""
+        times = sorted(exit.after_s for rule in self.rules if isinstance(rule, Exits) for exit in rule.exits)
+        for after_s in times if self.engine.step_s is None else ():
+            await asyncio.sleep(max(0.0, after_s - self.used_s()))
+            if self.finished and self._rule_holds(self.used_s()):
+                for task in tasks:
+                    task.cancel()
+                return
 
     def _end(self, attempt: Attempt) -> bool:
         """Books an attempt that ended; whether a rule holds now."""
         self.finished.append(FinishedAttempt(attempt.index, attempt.extract_answers(self.params).chosen.answer, self.used_s()))
+        return self._rule_holds()
+
+    def _rule_holds(self, now_s: float = 0.0) -> bool:
+        """Whether a rule holds after the last attempt that ended, or `now_s`, where that is later."""
         at_s = list(accumulate((finished.at_s for finished in self.finished), max))  # engines that play replies have a clock per attempt
+        at_s[-1] = max(at_s[-1], now_s)
         tally = Tally.of([finished.answer for finished in self.finished], at_s, max(self.planned, len(at_s)))
         self.stopped_by = self.stopped_by or early_stopping.check(self.rules, tally)
         return self.stopped

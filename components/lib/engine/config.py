@@ -18,7 +18,8 @@ from components.lib.checkpoint import format_of
 from components.lib.engine.protocol import Engine
 from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
-from components.lib.engine.server import ServerEngine, ServerHost, ServerSettings
+from components.lib.engine.server import ServerEngine
+from components.lib.engine.server_config import ServerHost, ServerSettings
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
 from components.lib.engine.transformers import TransformersEngine, TransformersSettings
 

@@ -25,17 +25,15 @@ from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field
-
 from components.core.errors import UserError
 from components.core.machine import LOCAL
-from components.core.params import Settings
 from components.core.types import Message
 from components.lib import checkpoint, references
-from components.lib.engine.backends import BACKENDS, BackendName, StreamedReply, request_body
+from components.lib.engine.backends import BACKENDS, StreamedReply, request_body
 from components.lib.engine.chat_template import ChatTokenizer
 from components.lib.engine.endpoint import Endpoint, ServerLost
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
+from components.lib.engine.server_config import ServerHost, ServerSettings
 from components.lib.engine.server_process import ServerProcess, devices
 from components.lib.engine.tokens import Tokens
 
@@ -49,43 +47,6 @@ STREAM_INTERVAL = 8
 CONNECT_S = 30.0
 TRANSIENT = (408, 425, 429)
 """Refusals that may be none a moment later, as all from 500 on."""
-
-
-class ServerSettings(Settings):
-    """What a server computes; where it does is ServerHost's."""
-
-    backend: BackendName
-    dtype: str
-    max_model_len: int
-    tensor_parallel_size: int = Field(gt=0)
-    """GPUs that share the weights: their partial sums add up in another order."""
-    flags: list[str]
-    """Further flags of the server, as they are: [--kv-cache-dtype, fp8], a draft model."""
-    extra_body: dict[str, Any]
-    """Further fields of each request, as they are: {skip_special_tokens: false}."""
-    chat_template_kwargs: dict[str, Any]
-    """Arguments of the model's chat template: {reasoning_effort: high}."""
-    step_s: float | None
-
-
-class ServerHost(Settings):
-    """Where servers run, or how those that are started here share this machine."""
-
-    urls: list[str]
-    """Of running servers (["http://host:8000"]); empty: start vLLM from `env`, and stop it at the end."""
-    env: str
-    replicas: int = Field(gt=0)
-    """Servers that are started for one model, each on GPUs of its own, and share the requests."""
-    gpu_memory_utilization: float | None = Field(gt=0, le=1)
-    """Share of a GPU's memory; null: vLLM's own default."""
-    max_num_seqs: int = Field(gt=0)
-    """Requests that one server decodes at once; more wait."""
-    startup_s: float
-    """Seconds to become ready in."""
-    silence_s: float
-    """The longest silence of a stream, a wait for a slot included; then the request is asked again."""
-    retry_s: float
-    """Seconds for which a request that fails is asked again; the start of a server of ours does not count."""
 
 
 class ServerEngine:
@@ -151,7 +112,8 @@ class ServerEngine:
                     if deaths > MAX_RESTARTS:
                         raise EngineError(f"{error}\n{key}: {deaths} servers have died under it") from None
                     await self._restart(endpoint)
-                reply.break_off(self._chat.cut(reply.ids, reply.text, skip_special_tokens=self._hides_special))
+                kept = self._chat.cut(reply.ids, reply.text, skip_special_tokens=self._hides_special) if reply.ids else ()
+                reply.break_off(kept)
 
     async def _next(self, key: str, since: float | None) -> Endpoint:
         """The server to ask: none that rests, a started one before one that is starting, where fewest are open.

@@ -168,7 +168,7 @@ class Exit(NamedTuple):
 
 
 class Exits(Settings):
-    """The later it is, the fewer answers are enough; looked at whenever an attempt ends.
+    """The later it is, the fewer answers are enough; looked at whenever an attempt ends and, by the wall clock, at each of its times.
 
     2nd place of AIMO-2, speed class fast: [[420, 5], [480, 4], [540, 3]] (7, 8 and 9 minutes).
     """
