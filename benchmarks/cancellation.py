@@ -35,7 +35,8 @@ def vllm(model: Path, env: str) -> ServerEngine:
         backend="vllm", dtype="float32", max_model_len=POSITIONS, tensor_parallel_size=1,
         flags=model_fixtures.server_flags(), extra_body={}, chat_template_kwargs={}, step_s=None,
     )  # fmt: skip
-    host = ServerHost(urls=[], env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=600.0, silence_s=600.0, retry_s=60.0)
+    host = ServerHost(urls=[], env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=600.0, silence_s=600.0,
+                      retry_s=60.0)  # fmt: skip
     return ServerEngine(settings, host, model)
 
 

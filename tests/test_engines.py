@@ -21,7 +21,7 @@ from components.lib.engine.protocol import Completion, Engine, EngineError, Samp
 from components.lib.engine.replayed import ReplayedEngine, ReplayedSettings
 from components.lib.engine.scripted import RecordedReply, ScriptedEngine, ScriptedSettings
 from components.lib.engine.self_check import CHECKS, Ask, Check, Subject, Trait
-from components.lib.engine.server import ServerEngine
+from components.lib.engine.server import MAX_RESTARTS, ServerEngine
 from components.lib.engine.server_config import ServerHost, ServerSettings
 from components.lib.engine.server_process import HOME
 from components.lib.engine.teacher import TeacherEngine, TeacherSettings
@@ -35,11 +35,11 @@ PLAIN = Sampling(1.0, 1.0, 0, 0.0, 24, ())
 SLOTS = 6
 Run = Callable[[Any], Any]
 TRAITS: dict[str, frozenset[Trait]] = {
-    "transformers": frozenset({"random", "duration", "entropies", "slots", "death"}),
-    "vllm": frozenset({"random", "duration", "entropies", "slots", "death"}),
-    "scripted": frozenset({"duration"}),
-    "replayed": frozenset({"duration"}),
-    "teacher": frozenset(),
+    "transformers": frozenset({"random", "context", "duration", "entropies", "slots", "death"}),
+    "vllm": frozenset({"random", "context", "duration", "entropies", "slots", "restart"}),
+    "scripted": frozenset({"known", "duration"}),
+    "replayed": frozenset({"known", "duration"}),
+    "teacher": frozenset({"known"}),
 }
 """Of each kind. Known replies are not drawn; the teacher answers at once."""
 MODELS = ("transformers", "vllm")
@@ -77,7 +77,8 @@ def vllm_engine(model: Path) -> ServerEngine:
             backend="vllm", dtype="float32", max_model_len=model_fixtures.POSITIONS, tensor_parallel_size=1,
             flags=model_fixtures.server_flags(), extra_body={}, chat_template_kwargs={}, step_s=0.02,
         ),
-        ServerHost(urls=[], env=str(VLLM), replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=500.0, silence_s=500.0, retry_s=60.0),
+        ServerHost(urls=[], env=str(VLLM), replicas=1, gpu_memory_utilization=None, max_num_seqs=SLOTS, startup_s=500.0,
+                   silence_s=500.0, retry_s=60.0),
         model,
     )  # fmt: skip
 
@@ -87,7 +88,12 @@ def _maim(engine: Any) -> None:
 
 
 def _kill(engine: Any) -> None:
-    os.killpg(engine._ours[0]._process.pid, signal.SIGKILL)
+    os.killpg(_group(engine), signal.SIGKILL)
+
+
+def _group(engine: Any) -> int:
+    """The process group of its server."""
+    return int(engine._endpoints[0].process._process.pid)
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +183,22 @@ def test_every_engine_keeps_its_promises(kind: str, subject: Subject, run: Run, 
 
 
 def _nothing_stays(engine: ServerEngine, run: Run) -> None:
-    """The last check killed the server: who asks now is told where its log is, and none of its processes is left."""
-    with pytest.raises(EngineError, match=str(HOME / "logs")):
-        run(asks(engine, ["abc"]))
-    run(engine._ours[0].stop())
-    with pytest.raises(ProcessLookupError):
-        os.killpg(engine._ours[0]._process.pid, 0)
+    """A server that dies under every request is given up, with the place of its log; none of its processes is left."""
+
+    async def die_again_and_again() -> None:
+        asked = asyncio.ensure_future(asks(engine, ["abc"], PLAIN._replace(temperature=0.0, max_tokens=400)))
+        while not asked.done():
+            if engine._endpoints[0].open:
+                groups.add(_group(engine))
+                _kill(engine)
+            await asyncio.sleep(0.01)
+        await asked
+
+    groups = set[int]()
+    with pytest.raises(EngineError, match=rf"(?s){HOME / 'logs'}.*000: {MAX_RESTARTS + 1} servers have died under it"):
+        run(die_again_and_again())
+    run(engine.__aexit__())
+    assert len(groups) == MAX_RESTARTS + 1
+    for group in groups:
+        with pytest.raises(ProcessLookupError):
+            os.killpg(group, 0)

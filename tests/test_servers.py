@@ -5,85 +5,24 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from components.core.errors import UserError
 from components.lib.engine.backends import BACKENDS, BackendName, StreamedReply, request_body
-from components.lib.engine.protocol import Completion, EngineError, Sampling, StopCondition
+from components.lib.engine.protocol import Completion, EngineError, StopCondition
 from components.lib.engine.server import ServerEngine
-from components.lib.engine.server_config import ServerHost, ServerSettings
 from tests import model_fixtures
+from tests.server_fixtures import PLAIN, Fake, engine, piece, said
 
-PLAIN = Sampling(1.0, 1.0, 0, 0.0, 24, ())
 END = "</tool_call>"
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return model_fixtures.make(tmp_path_factory.mktemp("model") / "micro")
-
-
-def engine(model: Path, *urls: str, env: str = ".envs/none", backend: BackendName = "vllm") -> ServerEngine:
-    settings = ServerSettings(
-        backend=backend, dtype="float32", max_model_len=64, tensor_parallel_size=1, flags=[],
-        extra_body={}, chat_template_kwargs={}, step_s=0.02,
-    )  # fmt: skip
-    host = ServerHost(urls=list(urls), env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=4, startup_s=20.0, silence_s=20.0, retry_s=0.2)
-    return ServerEngine(settings, host, model)
-
-
-def piece(text: str, finish: str | None = None, tokens: int | None = None, **more: object) -> str:
-    event = {"choices": [{"index": 0, "text": text, "finish_reason": finish, **more}]}
-    return "data: " + json.dumps(event | ({"usage": {"completion_tokens": tokens}} if tokens else {}))
-
-
-class Fake:
-    """A server that answers every completion with the same lines and then hangs up; `endless`: goes on until the client does;
-    `key`: what a client must show, or be refused, with the wrong one quoted."""
-
-    def __init__(
-        self, stream: Sequence[str], status: int = 200, models: Sequence[str] = ("micro",), endless: bool = False, key: str | None = None
-    ) -> None:
-        self.stream, self.status, self.models, self.endless, self.key = stream, status, models, endless, key
-        self.heads: list[str] = []
-        self.asked: list[dict[str, object]] = []
-        self.left_by_client = asyncio.Event()
-
-    async def __aenter__(self) -> str:
-        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        said, code = [json.dumps({"data": [{"id": name} for name in self.models]})], 200 if "/v1/models" in head else 404
-        if head.startswith("POST"):
-            length = int(next(line for line in head.splitlines() if line.lower().startswith("content-length")).split(":")[1])
-            self.asked.append(json.loads(await reader.readexactly(length)))
-            said, code = list(self.stream), self.status
-        self.heads.append(head)
-        if self.key and f"authorization: bearer {self.key}\r\n" not in head.lower():
-            said, code = [f"wrong key: {head}"], 401
-        writer.write(f"HTTP/1.1 {code} x\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n".encode())
-        for line in said:
-            writer.write(f"{line}\n\n".encode())
-        while head.startswith("POST") and self.endless and not reader.at_eof():
-            writer.write(f"{piece('never read', tokens=999)}\n\n".encode())
-            await asyncio.sleep(0.005)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(reader.read(1), 0.005)
-        self.left_by_client.set()
-        writer.close()
-
-
-async def said(opened: ServerEngine, sampling: Sampling = PLAIN, key: str = "p/1/0", seed: int = 1) -> Completion:
-    """As text; which ids it is made of is asked in test_tokens.py."""
-    return (await opened.complete(opened.encode("abc"), sampling, key=key, seed=seed))._replace(ids=())
 
 
 def ask(model: Path, stream: Sequence[str], status: int = 200, backend: BackendName = "vllm", stop: tuple[str, ...] = ()) -> Completion:

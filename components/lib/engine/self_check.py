@@ -15,9 +15,10 @@ from components.lib.engine.protocol import Completion, Engine, EngineError, Samp
 
 GREEDY = Sampling(0.0, 1.0, 0, 0.0, 400, ())
 DRAWN = GREEDY._replace(temperature=1.0, max_tokens=24)
-Trait = Literal["random", "duration", "entropies", "slots", "death"]
-"""random: replies are drawn. duration: a reply takes time, while other things happen. entropies: they can be had. slots: so many requests
-run at once, more wait. death: there is something that can die."""
+Trait = Literal["random", "known", "context", "duration", "entropies", "slots", "death", "restart"]
+"""random: replies are drawn. known: they are known beforehand. context: a text may be too long. duration: a reply takes time, while other
+things happen. entropies: they can be had. slots: so many requests run at once, more wait. death: there is something that can die; restart:
+and it is started again."""
 
 
 class Ask(NamedTuple):
@@ -34,7 +35,7 @@ class Subject(NamedTuple):
     asks: Sequence[Ask]
     """Four or more; their greedy replies are unlike and of 24 tokens or more, the first one's is the longest."""
     refused: Ask
-    """What it cannot answer."""
+    """What it cannot answer: no reply is known, or the context has no room for one."""
     slots: int = 0
     kill: Callable[[Engine], None] = lambda _: None
 
@@ -195,9 +196,23 @@ async def a_token_takes_a_step_of_the_clock(subject: Subject) -> None:
     assert not step_s or abs(took - completion.num_tokens * step_s) < 1e-6
 
 
-@check()
+@check("known")
 async def what_it_cannot_answer_is_an_error_that_names_the_engine(subject: Subject) -> None:
-    await _fails(subject, subject.engine.complete(subject.engine.encode(subject.refused.prompt), GREEDY, key=subject.refused.key, seed=1))
+    await _fails(subject, _ask(subject, subject.refused, GREEDY, 1))
+
+
+@check("context")
+async def what_the_context_has_no_room_for_ends_by_length(subject: Subject) -> None:
+    assert await _ask(subject, subject.refused, GREEDY, 1) == Completion("", 0, "length", None)
+
+
+@check("duration", "slots", "restart")
+async def it_is_started_again_when_it_died_and_all_replies_come_as_if_it_had_not(subject: Subject) -> None:
+    whole, before = await _one(subject, 0, GREEDY), subject.engine.now()
+    tasks = [asyncio.create_task(_one(subject, 0, GREEDY)) for _ in range(2 * subject.slots)]
+    await _amidst(subject.engine, before)
+    subject.kill(subject.engine)
+    assert set(await asyncio.gather(*tasks)) == {whole}
 
 
 @check("duration", "slots", "death")
@@ -213,8 +228,11 @@ async def it_dies_with_an_error_that_names_it_never_with_a_short_text(subject: S
 
 
 async def _one(subject: Subject, place: int, sampling: Sampling, seed: int | None = None) -> Completion:
-    ask = subject.asks[place]
-    return await subject.engine.complete(subject.engine.encode(ask.prompt), sampling, key=ask.key, seed=place if seed is None else seed)
+    return await _ask(subject, subject.asks[place], sampling, place if seed is None else seed)
+
+
+async def _ask(subject: Subject, ask: Ask, sampling: Sampling, seed: int) -> Completion:
+    return await subject.engine.complete(subject.engine.encode(ask.prompt), sampling, key=ask.key, seed=seed)
 
 
 async def _all(subject: Subject, sampling: Sampling) -> list[Completion]:

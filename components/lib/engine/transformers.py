@@ -6,6 +6,7 @@ when a row is over. Knows plain, AWQ and FP8 checkpoints only through lib/checkp
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -31,6 +32,8 @@ MIN_ROWS_TO_REBATCH = 16
 CHEAP_PREFILL_TOKENS = 2048
 """A batch whose rows hold no more tokens than this is begun anew as soon as one is over and another waits for its place. Reading more than
 that again for each row that ends costs more than the place is worth (18 % of the tiny TIR exam)."""
+
+log = logging.getLogger(__name__)
 
 
 class TransformersSettings(Settings):
@@ -84,10 +87,11 @@ class TransformersEngine:
     async def complete(self, prompt: Tokens, sampling: Sampling, *, key: str, seed: int, progress: Progress | None = None) -> Completion:
         room = self._positions - len(prompt.ids)
         if room <= 0:
-            raise EngineError(
-                f"{self.name}: {key}: the prompt has {len(prompt.ids)} tokens, the model {self._positions} positions; "
-                "lower max_tokens or the sandbox's output_chars, or take a model with a longer context"
-            )
+            log.warning(
+                "%s: %s: ends by length: its text has %d tokens, the model %d positions; lower max_tokens or sandbox.output_chars, "
+                "or take a model with a longer context", self.name, key, len(prompt.ids), self._positions,
+            )  # fmt: skip
+            return Completion("", 0, "length", None)
         sampling = sampling._replace(max_tokens=min(sampling.max_tokens, room))
         request = Request(key, prompt.ids, sampling, seed, asyncio.get_running_loop().create_future())
         try:
