@@ -18,11 +18,12 @@ PLAIN = Sampling(1.0, 1.0, 0, 0.0, 24, ())
 
 
 def engine(
-    model: Path, *urls: str, env: str = ".envs/none", backend: BackendName = "vllm", silence_s: float = 20.0, retry_s: float = 0.2
-) -> ServerEngine:
+    model: Path, *urls: str, env: str = ".envs/none", backend: BackendName = "vllm", silence_s: float = 20.0, retry_s: float = 0.2,
+    max_model_len: int = 64, step_s: float | None = 0.02,
+) -> ServerEngine:  # fmt: skip
     settings = ServerSettings(
-        backend=backend, dtype="float32", max_model_len=64, tensor_parallel_size=1, flags=[],
-        extra_body={}, chat_template_kwargs={}, step_s=0.02,
+        backend=backend, dtype="float32", max_model_len=max_model_len, tensor_parallel_size=1, flags=[],
+        extra_body={}, chat_template_kwargs={}, step_s=step_s,
     )  # fmt: skip
     host = ServerHost(
         urls=list(urls), env=env, replicas=1, gpu_memory_utilization=None, max_num_seqs=4, startup_s=20.0, silence_s=silence_s,
