@@ -23,6 +23,7 @@ from components.core import rows
 from components.core.types import Problem
 from components.lib import arithmetic
 from components.lib.answers import Contest
+from components.lib.engine.backends import StreamedReply
 from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.protocol import Completion, Progress, Sampling
 from components.lib.engine.server import ServerEngine
@@ -80,13 +81,15 @@ class Bench:
 
     async def plain(self) -> int:
         """The server alone."""
-        address = self.engine._alive[0]
+        endpoint = self.engine._endpoints[0]
         async with httpx.AsyncClient(
-            base_url=address.url, timeout=600, trust_env=False, limits=httpx.Limits(max_connections=None)
+            base_url=endpoint.url, timeout=600, trust_env=False, limits=httpx.Limits(max_connections=None)
         ) as client:
 
             async def ask(one: Request) -> int:
-                body = self.engine._body(one.prompt, one.sampling, one.key, one.seed) | {"model": address.model, "stream": False}
+                body = self.engine._body(one.prompt, StreamedReply(), one.sampling, one.key, one.seed)
+                assert body is not None
+                body |= {"model": endpoint.model, "stream": False}
                 del body["stream_options"]
                 return (await client.post("/v1/completions", json=body)).raise_for_status().json()["usage"]["completion_tokens"]
 

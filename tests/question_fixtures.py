@@ -17,7 +17,7 @@ from components.lib.engine.config import EngineHosts
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from components.lib.rules.time_budget import QuestionBudget
 from components.lib.sandbox.local import LocalSandbox, SandboxCapacity, SandboxConfig
-from components.lib.sandbox.protocol import Isolation, Session
+from components.lib.sandbox.protocol import Isolation, Sandbox, Session
 from components.solve.exam_run import Solve, attempt_params
 from components.solve.question_run import QuestionRun
 from tests.row_fixtures import problem
@@ -35,7 +35,8 @@ class LazySandbox:
     isolation: Isolation = "weak"
 
     async def __aenter__(self) -> "LazySandbox":
-        self._stack, self._box = AsyncExitStack(), None
+        self._stack = AsyncExitStack()
+        self._box: Sandbox | None = None
         return self
 
     async def __aexit__(self, *_: object) -> None:
