@@ -186,7 +186,7 @@ class ServerEngine:
         return bool(self._settings.extra_body.get("skip_special_tokens", True))
 
     def now(self) -> float:
-        return time.monotonic() if self.step_s is None else self._clock
+        return asyncio.get_running_loop().time() if self.step_s is None else self._clock
 
     async def _start(self, number: int) -> Endpoint:
         """A server of ours, which is not ready yet."""
