@@ -67,7 +67,7 @@ def _nothing_changed(flow: str, stages: list[str]) -> None:
 
 @app.command()
 def exam(
-    model: Annotated[str, typer.Option(help="a folder, a .gguf file, OWNER/NAME[@REVISION] of the hub, or a running server's http:// address")],
+    model: Annotated[str, typer.Option(help="a folder, a .gguf file, OWNER/NAME[@REVISION] of the hub, or a server's address")],
     problems: Annotated[str, typer.Option(help="benchmarks (infra/benchmarks.yaml), files, or NAME=FILE, with commas between")],
     recipe: Annotated[list[str] | None, typer.Option(help="a recipe, or a .yaml file of your own; may be given again")] = None,
     profile: Annotated[list[str] | None, typer.Option(help="a profile that lies below: gpu; may be given again")] = None,

@@ -1,8 +1,8 @@
 """`aimo exam`: a model and problems, as words of the command line, become an overlay; afterwards the results are a table.
 
-Reads infra/benchmarks.yaml; writes .aimo/exam.yaml, which lies over the profile `exam` and the recipes in params.yaml as any overlay does. A
-model or set of the hub is pinned by the commit that is found; one that params.yaml has already is kept, so that the same words are the same
-exam. Runs nothing: the part of the graph is subgraphs' `exam`.
+Reads infra/benchmarks.yaml; writes .aimo/exam.yaml, which lies over the profile `exam` and the recipes in params.yaml as any overlay does.
+A model or set of the hub is pinned by the commit that is found; one that params.yaml has already is kept, so that the same words are the
+same exam. Runs nothing: the part of the graph is subgraphs' `exam`.
 """
 
 import json
@@ -60,10 +60,9 @@ def prepare(root: Path, request: ExamRequest) -> list[Path]:
     sources = dict(_sources(request, read(root / BENCHMARKS), earlier))
     text = "".join(f"{name}: {value}\n" for name, value in _sections(request, model, sources, params).items())
     (root / HOME).mkdir(exist_ok=True)
-    partial = root / HOME / ".exam.yaml.partial"
-    partial.write_text(
-        f"# Written by `aimo exam --model {redact_url(request.model)} --problems {request.problems}`\n{text}", encoding="utf-8"
-    )
+    partial, words = root / HOME / ".exam.yaml.partial", f"--model {redact_url(request.model)} --problems {request.problems}"
+    partial.write_text(f"# Written by `aimo exam {words}`
+{text}", encoding="utf-8")
     partial.replace(root / OVERLAY)
     return overlays.use([*below, str(root / OVERLAY)], root, [Promote, Flow])
 

@@ -47,9 +47,7 @@ def _named(record: Mapping[str, Any], usual: Sequence[str], where: str) -> str:
     for name in usual:
         if name in written:
             return written[name]
-    raise UserError(
-        f"{where}: none of the fields {', '.join(usual)}; it has: {', '.join(record)}. Rename one, or write an entry of `kind: table`"
-    )
+    raise UserError(f"{where}: no field {' or '.join(usual)}; it has: {', '.join(record)}; rename one, or write an entry of `kind: table`")
 
 
 def _pattern(answer: object) -> str | None:
