@@ -61,8 +61,7 @@ def prepare(root: Path, request: ExamRequest) -> list[Path]:
     text = "".join(f"{name}: {value}\n" for name, value in _sections(request, model, sources, params).items())
     (root / HOME).mkdir(exist_ok=True)
     partial, words = root / HOME / ".exam.yaml.partial", f"--model {redact_url(request.model)} --problems {request.problems}"
-    partial.write_text(f"# Written by `aimo exam {words}`
-{text}", encoding="utf-8")
+    partial.write_text(f"# Written by `aimo exam {words}`\n{text}", encoding="utf-8")
     partial.replace(root / OVERLAY)
     return overlays.use([*below, str(root / OVERLAY)], root, [Promote, Flow])
 
