@@ -5,9 +5,10 @@ A model or set of the hub is pinned by the commit that is found; one that params
 same exam. Runs nothing: the part of the graph is subgraphs' `exam`.
 """
 
-import json
+import io
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -84,7 +85,17 @@ def _sections(request: ExamRequest, model: Examined, sources: Mapping[str, Mappi
     if model.url is not None:
         sections["machine"] = {"engines": {"servers": {model.name: {"urls": [model.url]}}}}
     who = {model.name: {"model": model.name, "solve": ASKED, "judge": model.name}}
-    return {name: json.dumps(section) for name, section in sections.items()} | {"exam": f"!replace {json.dumps(who)}"}
+    return {name: _yaml(section) for name, section in sections.items()} | {"exam": f"!replace {_yaml(who)}"}
+
+
+def _yaml(section: Mapping[str, Any]) -> str:
+    """One line of YAML."""
+    from ruamel.yaml import YAML
+
+    yaml, text = YAML(typ="safe", pure=True), io.StringIO()
+    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = True, sys.maxsize, False  # type: ignore[assignment]
+    yaml.dump(section, text)
+    return text.getvalue().strip()
 
 
 def _plan(request: ExamRequest, plan: Mapping[str, Any]) -> dict[str, Any]:
