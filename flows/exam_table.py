@@ -23,14 +23,16 @@ def show(root: Path) -> None:
 
     results = json.loads((root / REPORTS / "results.json").read_text(encoding="utf-8"))
     exams = list(_exams(results, _benchmarks(root)))
-    measures = [*(name for name in exams[0][2] if "@" in name), *exams[0][2]["vote_accuracy"]]
-    table = Table("benchmark", "model", "problems", *measures, "oracle", box=None, pad_edge=False)
-    for benchmark, model, measured in exams:
-        shares = {**measured, **measured["vote_accuracy"]}
-        table.add_row(benchmark, model, str(measured["problems"]), *(_share(shares[name]) for name in [*measures, "oracle"]))
-    console = Console(width=max(120, Console().width), highlight=False)
+    table = Table("", *(f"{benchmark}\n{model}" for benchmark, model, _ in exams), box=None, pad_edge=False)
+    table.add_row("problems", *(str(measured["problems"]) for *_, measured in exams))
+    for name in sorted({name for *_, measured in exams for name in measured if "@" in name}, key=lambda name: (name != "pass@1", name)):
+        table.add_row(name, *(_share(measured[name]) for *_, measured in exams))
+    for name in exams[0][2]["vote_accuracy"]:
+        table.add_row(f"vote: {name}", *(_share(measured["vote_accuracy"][name]) for *_, measured in exams))
+    table.add_row("any correct", *(_share(measured["oracle"]) for *_, measured in exams))
+    console = Console(width=max(100, Console().width), highlight=False)
     console.print(table)
-    console.print("per cent of problems, and their interval; after pass@k and maj@k the votes; oracle: some attempt is right", style="dim")
+    console.print("per cent of problems, in brackets the interval over problems")
     for line in _left_out(root):
         console.print(line)
     console.print(f"report   {root / REPORTS / 'index.html'}")
