@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -73,7 +73,7 @@ def exam(
     profile: Annotated[list[str] | None, typer.Option(help="a profile that lies below: gpu; may be given again")] = None,
     attempts: Annotated[int | None, typer.Option(min=1, help="at each problem")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="only the first so many problems of each set")] = None,
-    engine: Annotated[str | None, typer.Option(help="server (the default: vLLM) or transformers")] = None,
+    engine: Annotated[Literal["server", "transformers"] | None, typer.Option(help="default: server, which is vLLM")] = None,
     tokenizer: Annotated[Path | None, typer.Option(help="of a server's model: the folder with its tokenizer and config.json")] = None,
 ) -> None:
     """Examines a model as it is, nothing trained: writes params.yaml, runs that part of the graph, shows the results."""

@@ -139,7 +139,7 @@ def _served(url: str, tokenizer: Path | None) -> Examined:
     import httpx
 
     url = url.rstrip("/").removesuffix("/v1")
-    key = os.environ.get("OPENAI_API_KEY")
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
     shown = redact_url(url)
     try:
         reply = httpx.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=HUB_S)
@@ -147,7 +147,7 @@ def _served(url: str, tokenizer: Path | None) -> Examined:
         served = reply.json()["data"][0]
         name, folder = str(served["id"]), tokenizer or Path(str(served.get("root") or ""))
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"--model {shown}: no server answers {shown}/v1/models ({error}); start it, or mend the address") from None
+        raise UserError(f"--model {shown}: no server answers {shown}/v1/models ({_line(error)}); start it, mend the address, or set OPENAI_API_KEY") from None
     if not folder.is_dir() or folder == Path():
         raise UserError(f"--model {shown}: it holds '{name}'; name the folder with its tokenizer and config.json: --tokenizer FOLDER")
     entry = {"kind": "server", "served_model_name": name, "path": str(folder)}
