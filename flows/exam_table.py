@@ -46,7 +46,8 @@ def _benchmarks(root: Path) -> list[str]:
 def _exams(results: Mapping[str, Any], benchmarks: list[str]) -> Iterator[tuple[str, str, Measured]]:
     """Benchmark, model and its numbers, the sum of several benchmarks last."""
     parts = results.get("benchmarks", {})
-    for benchmark, models in [*parts.items(), (TOGETHER if parts else benchmarks[0], results["models"])]:
+    asked = [(name, parts[name]) for name in benchmarks if name in parts]
+    for benchmark, models in [*asked, (TOGETHER if parts else benchmarks[0], results["models"])]:
         for model, measured in models.items():
             yield benchmark, model, measured
 
