@@ -147,9 +147,8 @@ def _served(url: str, tokenizer: Path | None) -> Examined:
         served = reply.json()["data"][0]
         name, folder = str(served["id"]), tokenizer or Path(str(served.get("root") or ""))
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
-        raise UserError(
-            f"--model {shown}: no server answers {shown}/v1/models ({_line(error)}); start it, mend the address, or set OPENAI_API_KEY"
-        ) from None
+        cure = "start it, mend the address, or set OPENAI_API_KEY"
+        raise UserError(f"--model {shown}: no server answers {shown}/v1/models ({_line(error)}); {cure}") from None
     if not folder.is_dir() or folder == Path():
         raise UserError(f"--model {shown}: it holds '{name}'; name the folder with its tokenizer and config.json: --tokenizer FOLDER")
     entry = {"kind": "server", "served_model_name": name, "path": str(folder)}
