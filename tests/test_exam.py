@@ -18,7 +18,7 @@ from components.core.errors import UserError
 from components.core.params import PARAMS, read
 from components.lib import prompts
 from flows import exam_table, subgraphs
-from flows.exam import OVERLAY, ExamRequest, prepare
+from flows.exam import BENCHMARKS, OVERLAY, ExamRequest, prepare
 from flows.fork_server import ForkServer
 from flows.graph import Graph
 from flows.walk import run_stage, walk
@@ -89,6 +89,18 @@ def test_a_gguf_file_and_a_commit_of_the_hub_need_no_network(project: Path) -> N
 def test_what_was_pinned_once_stays_so(project: Path) -> None:
     first = params(request(f"Qwen/Qwen3-8B@{COMMIT}"))
     assert params(request("Qwen/Qwen3-8B")) == first
+
+
+def test_every_benchmark_of_the_list_is_an_entry_that_collect_takes_and_is_read_as_where_no_row_may_ask_it(project: Path) -> None:
+    (project / "m").mkdir()
+    known, apart = read(project / BENCHMARKS), read(project / "infra/profiles/hub.yaml")["sources"]["hub"]
+    pinned = {name: {"repo": entry["repo"], "revision": COMMIT} for name, entry in known.items()}
+    (project / PARAMS).write_text(json.dumps({"sources": {"hub": pinned}}))
+    asked = params(request("m", ",".join(known)))["sources"]["hub"]
+    assert list(asked) == list(known) and all(entry["revision"] == COMMIT for entry in asked.values())
+    both = known.keys() & apart.keys()
+    same = ("repo", "subset", "split", "id", "statement", "licence")
+    assert both == {"gsm8k-test", "math500", "aime24"} and all(known[name][key] == apart[name][key] for name in both for key in same)
 
 
 def test_recipes_lie_over_the_exam_s_own_rules_and_profiles_below(project: Path) -> None:
