@@ -79,16 +79,18 @@ def exam(
     """Examines a model as it is, nothing trained: writes params.yaml, runs that part of the graph, shows the results."""
     from flows import exam as words
     from flows import exam_table
+    from flows.workspace import workspace_lock
 
     request = words.ExamRequest(model, problems, attempts, limit, tokenizer, engine, profile or [], recipe or [])
-    taken = words.prepare(ROOT, request)
+    with workspace_lock(ROOT):
+        taken = words.prepare(ROOT, request)
     print(f"params.yaml is now {' + '.join(map(str, taken))}; `aimo run exam` runs it again")
     run("exam")
     exam_table.show(ROOT)
 
 
 @app.command()
-def use(names: Annotated[list[str], typer.Argument(help="profiles and recipes, laid over `tiny` in this order")]) -> None:
+def use(names: Annotated[list[str], typer.Argument(help="profiles, recipes and .yaml files of your own, laid over `tiny` in this order")]) -> None:
     """Writes profiles and recipes into params.yaml, and what they say of the machine beside your own settings of it; checked first."""
     from components.core import machine, overlays
     from flows.promote import Promote
