@@ -90,7 +90,9 @@ def exam(
 
 
 @app.command()
-def use(names: Annotated[list[str], typer.Argument(help="profiles, recipes and .yaml files of your own, laid over `tiny` in this order")]) -> None:
+def use(
+    names: Annotated[list[str], typer.Argument(help="profiles, recipes, .yaml files of yours, laid over `tiny` in this order")],
+) -> None:
     """Writes profiles and recipes into params.yaml, and what they say of the machine beside your own settings of it; checked first."""
     from components.core import machine, overlays
     from flows.promote import Promote
