@@ -23,7 +23,7 @@ from flows.fork_server import ForkServer
 from flows.graph import Graph
 from flows.walk import run_stage, walk
 from tests import model_fixtures
-from tests.collect_fixtures import DATA, jsonl, one_file, problems, real_data
+from tests.collect_fixtures import DATA, entry, jsonl, problems, real_data
 
 ROOT = Path(__file__).parents[1]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -94,10 +94,10 @@ def test_what_was_pinned_once_stays_so(project: Path) -> None:
 def test_every_benchmark_of_the_list_is_an_entry_that_collect_takes_and_is_read_as_where_no_row_may_ask_it(project: Path) -> None:
     (project / "m").mkdir()
     known, apart = read(project / BENCHMARKS), read(project / "infra/profiles/hub.yaml")["sources"]["hub"]
-    pinned = {name: {"repo": entry["repo"], "revision": COMMIT} for name, entry in known.items()}
+    pinned = {name: {"repo": one["repo"], "revision": COMMIT} for name, one in known.items()}
     (project / PARAMS).write_text(json.dumps({"sources": {"hub": pinned}}))
     asked = params(request("m", ",".join(known)))["sources"]["hub"]
-    assert list(asked) == list(known) and all(entry["revision"] == COMMIT for entry in asked.values())
+    assert list(asked) == list(known) and all(one["revision"] == COMMIT for one in asked.values())
     both = known.keys() & apart.keys()
     same = ("repo", "subset", "split", "id", "statement", "licence")
     assert both == {"gsm8k-test", "math500", "aime24"} and all(known[name][key] == apart[name][key] for name in both for key in same)
@@ -218,7 +218,7 @@ def test_real_sets_need_no_field_map(tmp_path: Path, file: str, num: int, first:
 
 
 def usual(path: Path) -> Any:
-    return one_file(path, kind="problems", use="exam", limit=None)
+    return entry("files.set", kind="problems", use="exam", path=str(path), sha256=None, licence="MIT", limit=None)
 
 
 # ---- from a clean project to the table -------------------------------------------------------------------------------------
