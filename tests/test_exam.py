@@ -257,6 +257,8 @@ def test_an_exam_of_two_benchmarks_with_nothing_trained_and_again_nothing_runs(
     prepare(project, asked)
     graph, changed = Graph.read_with_changes(project)
     assert not changed & subgraphs.stages(graph, "exam")
+    prepare(project, asked._replace(attempts=3))
+    assert Graph.read(project).changed() & subgraphs.stages(graph, "exam") == {"exam@micro", "report"}
 
 
 def test_the_command_says_what_is_wrong_in_one_line(project: Path) -> None:
