@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 @app.command()
-def run(flow: Annotated[str, typer.Argument(help="build-data, finetune, quantize, evaluate or retrain")] = "retrain") -> None:
+def run(flow: Annotated[str, typer.Argument(help="build-data, finetune, quantize, evaluate, exam or retrain")] = "retrain") -> None:
     """Brings a part of the graph up to date; what is up to date is not run again."""
     from flows import subgraphs
     from flows.graph import Graph
@@ -66,7 +66,33 @@ def _nothing_changed(flow: str, stages: list[str]) -> None:
 
 
 @app.command()
-def use(names: Annotated[list[str], typer.Argument(help="profiles and recipes, laid over `tiny` in this order")]) -> None:
+def exam(
+    model: Annotated[str, typer.Option(help="a folder, a .gguf file, OWNER/NAME[@REVISION] of the hub, or a server's address")],
+    problems: Annotated[str, typer.Option(help="benchmarks (infra/benchmarks.yaml), files, or NAME=FILE, with commas between")],
+    recipe: Annotated[list[str] | None, typer.Option(help="a recipe, or a .yaml file of your own; may be given again")] = None,
+    profile: Annotated[list[str] | None, typer.Option(help="a profile that lies below: gpu; may be given again")] = None,
+    attempts: Annotated[int | None, typer.Option(min=1, help="at each problem")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first so many problems of each set")] = None,
+    engine: Annotated[Literal["server", "transformers"] | None, typer.Option(help="default: server, which is vLLM")] = None,
+    tokenizer: Annotated[Path | None, typer.Option(help="of a server's model: the folder with its tokenizer and config.json")] = None,
+) -> None:
+    """Examines a model as it is, nothing trained: writes params.yaml, runs that part of the graph, shows the results."""
+    from flows import exam as words
+    from flows import exam_table
+    from flows.workspace import workspace_lock
+
+    request = words.ExamRequest(model, problems, attempts, limit, tokenizer, engine, profile or [], recipe or [])
+    with workspace_lock(ROOT):
+        taken = words.prepare(ROOT, request)
+    print(f"params.yaml is now {' + '.join(map(str, taken))}; `aimo run exam` runs it again")
+    run("exam")
+    exam_table.show(ROOT)
+
+
+@app.command()
+def use(
+    names: Annotated[list[str], typer.Argument(help="profiles, recipes, .yaml files of yours, laid over `tiny` in this order")],
+) -> None:
     """Writes profiles and recipes into params.yaml, and what they say of the machine beside your own settings of it; checked first."""
     from components.core import machine, overlays
     from flows.promote import Promote

@@ -52,13 +52,19 @@ def evaluate(root: str = ".") -> None:
     _follow("evaluate", Path(root))
 
 
+@flow(name="exam")
+def exam(root: str = ".") -> None:
+    """Exams, votes and the report over what is there: nothing is trained that no exam needs."""
+    _follow("exam", Path(root))
+
+
 @flow(name="retrain")
 def retrain(root: str = ".", lineage: bool = True, promote: bool = True) -> None:
     """The whole graph, then the mirror in MLflow, the registry, and the gate."""
     _follow("retrain", Path(root), lineage, promote)
 
 
-FLOWS = {one.name: one for one in (build_data, finetune, quantize, evaluate, retrain)}
+FLOWS = {one.name: one for one in (build_data, finetune, quantize, evaluate, exam, retrain)}
 
 
 def _follow(name: str, root: Path, lineage: bool = False, promote: bool = False) -> None:

@@ -26,6 +26,8 @@ class Subgraph(NamedTuple):
 
     targets: tuple[str, ...]
     without: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+    """Stages that follow, and take what is there: not all that they could show is made."""
 
 
 SUBGRAPHS = {
@@ -33,6 +35,7 @@ SUBGRAPHS = {
     "finetune": Subgraph(("train@*",)),
     "quantize": Subgraph(("quantize@*",)),
     "evaluate": Subgraph(("report",)),
+    "exam": Subgraph(("vote@*",), last=("report",)),
     "retrain": Subgraph(("*",)),
 }
 
@@ -43,7 +46,7 @@ def stages(graph: Graph, name: str) -> set[str]:
         raise UserError(f"no flow '{name}'{did_you_mean(name, SUBGRAPHS)}; there are: {', '.join(SUBGRAPHS)}")
     part = SUBGRAPHS[name]
     targets = graph.matching(part.targets) - graph.with_downstream(graph.named(part.without))
-    return graph.with_upstream(targets)
+    return graph.with_upstream(targets) | graph.named(part.last)
 
 
 def publish(root: Path, promote: bool) -> list[str]:

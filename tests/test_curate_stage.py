@@ -19,6 +19,7 @@ from tests.row_fixtures import problem, sources
 
 ROOT = Path(__file__).parents[1]
 CONFIG = Curate(
+    extracted="data/extracted",
     seed=1,
     num_perm=128,
     num_bands=32,

@@ -77,7 +77,10 @@ def merged(names: Sequence[str], root: Path) -> Laid:
 
 
 def stack(names: Sequence[str], root: Path) -> list[Path]:
-    """The files of the base profile, the named overlays and those that they lie over, each once, the lowest first."""
+    """The files of the base profile, the named overlays and those that they lie over, each once, the lowest first.
+
+    What ends in .yaml is no name but a file of one's own, wherever it lies.
+    """
     return _stack(available(root), [BASE, *names])
 
 
@@ -141,6 +144,8 @@ def _load(path: Path) -> Any:
 
 
 def _path(known: Mapping[str, Path], name: str) -> Path:
+    if name.endswith(".yaml") and Path(name).is_file():
+        return Path(name)
     if name not in known:
         raise UserError(f"no profile or recipe '{name}'{did_you_mean(name, known)}; there are: {', '.join(known)}")
     return known[name]

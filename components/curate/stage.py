@@ -41,6 +41,8 @@ SPLITS = {1: "train", 2: "practice", 3: "exam"}
 class Curate(Config, section="curate"):
     """What counts as the same problem, and how much is held out."""
 
+    extracted: str
+    """What DVC watches as problems from forum topics; read only where a source is of topics."""
     seed: int
     num_perm: int = Field(gt=0)
     """MinHash permutations, cut into `num_bands` bands."""
@@ -138,7 +140,8 @@ def _inputs(sources: Sources, raw: Path, extracted: Path) -> dict[str, Input]:
     named = {raw / use / name for use in ("train", "exam", "benchmark", "topics") for name in sources.with_use(use)}
     for folder in sorted(set(raw.glob("*/*")) - named):
         log.info("%s: not read, no entry of `sources` in params.yaml is laid there; remove it", folder)
-    trained = {**_raw(sources, raw, "train"), EXTRACTED: extracted / PROBLEMS}
+    discussed = {EXTRACTED: extracted / PROBLEMS} if sources.with_use("topics") else {}
+    trained = {**_raw(sources, raw, "train"), **discussed}
     asked = _raw(sources, raw, "exam")
     if not asked:
         raise UserError("params.yaml: sources: no entry with `use: exam`; name the problems that models are asked")

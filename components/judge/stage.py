@@ -31,7 +31,8 @@ class Judge(Config, section="judge"):
     seed: int
     prompt: str
     """The prompt file's name."""
-    engine: str
+    engine: str | None
+    """null: nobody is asked, and there are no judgements."""
     engine_by_format: dict[str, str]
     plan: Plan
     summary_chars: int = Field(ge=100)
@@ -71,7 +72,7 @@ def judge(config: Judge, engines: Engines, hosts: EngineHosts, *, candidates: In
     """Lets a model read and choose."""
     known = {problem.id: problem for problem in rows.read(problems, Problem)}
     pools, alone = _pools(config, candidates, known, problems)
-    made = asyncio.run(_read(config, engines, hosts, model, known, pools)) if pools else []
+    made = asyncio.run(_read(config, config.engine, engines, hosts, model, known, pools)) if pools and config.engine else []
     rows.write(out, (read.judgement for read in made), Judgement)
     return {
         "problems_judged": len({judgement.problem for _, judgement in made}),
@@ -100,11 +101,11 @@ def _pools(config: Judge, candidates: Path, known: Mapping[str, Problem], proble
 
 
 async def _read(
-    config: Judge, engines: Engines, hosts: EngineHosts, model: Path, known: Mapping[str, Problem], pools: Pools
+    config: Judge, usual: str, engines: Engines, hosts: EngineHosts, model: Path, known: Mapping[str, Problem], pools: Pools
 ) -> list[JudgedRequest]:
     """All judgements, problem by problem in the order of the pools."""
     made: dict[str, list[JudgedRequest]] = {name: [] for name in pools}
-    async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model) as engine:
+    async with open_engine(kind_for(model, usual, config.engine_by_format), engines, hosts, model) as engine:
         for round in itertools.count():
             draws = {name: config.plan.draw(pool, round, f"{config.seed}/{name}") for name, pool in pools.items()}
             wanted = [

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -53,13 +53,23 @@ def report(
             if "majority" in exams[a][0].votes and "majority" in exams[b][0].votes
         },
         "disputed": {name: metrics.disputed(exam, bootstrap) for name, exam in exams.items()},
-    }
+    } | _by_benchmark(exams, config.k_values, bootstrap)
     known = [*(name for use in get_args(Use) for name in sources.with_use(use)), *models.origins, *exam.examinees]
     stages = {name: told for name, told in _small_files(measured).items() if _is_there(name, known)}
     shown = html(results, exams, config.problems_shown, stages, _small_files(validation), losses)
     page.write_text(shown, encoding="utf-8")
     _plots(plots, results)
     return results
+
+
+def _by_benchmark(exams: Exams, k_values: Sequence[int], bootstrap: Bootstrap) -> dict[str, Any]:
+    """The same numbers for the problems of each source, where the exam has several."""
+    sources = dict.fromkeys(result.problem.source for result in next(iter(exams.values())))
+    if len(sources) == 1:
+        return {}
+    parts = {source: {n: [one for one in exam if one.problem.source == source] for n, exam in exams.items()} for source in sources}
+    measured = {s: {n: metrics.model_metrics(exam, k_values, bootstrap) for n, exam in part.items()} for s, part in parts.items()}
+    return {"benchmarks": measured}
 
 
 def _is_there(stage: str, known: Container[str]) -> bool:

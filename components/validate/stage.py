@@ -29,8 +29,8 @@ class Validate(Config, section="validate", keyed=True):
     """A file of suites/."""
     kinds: list[str]
     """The kinds of examples the set may hold; of no account for problems."""
-    min_rows: int = Field(ge=1)
-    """Training problems, or examples."""
+    min_rows: int = Field(ge=0)
+    """Training problems, or examples; 0: none is needed, nor a practice problem, since nothing is trained."""
     max_statement_chars: int = Field(ge=1)
     max_share_dropped: float = Field(ge=0, le=1)
     """More is a warning: the set was made, but most of its raw material was lost."""

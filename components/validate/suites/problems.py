@@ -51,7 +51,7 @@ def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Che
     ]
     whole = [
         gxe.ExpectColumnValuesToBeBetween(column="train", min_value=limits.min_rows, severity=critical),
-        gxe.ExpectColumnValuesToBeBetween(column="practice", min_value=1, severity=critical),
+        gxe.ExpectColumnValuesToBeBetween(column="practice", min_value=min(1, limits.min_rows), severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="exam", min_value=1, severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="share_dropped", max_value=limits.max_share_dropped, severity=warning),
     ]
