@@ -20,17 +20,19 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from components.core import hardware
 from components.core.errors import UserError
 from components.core.machine import LOCAL, redact_url
 from components.core.params import Settings
 from components.core.types import Message
 from components.lib import checkpoint, references
-from components.lib.engine import chat_template
+from components.lib.engine import chat_template, placement
 from components.lib.engine.backends import BACKENDS, BackendName, StreamedReply, request_body
+from components.lib.engine.placement import Placement
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
 from components.lib.engine.server_process import ServerProcess, devices
 
@@ -45,8 +47,8 @@ class ServerSettings(Settings):
     backend: BackendName
     dtype: str
     max_model_len: int
-    tensor_parallel_size: int = Field(gt=0)
-    """GPUs that share the weights: their partial sums add up in another order."""
+    tensor_parallel_size: Annotated[int, Field(gt=0)] | None
+    """GPUs that share the weights: their partial sums add up in another order. null: what fits (placement.py); the engine's name tells."""
     flags: list[str]
     """Further flags of the server, as they are: [--kv-cache-dtype, fp8], a draft model."""
     extra_body: dict[str, Any]
@@ -62,8 +64,8 @@ class ServerHost(Settings):
     urls: list[str]
     """Of running servers (["http://host:8000"]); empty: start vLLM from `env`, and stop it at the end."""
     env: str
-    replicas: int = Field(gt=0)
-    """Servers that are started for one model, each on GPUs of its own, and share the requests."""
+    replicas: Annotated[int, Field(gt=0)] | None
+    """Servers that are started for one model, each on GPUs of its own, and share the requests; null: as many as there are GPUs for."""
     gpu_memory_utilization: float | None = Field(gt=0, le=1)
     """Share of a GPU's memory; null: vLLM's own default."""
     max_num_seqs: int = Field(gt=0)
@@ -109,13 +111,16 @@ class ServerEngine:
     async def __aenter__(self) -> Self:
         self._tokenizer = chat_template.tokenizer(self._folder)
         async with AsyncExitStack() as undo:
-            self._ours = [] if self._host.urls else [await self._start(undo, number) for number in range(self._host.replicas)]
+            placed = None if self._host.urls else self._place()
+            self._ours = [await self._start(undo, number, placed) for number in range(placed.replicas)] if placed else []
             for process in self._ours:
                 await process.ready(self._host.startup_s)
                 self._alive.append(await self._reach(process.url, process, undo))
             for url in self._host.urls:
                 self._alive.append(await self._reach(url, None, undo))
             await self._introduce()
+            if placed and placed != (1, 1):
+                self.name += f", {placed}"
             self._undo = undo.pop_all()
         return self
 
@@ -177,15 +182,17 @@ class ServerEngine:
     def now(self) -> float:
         return time.monotonic() if self.step_s is None else self._clock
 
-    async def _start(self, undo: AsyncExitStack, number: int) -> ServerProcess:
+    def _place(self) -> Placement:
         settings, host = self._settings, self._host
-        share = [] if host.gpu_memory_utilization is None else ["--gpu-memory-utilization", str(host.gpu_memory_utilization)]
+        size = placement.footprint(self._folder, settings.dtype, tuple(settings.flags))
+        return placement.place(size, hardware.gpus(), settings.tensor_parallel_size, host.replicas, host.gpu_memory_utilization)
+
+    async def _start(self, undo: AsyncExitStack, number: int, placed: Placement) -> ServerProcess:
+        degree = placed.tensor_parallel_size
         process = await ServerProcess.start(
-            "vllm", Path(host.env), self._folder,
-            ["--served-model-name", str(self._folder), "--dtype", settings.dtype, "--max-model-len", str(settings.max_model_len),
-             "--tensor-parallel-size", str(settings.tensor_parallel_size), *share, "--max-num-seqs", str(host.max_num_seqs),
-             "--disable-uvicorn-access-log", *settings.flags],
-            devices(number, settings.tensor_parallel_size) if host.replicas > 1 else {},
+            "vllm", Path(self._host.env), self._folder,
+            ["--served-model-name", str(self._folder), *vllm_arguments(self._settings, self._host, degree)],
+            devices(number, degree) if placed.replicas > 1 else {},
         )  # fmt: skip
         undo.push_async_callback(process.stop)
         return process
@@ -247,6 +254,15 @@ class ServerEngine:
             return f"{self.name} at {address.url}: {what.replace(_key(), '***') if _key() else what}"
         await asyncio.sleep(1.0)  # a dying process needs a moment to be seen dead, and to write why
         return f"{self.name}: {what}; {address.process.status()}"
+
+
+def vllm_arguments(settings: ServerSettings, host: ServerHost, tensor_parallel_size: int) -> list[str]:
+    """The words of vLLM's command line that do not depend on the model."""
+    share = [] if host.gpu_memory_utilization is None else ["--gpu-memory-utilization", str(host.gpu_memory_utilization)]
+    return [
+        "--dtype", settings.dtype, "--max-model-len", str(settings.max_model_len), "--tensor-parallel-size", str(tensor_parallel_size),
+        *share, "--max-num-seqs", str(host.max_num_seqs), "--disable-uvicorn-access-log", *settings.flags,
+    ]  # fmt: skip
 
 
 def _key() -> str:
