@@ -52,11 +52,11 @@ def findings(facts: Facts) -> Iterator[Finding]:
 def blanks(facts: Facts) -> list[str]:
     """What only a person can know and params.yaml has not: commits and paths. Components that ask for some have `blanks(facts)`."""
     asked = [one for module in _modules(facts.root) if hasattr(module, "blanks") for one in module.blanks(facts)]
-    return [f"{one.whose}: {one.subject}: {one.says}" for one in asked if one.level == "stop"]
+    return [line.removeprefix("stop").strip() for line in lines(one for one in asked if one.level == "stop")]
 
 
 def _modules(root: Path) -> list[Any]:
-    found = sorted((root / "components").glob("*/preflight.py"))
+    found = sorted(path for path in (root / "components").glob("*/preflight.py") if path.parent.name != "core")
     return [importlib.import_module(f"components.{path.parent.name}.preflight") for path in found]
 
 

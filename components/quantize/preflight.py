@@ -11,9 +11,9 @@ from components.quantize.method import Quantize, QuantizeEnvs
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """All quantized models of params.yaml."""
+    """All quantized models of params.yaml that are still to be made."""
     envs, path = QuantizeEnvs.check(facts.machine, LOCAL), facts.root / PARAMS
-    for key in Quantize.keys(facts.params, path):
+    for key in (key for key in Quantize.keys(facts.params, path) if not (facts.root / "models" / key).exists()):
         whose = f"models.quantize.{key}"
         try:
             config = Quantize.check(facts.params, path, key)

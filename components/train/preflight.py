@@ -20,10 +20,10 @@ ADAM = 4
 
 
 def check(facts: Facts) -> Iterator[Finding]:
-    """All trainings of params.yaml."""
+    """All trainings of params.yaml whose model is still to be made."""
     path, launch = facts.root / PARAMS, TrainLaunch.check(facts.machine, LOCAL).launch
     models = Models.check(facts.params, path)
-    for key in Train.keys(facts.params, path):
+    for key in (key for key in Train.keys(facts.params, path) if not (facts.root / "models" / key).exists()):
         config, whose = Train.check(facts.params, path, key), f"models.train.{key}"
         try:
             check_launch(config, launch)
