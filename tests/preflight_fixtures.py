@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or ROOT.parent / "shared" / "data")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 GIB = 1 << 30
+L4S, H100S = Gpus(4, 24.0), Gpus(8, 80.0)
 
 
 class Shape(dict[str, Any]):
@@ -51,8 +52,8 @@ def model(folder: Path, shape: Shape, chat: str = "qwen2.5", template: str | Non
     return folder
 
 
-def project(root: Path, *names: str, gpus: Gpus = Gpus(8, 80.0), filled: bool = True, over: Mapping[str, Any] | None = None) -> Facts:
-    """What `aimo use NAMES` would write at `root`, with `over` laid over it (`machine:` over the machine), and commits and paths filled in."""
+def project(root: Path, *names: str, gpus: Gpus = H100S, filled: bool = True, over: Mapping[str, Any] | None = None) -> Facts:
+    """What `aimo use NAMES` would write at `root`, `over` laid over it (`machine:` over the machine), commits and paths filled in."""
     root.mkdir(exist_ok=True)
     for name in ("components", "infra", ".envs"):
         if not (root / name).exists():
@@ -63,7 +64,7 @@ def project(root: Path, *names: str, gpus: Gpus = Gpus(8, 80.0), filled: bool = 
     params = machine.merged(laid.params, own)
     if filled:
         _fill(root, params)
-    return Facts(root, params, where, gpus)
+    return Facts(root, params, where, gpus, 1000 * GIB)
 
 
 def _fill(root: Path, params: dict[str, Any]) -> None:

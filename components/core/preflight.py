@@ -5,6 +5,7 @@ loads a model. Loads no model, needs no GPU, and can look at another machine's f
 """
 
 import importlib
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -36,11 +37,14 @@ class Facts(NamedTuple):
     params: dict[str, Any]
     machine: dict[str, Any]
     gpus: Gpus
+    free_bytes: int
+    """On the project's disk."""
 
     @classmethod
     def of(cls, root: Path, gpus: Gpus | None = None) -> "Facts":
         """The project at `root` on this machine, or on one with other `gpus`."""
-        return cls(root, read(root / PARAMS), machine.layers(root)[-1][1], hardware.gpus() if gpus is None else gpus)
+        free = shutil.disk_usage(root).free
+        return cls(root, read(root / PARAMS), machine.layers(root)[-1][1], hardware.gpus() if gpus is None else gpus, free)
 
 
 def findings(facts: Facts) -> Iterator[Finding]:

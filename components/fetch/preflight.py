@@ -1,6 +1,5 @@
 """What is looked at before models are fetched: commits are pinned, paths are there, and the disk holds what will be written."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def _disk(facts: Facts, models: Models) -> Iterator[Finding]:
         if origin.start and not sizes[name] and sizes[origin.start]:
             sizes[name] = sizes[origin.start] // (2 if origin.stage.startswith("quantize@") else 1)
             made.append(name)
-    wanted, free = sum(sizes[name] for name in made) / GIB, shutil.disk_usage(facts.root).free / GIB
+    wanted, free = sum(sizes[name] for name in made) / GIB, facts.free_bytes / GIB
     sums = f"{wanted:.1f} GiB for {', '.join(made) or 'no model'}, and checkpoints beside them; {free:.1f} GiB are free"
     if wanted > free:
         yield Finding("stop", "disk", f"{sums}: free some space, or move the project")

@@ -40,26 +40,29 @@ def template(model: Path) -> str:
     path = model / "chat_template.jinja"
     if path.exists():
         return path.read_text(encoding="utf-8")
-    settings = model / "tokenizer_config.json"
-    found = json.loads(settings.read_text(encoding="utf-8")).get("chat_template") if settings.exists() else None
+    found = _json(model / "tokenizer_config.json").get("chat_template")
     return found if isinstance(found, str) else ""
 
 
 def end_of_turn(model: Path, arguments: Mapping[str, Any]) -> Finding:
-    """Whether what the template writes after an answer begins with a token that ends generation."""
-    from transformers import AutoTokenizer
+    """Whether what the template writes after an answer begins with a token that ends generation; `arguments` are the template's own.
 
-    tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
-    if not tokenizer.chat_template:
+    Renders as transformers does, without loading the tokenizer, which takes seconds.
+    """
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    written, settings = template(model), _json(model / "tokenizer_config.json")
+    if not written:
         return Finding("stop", "chat template", f"{model}: its tokenizer has none; add chat_template.jinja of an instruct model")
+    marks = {name: _text_of(settings.get(name)) for name in ("bos_token", "eos_token", "pad_token")}
     chat = [{"role": "user", "content": "QUESTION"}, {"role": "assistant", "content": ANSWER}]
-    written = str(tokenizer.apply_chat_template(chat, tokenize=False, **arguments))
-    _, found, tail = written.rpartition(ANSWER)
+    rendered, _ = render_jinja_template([chat], chat_template=written, **marks, **arguments)
+    _, found, tail = rendered[0].rpartition(ANSWER)
     if not found:
         return Finding(
             "stop", "end of turn", f"{model}: its chat template leaves out what an assistant said; take the model's own template"
         )
-    ends = list(dict.fromkeys(_ends(model, tokenizer)))
+    ends = list(dict.fromkeys(filter(None, [marks["eos_token"], *_ends(model, settings)])))
     if tail.strip() and not tail.lstrip().startswith(tuple(ends)):
         return Finding(
             "stop", "end of turn",
@@ -69,14 +72,23 @@ def end_of_turn(model: Path, arguments: Mapping[str, Any]) -> Finding:
     return Finding("ok", "end of turn", tail.strip()[:20] or (ends[0] if ends else "none"))
 
 
-def _ends(model: Path, tokenizer: Any) -> Iterator[str]:
-    """The tokens at which generation ends."""
-    if tokenizer.eos_token:
-        yield tokenizer.eos_token
-    path = model / "generation_config.json"
-    known = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") if path.exists() else None
-    for token in known if isinstance(known, list) else [known] if known is not None else []:
-        yield tokenizer.convert_ids_to_tokens(token)
+def _ends(model: Path, settings: Mapping[str, Any]) -> Iterator[str]:
+    """The tokens at which generation_config.json ends a generation."""
+    known = _json(model / "generation_config.json").get("eos_token_id")
+    wanted = known if isinstance(known, list) else [] if known is None else [known]
+    added = {int(number): token for number, token in settings.get("added_tokens_decoder", {}).items()}
+    if not added and wanted:
+        added = {token["id"]: token for token in _json(model / "tokenizer.json").get("added_tokens", [])}
+    yield from (str(added[number]["content"]) for number in wanted if number in added)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _text_of(token: Any) -> str:
+    """A token of tokenizer_config.json: text, or a mapping with its content."""
+    return str(token["content"] if isinstance(token, Mapping) else token or "")
 
 
 def box(names: Sequence[str], answer_source: str, trained: bool) -> Finding:
