@@ -10,17 +10,19 @@ from typing import Any
 
 import pytest
 
-from components.core import machine, preflight
+from components.core import machine, preflight, rows
 from components.core.errors import UserError
 from components.core.hardware import Gpus, parse
 from components.core.machine import LOCAL
 from components.core.preflight import Facts, Finding
+from components.core.types import Problem
 from components.lib import chat_fit
 from components.lib.engine import placement, vllm_flags
 from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.placement import Footprint, Placement
 from components.lib.engine.server import vllm_arguments
 from tests.preflight_fixtures import CHATS, COMMIT, DATA, GIB, H100S, L4S, ROOT, SHAPES, found, model, project
+from tests.row_fixtures import problem
 
 VLLM = ROOT / ".envs/vllm"
 public_data = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of public data sets here")
@@ -65,7 +67,6 @@ def test_a_fresh_profile_names_what_a_person_has_to_fill_in_and_nothing_else_onc
         ({"machine": {"quantize": {"envs": {"awq": ".envs/none"}}}}, "environment of models.quantize.awq: .envs/none: no such environment"),
         ({"machine": {"train": {"launch": "infra/launch/one.yaml"}}}, "processes of models.train.cot: .* starts 1 processes"),
         ({"train": {"num_processes": 16}, "machine": {"train": {"launch": "infra/launch/one.yaml"}}}, "16, this machine has 8 x 80 GiB"),
-        ({"engines": {"server": {"max_model_len": 2000}}}, "context of exam.tir: the longest prompt has 2,300 tokens, the context 2,000"),
     ],
 )
 def test_what_is_missing_or_cannot_be_is_a_stop_with_its_cure(tmp_path: Path, over: dict[str, Any], said: str) -> None:
@@ -163,6 +164,18 @@ def test_what_does_not_fit_is_told(tmp_path: Path, name: str, gpus: Gpus, over: 
     facts = project(tmp_path, name, "nemoskills", gpus=gpus, over={"engines": {"server": over}, **NO_PARSER})
     told = [f"{one.subject}: {one.says}" for one in found(facts, level) if one.whose == "exam.tir"]
     assert any(re.search(said, line) for line in told), told
+
+
+@public_data
+def test_a_prompt_that_leaves_no_room_stops_once_it_can_be_counted(tmp_path: Path) -> None:
+    facts = project(tmp_path, "14b", over=machine.merged(NO_FLAGS, {"engines": {"server": {"max_model_len": 2000}}}))
+    assert stops(facts) == []  # what is not there yet may be short
+    model(tmp_path / "models/base", SHAPES["14b"])
+    (tmp_path / "data/problems").mkdir(parents=True)
+    rows.write(tmp_path / "data/problems/exam.parquet", [problem("p"), problem("q", statement="What is 1 + 2? " * 300)], Problem)
+    assert {stop.partition(": ")[2] for stop in stops(facts) if "exam" in stop} == {
+        "the longest prompt has 2,501 tokens, the context 2,000; raise max_model_len"
+    }
 
 
 @public_data

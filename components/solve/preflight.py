@@ -117,19 +117,20 @@ def _kind(config: Solve, params: Mapping[str, Any], model: ModelFolder) -> str:
 
 def _load(run: Run) -> Load:
     config, sandbox = run.config, run.sandbox
-    statement = STATEMENT_TOKENS if run.problems is None or run.model.path is None else _longest(run.problems, run.model.path)
+    counted = _longest(run.problems, run.model.path) if run.problems and run.model.path else None
     return Load(
         config.plan.max_concurrency * config.max_concurrent_questions,
-        statement + TEMPLATE_TOKENS,
+        (STATEMENT_TOKENS if counted is None else counted) + TEMPLATE_TOKENS,
         config.max_tokens,
         config.max_executions * sandbox.output_chars,
+        counted is not None,
     )
 
 
-def _longest(problems: Path, model: Path) -> int:
-    """Tokens of the longest statement; the longest texts are counted."""
+def _longest(problems: Path, model: Path) -> int | None:
+    """Tokens of the longest statement, of which the longest texts are counted; None where the tokenizer has another form."""
     if not (model / "tokenizer.json").is_file():
-        return STATEMENT_TOKENS
+        return None
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))

@@ -28,6 +28,8 @@ class Load(NamedTuple):
     """Tokens of one attempt at most."""
     inserted: int
     """Characters of code output that are put in, each a token at worst."""
+    counted: bool
+    """Whether the prompt was counted; a guess stops nothing."""
 
     @property
     def tokens(self) -> int:
@@ -73,7 +75,7 @@ def _context(limit: int | None, known: int | None, load: Load) -> Finding:
             "context",
             f"engines.server.max_model_len is {limit:,}, the model's config.json has max_position_embeddings {known:,}; lower it",
         )
-    if load.prompt >= limit:
+    if load.counted and load.prompt >= limit:
         return Finding("stop", "context", f"the longest prompt has {load.prompt:,} tokens, the context {limit:,}; raise max_model_len")
     if load.tokens > limit:
         return Finding(
