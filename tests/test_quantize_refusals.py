@@ -115,7 +115,9 @@ def test_a_worker_that_sees_another_rope_theta_stops_before_it_calibrates(start:
     (tmp_path / "blocks.json").write_text(json.dumps([[5] * 32]))
     job = {"model": str(tmp_path / "lost"), "blocks": str(tmp_path / "blocks.json"), "out": str(tmp_path / "out"), "inv_freq": wanted}
     with pytest.raises(RuntimeError, match="rotary frequencies differ"):
-        worker.run(".envs/awq", "awq", {**job, "bits": 4, "group_size": 64, "zero_point": True, "duo_scaling": False}, 1, "cpu")
+        worker.run(
+            ".envs/awq", "awq", {**job, "dtype": "float32", "bits": 4, "group_size": 64, "zero_point": True, "duo_scaling": False}, 1, "cpu"
+        )
 
 
 def test_a_failed_worker_is_quoted(tmp_path: Path) -> None:
