@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from components.lib.engine.server import STREAM_INTERVAL
+from components.lib.engine.server_config import STREAM_INTERVAL
 
 TOKENS_PER_S = ((1, 40.0), (4, 130.0), (8, 230.0), (12, 310.0), (16, 380.0), (64, 900.0))
 """Of all requests together, by their number. 12: FP8 on vLLM, NVIDIA's paper (arXiv 2504.16891), table 9; 2nd place of AIMO-2: 304 with 15;

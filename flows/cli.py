@@ -94,15 +94,29 @@ def use(
     names: Annotated[list[str], typer.Argument(help="profiles, recipes, .yaml files of yours, laid over `tiny` in this order")],
 ) -> None:
     """Writes profiles and recipes into params.yaml, and what they say of the machine beside your own settings of it; checked first."""
-    from components.core import machine, overlays
+    from components.core import machine, overlays, preflight
+    from components.core.hardware import Gpus
+    from components.core.preflight import Facts
     from flows.promote import Promote
     from flows.walk import Flow
 
     taken = overlays.use(names, ROOT, [Promote, Flow])
     print(f"params.yaml is now {' + '.join(map(str, taken))}; `git diff params.yaml` shows it, `aimo run` runs it")
+    for blank in preflight.blanks(Facts.of(ROOT, Gpus(0, 0.0))):
+        print(f"still to be filled in: {blank}")
     for path, says in ((machine.PROFILE, "says where it runs, over {}"), (machine.LOCAL, "is yours, and lies over both")):
         if (ROOT / path).exists():
             print(f"{path} {says.format(machine.DEFAULTS)}")
+
+
+@app.command()
+def check(gpus: Annotated[str | None, typer.Option(help="of another machine: 4x24 is four of 24 GiB, 0 none")] = None) -> None:
+    """Says in seconds, without a GPU, what would go wrong: ok, warn or stop, each with its cure; ends with 1 where there is a stop."""
+    from components.core import hardware, preflight
+
+    found = list(preflight.findings(preflight.Facts.of(ROOT, None if gpus is None else hardware.parse(gpus))))
+    print(*preflight.lines(found), sep="\n")
+    sys.exit(any(one.level == "stop" for one in found))
 
 
 @app.command()

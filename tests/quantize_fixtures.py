@@ -14,7 +14,7 @@ from components.quantize.method import Quantize, QuantizeEnvs
 
 FEEDS = {"start": "genselect", "calibration": "tir"}
 PARAMS: dict[str, Any] = {
-    "common": {"seed": 1, "threads": 1, "kl_divergence": {"num_rows": 8, "num_tokens": 64, "dtype": "float32", "device": "cpu"}},
+    "common": {"seed": 1, "device": "cpu", "threads": 1, "kl_divergence": {"num_rows": 8, "num_tokens": 64, "dtype": "float32"}},
     "awq": {
         "method": "awq",
         **FEEDS,

@@ -146,6 +146,12 @@ def test_an_entry_can_be_taken_away_and_its_neighbours_keep_their_comments(tmp_p
         used(root, "twice")
 
 
+def test_where_all_entries_are_taken_away_what_is_written_can_be_read(tmp_path: Path) -> None:
+    root = project(tmp_path, none="train: {common: !remove , cot: !remove }\n")
+    used(root, "none")
+    assert read(root / "params.yaml")["train"] == {}
+
+
 @pytest.mark.parametrize(
     ("overlay", "names", "said"),
     [

@@ -40,8 +40,8 @@ def tir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("fp8", {"scheme": "FP8"}, r"quantize\.fp8\.scheme"),
         (
             "fp8",
-            {"kl_divergence": {"num_rows": 1, "num_tokens": 8, "dtype": "float32"}},
-            r"quantize\.fp8\.kl_divergence: 'device' is missing",
+            {"kl_divergence": {"num_rows": 1, "num_tokens": 8}},
+            r"quantize\.fp8\.kl_divergence: 'dtype' is missing",
         ),
     ],
 )
@@ -115,12 +115,14 @@ def test_a_worker_that_sees_another_rope_theta_stops_before_it_calibrates(start:
     (tmp_path / "blocks.json").write_text(json.dumps([[5] * 32]))
     job = {"model": str(tmp_path / "lost"), "blocks": str(tmp_path / "blocks.json"), "out": str(tmp_path / "out"), "inv_freq": wanted}
     with pytest.raises(RuntimeError, match="rotary frequencies differ"):
-        worker.run(".envs/awq", "awq", {**job, "bits": 4, "group_size": 64, "zero_point": True, "duo_scaling": False}, 1)
+        worker.run(
+            ".envs/awq", "awq", {**job, "dtype": "float32", "bits": 4, "group_size": 64, "zero_point": True, "duo_scaling": False}, 1, "cpu"
+        )
 
 
 def test_a_failed_worker_is_quoted(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"awq_worker\.py in .* failed with 1; its last lines:(.|\n)*No module named 'awq'"):
-        worker.run(None, "awq", {"model": str(tmp_path)}, 1)
+        worker.run(None, "awq", {"model": str(tmp_path)}, 1, "cpu")
 
 
 def test_a_worker_leaves_when_its_stage_is_gone() -> None:

@@ -183,6 +183,8 @@ def _merge(under: Any, over: Mapping[str, Any], where: str) -> None:
             del under[name]
         elif isinstance(value, Mapping) and isinstance(old, Mapping) and not _replaces(old, value):
             _merge(old, value, f"{where}{name}.")
+            if not old:  # all was taken away: with the old mapping's comment ruamel writes what is no YAML
+                under[name] = _untagged(old)
         else:
             under[name] = _untagged(value)
 

@@ -1,7 +1,8 @@
 """AutoAWQ's own process: runs in the environment of infra/envs/awq.txt and imports nothing of this project.
 
 Reads one JSON object from its argument: `model` (a folder that transformers 4.51.3 understands), `out`, `blocks` (a JSON file with
-lists of token ids), `bits`, `group_size`, `zero_point`, `duo_scaling`, and `inv_freq` (the rotary frequencies the model was trained with).
+lists of token ids), `dtype` (of the search), `bits`, `group_size`, `zero_point`, `duo_scaling`, and `inv_freq` (the rotary frequencies
+the model was trained with).
 Writes the packed safetensors and a config.json to `out`. Ends when its standard input closes, so that it never outlives the stage.
 """
 
@@ -18,8 +19,10 @@ def main(job: dict[str, Any]) -> None:
     import torch
     from awq import AutoAWQForCausalLM
 
-    model = AutoAWQForCausalLM.from_pretrained(
-        job["model"], device_map="cpu", torch_dtype=torch.float32, safetensors=True, trust_remote_code=False
+    model = (
+        AutoAWQForCausalLM.from_pretrained(  # on a GPU AutoAWQ moves one layer at a time there itself: any model fits that fits in memory
+            job["model"], device_map="cpu", torch_dtype=getattr(torch, job["dtype"]), safetensors=True, trust_remote_code=False
+        )
     )
     check_rotary(model.model, job["inv_freq"])
     blocks = json.loads(Path(job["blocks"]).read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """llm-compressor's own process: runs in the environment of infra/envs/fp8.txt and imports nothing of this project.
 
-Reads one JSON object from its argument: `model`, `out`, `scheme`, `dtype` (of what stays unquantized). Writes compressed safetensors
-and a config.json to `out`. Ends when its standard input closes, so that it never outlives the stage.
+Reads one JSON object from its argument: `model`, `out`, `scheme`, `dtype` (of what stays unquantized), `device`. Writes compressed
+safetensors and a config.json to `out`. Ends when its standard input closes, so that it never outlives the stage.
 """
 
 import json
@@ -18,7 +18,7 @@ def main(job: dict[str, Any]) -> None:
     from llmcompressor.modifiers.quantization import QuantizationModifier
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype="auto", trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype="auto", device_map=job["device"], trust_remote_code=False)
     oneshot(model=model, recipe=QuantizationModifier(targets="Linear", scheme=job["scheme"], ignore=["lm_head"]))
     dtype = getattr(torch, job["dtype"])
     for module in model.modules():

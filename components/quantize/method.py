@@ -22,7 +22,6 @@ class KlDivergence(Settings):
     num_tokens: Annotated[int, Field(ge=2)]
     """The first so many of each row; memory is num_rows * num_tokens * vocabulary * 4 bytes."""
     dtype: Literal["float32", "bfloat16"]
-    device: Literal["cpu", "cuda"]
 
 
 class Quantize(Config, section="models.quantize", keyed=True, common="quantize"):
@@ -36,6 +35,8 @@ class Quantize(Config, section="models.quantize", keyed=True, common="quantize")
     """A set of compose's."""
     seed: int
     """Draws calibration rows and measured rows."""
+    device: Literal["cpu", "cuda"]
+    """Where the quantizer computes, and where its damage is measured."""
     threads: Annotated[int, Field(ge=1)]
     """Of the worker, on a CPU: on a busy machine more of them wait for each other."""
     kl_divergence: KlDivergence

@@ -19,7 +19,7 @@ def quantize(config: Quantize, where: QuantizeEnvs, *, start: In, calibration: I
     start, env = references.resolve(start), where.env(config.method)
     _refuse(config, env, start)
     settings = config.kl_divergence
-    model, tokenizer = checkpoint.load(start, settings.dtype, settings.device)
+    model, tokenizer = checkpoint.load(start, settings.dtype, config.device)
     drawn = texts.sample(
         calibration,
         ChatTokenizer(tokenizer),
@@ -35,7 +35,7 @@ def quantize(config: Quantize, where: QuantizeEnvs, *, start: In, calibration: I
     out.mkdir(parents=True)
     config.write(env, start, drawn.windows, inv_freq, out)
     worker.copy_tokenizer(start, out)
-    after, _ = checkpoint.load(out, settings.dtype, settings.device)
+    after, _ = checkpoint.load(out, settings.dtype, config.device)
     kl, top1 = kl_divergence.divergence(before, kl_divergence.log_probs(after, drawn.held_out))
     sizes = kl_divergence.weight_bytes(start), kl_divergence.weight_bytes(out)
     if sizes[1] >= sizes[0]:

@@ -37,10 +37,10 @@ def python(env: str | None) -> str:
     return str(path.absolute())
 
 
-def run(env: str | None, method: str, job: Mapping[str, Any], threads: int) -> None:
-    """Runs a worker to its end; RuntimeError with its last lines where it fails."""
+def run(env: str | None, method: str, job: Mapping[str, Any], threads: int, device: str) -> None:
+    """Runs a worker to its end; RuntimeError with its last lines where it fails. On "cpu" it sees no GPU, on "cuda" all of ours."""
     script = Path(__file__).with_name(f"{method}_worker.py")
-    command = [python(env), "-P", str(script), json.dumps(job)]  # -P: `import awq` must not find a file of ours
+    command = [python(env), "-P", str(script), json.dumps({**job, "device": device})]  # -P: `import awq` must not find a file of ours
     last: deque[str] = deque(maxlen=LAST)
     with (
         tempfile.TemporaryDirectory() as home,
@@ -51,7 +51,7 @@ def run(env: str | None, method: str, job: Mapping[str, Any], threads: int) -> N
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=_environment(home, threads),
+            env=_environment(home, threads) | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}),
         ) as worker,
     ):
         try:

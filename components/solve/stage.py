@@ -7,17 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from components.core import rows
-from components.core.errors import UserError
-from components.core.machine import LOCAL
+from components.core import hardware, preflight, rows
 from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Candidate, Problem, QuestionRecord
-from components.lib import model_contamination, prompts, references
+from components.lib import model_contamination, model_folder, prompts, references
 from components.lib.answers import Contest
 from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from components.solve import shards
 from components.solve.exam_run import ExamRun, LoggedQuestion, QuestionLog, Solve, attempt_params
+from components.solve.preflight import Run, fits, needs
 
 log = logging.getLogger(__name__)
 ENDLESS_SHARE = 0.95
@@ -29,14 +28,11 @@ def solve(
     *, problems: In, model: In, out: Out, questions: Out, work: Work,
 ) -> Metrics:  # fmt: skip
     """Asks a model every problem of a set and stores all its attempts."""
-    wanted = config.plan.max_concurrency * config.max_concurrent_questions
-    if wanted > capacity.max_sessions:
-        raise UserError(
-            f"{LOCAL}: sandbox.max_sessions is {capacity.max_sessions}, but {config.max_concurrent_questions} questions with up to "
-            f"{config.plan.max_concurrency} attempts alive hold up to {wanted} sessions; raise it, or lower max_concurrent_questions"
-        )
+    kind = kind_for(model, config.engine, config.engine_by_format)
+    run = Run(config, engines, hosts, sandbox, capacity, kind, model_folder.made(model), problems)
+    preflight.refuse([*needs(run), *fits(run, hardware.gpus())])
     for prompt in config.plan.prompts:
-        prompts.path(prompt)
+        prompts.path(prompt)  # watched from here on
     shards.check(config.shards, config.time_budget)
     asked = list(rows.read(problems, Problem))
     model_contamination.refuse(references.resolve(model), asked, problems)

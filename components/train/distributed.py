@@ -23,13 +23,8 @@ METRICS = "metrics.json"
 
 def run(config: Train, launch: str, job: Job) -> Metrics:
     """Trains as the launch file says. Raises UserError where it starts another number, and where a process of several ended badly."""
-    num = config.num_processes
-    if _processes(Path(launch)) != num:
-        raise UserError(
-            f"{LOCAL}: train.launch: {launch} starts {_processes(Path(launch))} processes, params.yaml: train.*.num_processes is {num}; "
-            "name a launch file of so many, or write another number and see how many rows a step then has"
-        )
-    if num == 1:
+    check_launch(config, launch)
+    if config.num_processes == 1:
         return finetune(config, job)
     told, answer = job.work / "job.json", job.work / METRICS
     answer.unlink(missing_ok=True)
@@ -40,10 +35,20 @@ def run(config: Train, launch: str, job: Job) -> Metrics:
     code = subprocess.run(launcher, check=False).returncode
     if code or not answer.exists():
         raise UserError(
-            f"{launch}: a training of {num} processes ended with code {code}; what they said stands above. "
+            f"{launch}: a training of {config.num_processes} processes ended with code {code}; what they said stands above. "
             "The next run goes on from the last checkpoint"
         )
     return dict(json.loads(answer.read_text(encoding="utf-8")))
+
+
+def check_launch(config: Train, launch: str) -> None:
+    """Raises UserError where the launch file starts another number of processes."""
+    num, started = config.num_processes, _processes(Path(launch))
+    if started != num:
+        raise UserError(
+            f"{LOCAL}: train.launch: {launch} starts {started} processes, params.yaml: train.*.num_processes is {num}; "
+            "name a launch file of so many, or write another number and see how many rows a step then has"
+        )
 
 
 def main(told: Path) -> None:

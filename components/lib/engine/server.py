@@ -25,15 +25,18 @@ from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Self
 
+from components.core import hardware
 from components.core.errors import UserError
 from components.core.machine import LOCAL
 from components.core.types import Message
 from components.lib import checkpoint, references
+from components.lib.engine import placement
 from components.lib.engine.backends import BACKENDS, StreamedReply, request_body
 from components.lib.engine.chat_template import ChatTokenizer
 from components.lib.engine.endpoint import Endpoint, ServerLost
+from components.lib.engine.placement import Placement
 from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
-from components.lib.engine.server_config import ServerHost, ServerSettings
+from components.lib.engine.server_config import ServerHost, ServerSettings, vllm_arguments
 from components.lib.engine.server_process import ServerProcess, devices
 from components.lib.engine.tokens import Tokens
 
@@ -42,8 +45,6 @@ API_KEY = "OPENAI_API_KEY"
 """The variable of the environment that holds the key of running servers, as OpenAI's own clients call it."""
 MAX_RESTARTS = 3
 """So many servers of ours may die under one request before it is taken for the cause."""
-STREAM_INTERVAL = 8
-"""Tokens that vLLM sends at once: one client keeps up with several servers. On a clock of steps each comes by itself."""
 CONNECT_S = 30.0
 TRANSIENT = (408, 425, 429)
 """Refusals that may be none a moment later, as all from 500 on."""
@@ -71,13 +72,16 @@ class ServerEngine:
         self._chat = ChatTokenizer.load(self._folder, self._settings.chat_template_kwargs)
         async with AsyncExitStack() as undo:
             self._undo = undo
-            for number in range(0 if self._host.urls else self._host.replicas):
+            self._placed = None if self._host.urls else self._place()
+            for number in range(self._placed.replicas if self._placed else 0):
                 self._endpoints.append(await self._start(number))
             for url in self._host.urls:
                 self._endpoints.append(await self._reach(url))
             for endpoint in self._endpoints:
                 await endpoint.ready(self._host.startup_s)
             await self._introduce()
+            if self._placed and self._placed != (1, 1):
+                self.name += f", {self._placed}"
             self._undo = undo.pop_all()
         return self
 
@@ -188,17 +192,19 @@ class ServerEngine:
     def now(self) -> float:
         return asyncio.get_running_loop().time() if self.step_s is None else self._clock
 
+    def _place(self) -> Placement:
+        settings, host = self._settings, self._host
+        size = placement.footprint(self._folder, settings.dtype, tuple(settings.flags))
+        return placement.place(size, hardware.gpus(), settings.tensor_parallel_size, host.replicas, host.gpu_memory_utilization)
+
     async def _start(self, number: int) -> Endpoint:
         """A server of ours, which is not ready yet."""
-        settings, host = self._settings, self._host
-        interval = [] if settings.step_s else ["--stream-interval", str(STREAM_INTERVAL)]
-        share = [] if host.gpu_memory_utilization is None else ["--gpu-memory-utilization", str(host.gpu_memory_utilization)]
+        assert self._placed
+        degree = self._placed.tensor_parallel_size
         process = await ServerProcess.start(
-            "vllm", Path(host.env), self._folder,
-            ["--served-model-name", str(self._folder), "--dtype", settings.dtype, "--max-model-len", str(settings.max_model_len),
-             "--tensor-parallel-size", str(settings.tensor_parallel_size), *share, "--max-num-seqs", str(host.max_num_seqs),
-             "--disable-uvicorn-access-log", *interval, *settings.flags],
-            devices(number, settings.tensor_parallel_size) if host.replicas > 1 else {},
+            "vllm", Path(self._host.env), self._folder,
+            ["--served-model-name", str(self._folder), *vllm_arguments(self._settings, self._host, degree)],
+            devices(number, degree) if self._placed.replicas > 1 else {},
         )  # fmt: skip
         self._undo.push_async_callback(process.stop)
         return await self._reach(process.url, process)

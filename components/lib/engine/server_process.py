@@ -49,11 +49,9 @@ class ServerProcess:
         """Starts `vllm.entrypoints.openai.api_server` of the environment `env` with `model`; it is not ready yet.
 
         `more`: variables of its environment."""
-        python = env / "bin" / "python"
-        if not python.exists():
-            raise UserError(
-                f"{python}: not there; run `infra/envs/build {env.name}`, or name another, or a running server, in {LOCAL}: engines.server"
-            )
+        python, said = env / "bin" / "python", missing(env)
+        if said:
+            raise UserError(said)
         port = _free_port()
         log = HOME / "logs" / f"{name}-{model.name}-{port}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +108,14 @@ class ServerProcess:
         except ProcessLookupError:
             return False
         return True
+
+
+def missing(env: Path) -> str:
+    """What to do where an environment is not there; empty where it is."""
+    python = env / "bin" / "python"
+    if python.exists():
+        return ""
+    return f"{python}: not there; run `infra/envs/build {env.name}`, or name another, or a running server, in {LOCAL}: engines.server"
 
 
 def devices(number: int, each: int) -> dict[str, str]:

@@ -76,9 +76,18 @@ class Method(Quantize, section="models.quantize", keyed=True, common="quantize")
             for shard in start.glob("*.safetensors*"):
                 (copy / shard.name).symlink_to(shard.resolve())
             (work / "blocks.json").write_text(json.dumps(blocks), encoding="utf-8")
-            job = {"model": str(copy), "blocks": str(work / "blocks.json"), "out": str(work / "out"), "inv_freq": list(inv_freq)}
+            dtype = (
+                "float32" if self.device == "cpu" else "float16"
+            )  # a CPU has no fast kernels for halves; the packed scales are halves anyway
+            job = {
+                "dtype": dtype,
+                "model": str(copy),
+                "blocks": str(work / "blocks.json"),
+                "out": str(work / "out"),
+                "inv_freq": list(inv_freq),
+            }
             settings = self.model_dump(include={"bits", "group_size", "zero_point", "duo_scaling"})
-            worker.run(env, "awq", {**job, **settings}, self.threads)
+            worker.run(env, "awq", {**job, **settings}, self.threads, self.device)
             packed = checkpoint.read_config(work / "out")["quantization_config"]
             worker.move_weights(work / "out", out)
         write_json(out / "config.json", {**config, **_rope(config), "dtype": "float16", "quantization_config": packed})

@@ -24,7 +24,7 @@ class Method(Quantize, section="models.quantize", keyed=True, common="quantize")
         dtype = stored if stored in ("bfloat16", "float16") else "bfloat16"
         with worker.work_dir(out) as work:
             job = {"model": str(start.resolve()), "out": str(work / "out"), "scheme": self.scheme, "dtype": dtype}
-            worker.run(env, "fp8", job, self.threads)
+            worker.run(env, "fp8", job, self.threads, self.device)
             packed = checkpoint.read_config(work / "out")["quantization_config"]
             worker.move_weights(work / "out", out)
         write_json(out / "config.json", {**config, "dtype": dtype, "quantization_config": packed})
