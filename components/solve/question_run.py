@@ -108,7 +108,8 @@ class QuestionRun:
             finally:
                 if not paused:
                     await attempt.close()
-                    self._freed()
+                    if not failures:
+                        self._freed()
 
         async with asyncio.TaskGroup() as group:
             if not self.stopped:
