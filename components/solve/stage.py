@@ -99,17 +99,8 @@ def _attempts_path(config: Solve, kind: str, engines: Engines, sandbox: SandboxC
     """
     if not config.independent:
         return work / "attempts.jsonl"
-    beside = {
-        "engine",
-        "engine_by_format",
-        "model",
-        "prompts",
-        "plan",
-        "max_concurrent_questions",
-        "shards",
-        "early_stopping",
-        "time_budget",
-    }
+    beside = {"engine", "engine_by_format", "model", "prompts", "shards", "max_concurrent_questions"}
+    beside |= {"plan", "early_stopping", "time_budget"}
     settings = [one.model_dump(mode="json") for one in (getattr(engines, kind), sandbox, contest)]
     given = [Codebase().fingerprint("solve").value, content_digest(model), kind, config.model_dump(mode="json", exclude=beside), settings]
     return HOME / "attempts" / f"{hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:16]}.jsonl"
