@@ -17,7 +17,7 @@ from components.lib.engine.config import EngineHosts
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from components.lib.rules.time_budget import QuestionBudget
 from components.lib.sandbox.local import LocalSandbox, SandboxCapacity, SandboxConfig
-from components.lib.sandbox.protocol import Isolation, Session
+from components.lib.sandbox.protocol import PLAIN, Isolation, OutputForm, Session
 from components.solve.exam_run import Solve, attempt_params
 from components.solve.question_run import QuestionRun
 from tests.row_fixtures import problem
@@ -41,10 +41,10 @@ class LazySandbox:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def session(self, seed: int, continues: bool = False) -> Session:
+    async def session(self, seed: int, continues: bool = False, form: OutputForm = PLAIN) -> Session:
         if self._box is None:
             self._box = await self._stack.enter_async_context(LocalSandbox(SANDBOX, CAPACITY.max_sessions, warm=False))
-        return await self._box.session(seed, continues)
+        return await self._box.session(seed, continues, form)
 
 
 def settings(**over: object) -> Solve:
