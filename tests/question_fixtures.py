@@ -79,7 +79,7 @@ def run_question(
     async def run() -> QuestionRun:
         async with ScriptedEngine(ScriptedSettings(step_s=STEP_S), file) as engine, LazySandbox() as box:
             question = QuestionRun(
-                problem(), attempt_params(config, contest), config.early_stopping, engine, box, budget or QuestionBudget(1e6)
+                problem(), attempt_params(config, contest, file), config.early_stopping, engine, box, budget or QuestionBudget(1e6)
             )
             await config.plan.sample(question)
             await question.close()

@@ -70,7 +70,8 @@ async def _run(
     engine = open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model)
     async with engine, open_sandbox(sandbox, capacity) as box:
         with rows.JsonlWriter(kept) as growing:
-            await ExamRun(config, attempt_params(config, contest), engine, box, asked, growing).run(list(rows.read(kept, LoggedQuestion)))
+            params = attempt_params(config, contest, model)
+            await ExamRun(config, params, engine, box, asked, growing).run(list(rows.read(kept, LoggedQuestion)))
         return {"engine": engine.name, "isolation": box.isolation}
 
 

@@ -24,7 +24,7 @@ import wire
 
 
 class Output(io.TextIOBase):
-    """Standard output and error at once: the first `room` characters of a cell, the last `tail_room` of what follows, the number between."""
+    """Standard output and error at once: keeps a cell's first `room` characters and of the rest the last `tail_room`, counts the others."""
 
     encoding = "utf-8"
 
