@@ -141,6 +141,7 @@ class TwoWays(NamedTuple):
 
 def compared(chat: ChatTokenizer, question: QuestionRun) -> Iterator[TwoWays]:
     """Every attempt of a question, as compose would make a row of it."""
+    chat = ChatTokenizer(chat.tokenizer, question.params.syntax.template_arguments)  # a training would have to be told of the tool, too
     asked = user_message(prompts.render("tir", statement=question.problem.statement))
     for attempt, made in zip(question.attempts, question.candidates(), strict=True):
         assert len(made.runs) == 2, f"its programs did not run: {made.text}"

@@ -35,7 +35,8 @@ class LazySandbox:
     isolation: Isolation = "weak"
 
     async def __aenter__(self) -> "LazySandbox":
-        self._stack, self._box = AsyncExitStack(), None
+        self._stack = AsyncExitStack()
+        self._box: LocalSandbox | None = None
         return self
 
     async def __aexit__(self, *_: object) -> None:
