@@ -70,7 +70,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             kept = Path(folder) / "questions.jsonl"
             with rows.JsonlWriter(kept) as growing:
-                params = attempt_params(self.config, self.contest)
+                params = attempt_params(self.config, self.contest, Path())
                 await ExamRun(self.config, params, self.engine, self.box, self.problems, growing, None).run({})
             return sum(candidate.num_tokens for logged in rows.read(kept, LoggedQuestion) for candidate in logged.candidates)
 

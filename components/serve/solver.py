@@ -61,7 +61,7 @@ class _OpenSolver:
     def __init__(self, key: str, model: Path, params: Path, held: AsyncExitStack) -> None:
         self._config, self._engines, self._sandbox = Solve.load(params, key), Engines.load(params), SandboxConfig.load(params)
         self._hosts, self._capacity = EngineHosts.load(params.parent), SandboxCapacity.load(params.parent)
-        made = attempt_params(self._config, Contest.load(params))
+        made = attempt_params(self._config, Contest.load(params), model)
         self._runner = QuestionRunner(self._config, made, Gateway.load(params).num_questions, params.parent)
         self._model, self._held = model, held
         self._began = time.monotonic()

@@ -10,15 +10,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from components.core import rows
+from components.core.errors import UserError
 from components.core.params import Config
 from components.core.types import Candidate, Problem, QuestionRecord, Row
-from components.lib import tool_syntax
+from components.lib import references, tool_syntax
 from components.lib.answers import AnswerSource, Contest
+from components.lib.engine.chat_template import template_of
 from components.lib.engine.protocol import Engine, EngineError, Sampling
 from components.lib.rules.early_stopping import StopRule
 from components.lib.rules.length_model import LengthModel
@@ -45,8 +47,8 @@ class Solve(Config, section="solve", keyed=True):
     prompts: str
     """Where a recipe's own prompts lie: dvc.yaml watches it."""
     plan: Plan
-    syntax: tool_syntax.SyntaxName
-    """How the model calls code."""
+    syntax: tool_syntax.SyntaxName | Literal["auto"]
+    """How the model calls code; auto: as its own chat template says."""
     max_executions: int
     show_remaining_executions: bool
     """Whether the model is told how many code runs are left."""
@@ -76,13 +78,23 @@ class Solve(Config, section="solve", keyed=True):
         return self.plan.kind == "fixed" and not self.early_stopping and self.time_budget.kind == "none"
 
 
-def attempt_params(config: Solve, contest: Contest) -> AttemptParams:
-    """How this run's attempts are made."""
+def syntax_of(config: Solve, model: Path) -> tool_syntax.SyntaxName:
+    """The family of calls that `model` is asked in; raises UserError where it is to be told from a chat template that is not there."""
+    if config.syntax != "auto":
+        return config.syntax
+    reference = references.of(model)
+    if reference and reference.path is None:
+        raise UserError(f"params.yaml: solve.syntax: {model} has no chat template to tell it from; write the name instead of auto")
+    return tool_syntax.recognise(template_of(references.resolve(model)))
+
+
+def attempt_params(config: Solve, contest: Contest, model: Path) -> AttemptParams:
+    """How this run's attempts at asking `model` are made."""
     sampling = Sampling(
         config.temperature, config.top_p, config.top_k, config.min_p, config.max_tokens, (),
         repetition_penalty=config.repetition_penalty, logprobs=config.logprobs,
     )  # fmt: skip
-    syntax = tool_syntax.SYNTAXES[config.syntax]
+    syntax = tool_syntax.SYNTAXES[syntax_of(config, model)]
     return AttemptParams(
         sampling,
         config.max_executions,

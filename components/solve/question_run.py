@@ -69,7 +69,8 @@ class QuestionRun:
     def new_attempt(self, mode: str, text: str = "", parent: Attempt | None = None, **fields: str | int) -> Attempt:
         """A new attempt, not yet begun, asked by the prompt `mode` with these fields; `text` is put into its mouth."""
         asked = Message(role="user", content=self._prompt(mode, fields), loss=False)
-        return self._keep(Attempt(self.problem, len(self.attempts), mode, self.engine.render([asked]), parent), text)
+        prompt = self.engine.render([asked], self.params.syntax.template_arguments)
+        return self._keep(Attempt(self.problem, len(self.attempts), mode, prompt, parent), text)
 
     def branch(self, parent: Attempt, text: str = "") -> Attempt:
         """A new attempt that goes on from all that `parent` said."""

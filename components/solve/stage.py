@@ -85,7 +85,8 @@ async def _run(
     log = _attempts_path(config, kind, engines, sandbox, contest, model, kept.parent)
     async with engine, open_sandbox(sandbox, capacity) as box:
         with rows.JsonlWriter(kept) as growing, AttemptLog(log) if engine.step_s is None else nullcontext() as attempts:
-            run = ExamRun(config, attempt_params(config, contest), engine, box, asked, growing, attempts)
+            params = attempt_params(config, contest, model)
+            run = ExamRun(config, params, engine, box, asked, growing, attempts)
             await run.run(QuestionLog(kept, [problem.id for problem in asked]).timings)
         return {"engine": engine.name, "isolation": box.isolation}
 
