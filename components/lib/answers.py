@@ -35,7 +35,8 @@ class ParsedAnswer(NamedTuple):
     answer: int | None
     reason: str | None
     """Why it abstains: no box, unclosed box, box too long, not an integer (or one beyond 10^12), negative, out of range; of a print:
-    no code ran, the code did not end well, nothing printed, no integer printed (or one beyond 10^12), negative print, print out of range."""
+    no code ran, the code did not end well, nothing printed, no integer printed (or one beyond
+    10^12), negative print, print out of range."""
     raw: str | None
     """The box's content, or the last line printed, as it stood."""
     reduced: bool
