@@ -80,9 +80,8 @@ def test_a_statement_under_two_ids_is_asked_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ids", [pl.Series("id", [57]), pl.Series("id", ["057"])])
 def test_a_numeric_id_goes_back_as_it_came(ids: pl.Series) -> None:
-    asked: list[str] = []
-    frame = predictor(lambda name, _: asked.append(name) or 7)(ids, pl.Series("question", ["?"]))
-    assert frame["id"].equals(ids) and frame["answer"].to_list() == [7] and asked == [str(ids[0])]
+    frame = predictor(lambda name, _: int(name))(ids, pl.Series("question", ["?"]))
+    assert frame["id"].equals(ids) and frame["answer"].to_list() == [57]
 
 
 @pytest.mark.parametrize("clock", [{"question_s": 350.0, "exam_s": 0.0}, {"question_s": 0.1, "exam_s": 18000.0}])
