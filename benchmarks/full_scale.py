@@ -2,8 +2,8 @@
 
     python -m benchmarks.full_scale --recipes nemoskills imagination-research --questions 50 --factor 20
 
-The stage itself runs, with its real sandbox, in an event loop whose seconds are `factor` times as short, so that clocks, exits and time-outs
-mean what they do in the contest. Measured: the contest's clock when the last question is over, what stopped questions, the client's
+The stage itself runs, with its real sandbox, in an event loop whose seconds are `factor` times as short, so that clocks, exits and
+time-outs mean what they do in the contest. Measured: the contest's clock when the last question is over, what stopped questions, the client's
 memory after ten questions and at the end, and the share of a processor's core that the client takes at 3,000 tokens a second with
 log-probabilities. Only the client's own processor time is counted: the sandbox has processes of its own.
 """
@@ -47,9 +47,8 @@ def measure(args: argparse.Namespace) -> Iterator[Row]:
         model_fixtures.make(folder / "stand-in")
         rows.write(folder / "problems.parquet", [asked(number) for number in range(args.questions)], Problem)
         for recipe in args.recipes:
-            with subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.stand_in", "--factor", str(args.factor)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-            ) as server:
+            command = [sys.executable, "-m", "benchmarks.stand_in", "--factor", str(args.factor), "--model", str(folder / "stand-in")]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
                 assert server.stdout
                 url = server.stdout.readline().strip()
                 try:

@@ -145,7 +145,7 @@ def exam_run(folder: Path, engine: TimedEngine, config: Solve, problems: Sequenc
     async def run() -> None:
         with rows.JsonlWriter(folder / "questions.jsonl") as growing, AttemptLog(folder / "attempts.jsonl") as attempts:
             async with engine, LazySandbox() as box:
-                exam = ExamRun(config, attempt_params(config, CONTEST), engine, box, problems, growing, attempts)
+                exam = ExamRun(config, attempt_params(config, CONTEST, folder), engine, box, problems, growing, attempts)
                 await exam.run(QuestionLog(folder / "questions.jsonl", []).timings)
 
     asyncio.run(run())
