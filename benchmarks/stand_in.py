@@ -43,7 +43,7 @@ class Words:
     def __init__(self, model: Path) -> None:
         self._chat = ChatTokenizer.load(model)
         texts = self._chat.texts()
-        self.word = next(token for token, text in enumerate(texts) if text.isalpha() and len(text) > 1)
+        self.word = next(token for token, text in enumerate(texts) if text.isalpha())
         self.text = texts[self.word]
 
     def ids(self, text: str) -> list[int]:
