@@ -94,9 +94,10 @@ def use(
     names: Annotated[list[str], typer.Argument(help="profiles, recipes, .yaml files of yours, laid over `tiny` in this order")],
 ) -> None:
     """Writes profiles and recipes into params.yaml, and what they say of the machine beside your own settings of it; checked first."""
-    from components.core import machine, overlays, preflight
+    from components.core import machine, overlays
     from components.core.hardware import Gpus
     from components.core.preflight import Facts
+    from flows import preflight
     from flows.promote import Promote
     from flows.walk import Flow
 
@@ -112,10 +113,12 @@ def use(
 @app.command()
 def check(gpus: Annotated[str | None, typer.Option(help="of another machine: 4x24 is four of 24 GiB, 0 none")] = None) -> None:
     """Says in seconds, without a GPU, what would go wrong: ok, warn or stop, each with its cure; ends with 1 where there is a stop."""
-    from components.core import hardware, preflight
+    from components.core import hardware
+    from components.core.preflight import Facts, lines
+    from flows import preflight
 
-    found = list(preflight.findings(preflight.Facts.of(ROOT, None if gpus is None else hardware.parse(gpus))))
-    print(*preflight.lines(found), sep="\n")
+    found = list(preflight.findings(Facts.of(ROOT, None if gpus is None else hardware.parse(gpus))))
+    print(*lines(found), sep="\n")
     sys.exit(any(one.level == "stop" for one in found))
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from components.core import machine, overlays
 from components.core.hardware import Gpus
-from components.core.preflight import Facts, Finding, findings
+from components.core.preflight import Facts, Finding
+from flows.preflight import findings
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("AIMO_REAL_DATA") or ROOT.parent / "shared" / "data")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from components.code.stage import code
-from components.core import rows
+from components.core import fingerprint, rows
 from components.core.errors import UserError
 from components.core.fingerprint import Codebase
 from components.core.types import Problem
@@ -167,3 +167,21 @@ def test_what_is_hashed_is_the_same_in_every_version_of_python(tmp_path: Path) -
     (tmp_path / "components/toy").mkdir(parents=True)
     (tmp_path / "components/toy/__main__.py").write_text('def f(a: int = 0) -> str | None:\n    return f"{a}" or None\n')
     assert Codebase(tmp_path / "components").fingerprint("toy").value == "740583e1d3b43aee5505b783670d797c909821c646731eaa082c91fa43803f97"
+
+
+def test_what_was_parsed_once_is_remembered_by_its_content(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = Codebase(copy)
+    before = {name: first.fingerprint(name) for name in first.components}
+    first.remember()
+    monkeypatch.setattr(fingerprint, "_parse_python", lambda *_: pytest.fail("parsed again"))
+    again = Codebase(copy)
+    assert {name: again.fingerprint(name) for name in again.components} == before
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    file = copy / "lib/votes/config.py"
+    file.write_text(file.read_text(encoding="utf-8") + "\nMORE = 1\n", encoding="utf-8")
+    assert Codebase(copy).fingerprint("vote") != before["vote"]
+    told = fingerprint.REMEMBERED.read_text(encoding="utf-8")
+    fingerprint.REMEMBERED.write_text(told[:-9], encoding="utf-8")
+    assert Codebase(copy).fingerprint("solve") == before["solve"], "half a file is none"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.core import machine, preflight, rows
+from components.core import machine, rows
 from components.core.errors import UserError
 from components.core.hardware import Gpus, parse
 from components.core.machine import LOCAL
@@ -20,6 +20,7 @@ from components.lib.engine import placement, vllm_flags
 from components.lib.engine.config import EngineHosts, Engines
 from components.lib.engine.placement import Footprint, Placement
 from components.lib.engine.server_config import vllm_arguments
+from flows.preflight import blanks
 from tests.preflight_fixtures import COMMIT, DATA, GIB, H100S, L4S, ROOT, SHAPES, found, model, project
 from tests.row_fixtures import problem
 
@@ -40,11 +41,11 @@ def stops(facts: Facts) -> list[str]:
 
 
 def test_a_fresh_profile_names_what_a_person_has_to_fill_in_and_nothing_else_once_it_is(tmp_path: Path) -> None:
-    told = preflight.blanks(project(tmp_path, "14b", filled=False))
+    told = blanks(project(tmp_path, "14b", filled=False))
     assert any(line.startswith("revision of models.fetch.base: null: write the commit of Qwen/Qwen2.5-14B") for line in told)
     assert any("revision of sources.hub.openmathreasoning" in line for line in told)
     assert any(line.startswith("path of sources.files.aimo2: in/aimo2-reference.csv: no such file") for line in told)
-    assert preflight.blanks(project(tmp_path, "14b")) == []
+    assert blanks(project(tmp_path, "14b")) == []
 
 
 @pytest.mark.parametrize(

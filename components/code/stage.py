@@ -10,4 +10,5 @@ def code(*, components: In, out: Out) -> Metrics:
     for name in found.components:
         value, files = found.fingerprint(name)
         write_json(out / f"{name}.json", {"fingerprint": value, "files": files})
+    found.remember()
     return {"components": len(found.components)}

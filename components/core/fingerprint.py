@@ -10,7 +10,9 @@ reader's own folder; tests/test_fingerprint.py and tests/test_demo.py look for s
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,8 @@ from components.core.watch import watched
 COMPONENTS = Path(__file__).parents[1]
 PROMPTS = "components/lib/prompts/"
 BODIES = ("body", "orelse", "finalbody")
+REMEMBERED = Path(".aimo/parsed.json")
+"""May be deleted at any time."""
 
 
 class Fingerprint(NamedTuple):
@@ -44,14 +48,18 @@ class Codebase:
 
     def __init__(self, components: Path = COMPONENTS) -> None:
         self._root = components.absolute().parent
-        found = (file.relative_to(self._root) for file in components.absolute().rglob("*") if file.is_file())
-        self.files = frozenset(
-            file.as_posix()
-            for file in found
-            if not any(part.startswith(".") or part == "__pycache__" for part in file.parts)
-            and not (file.as_posix().startswith(PROMPTS) and file.suffix == ".md")
-        )
+        found = (file for file in _files(str(components.absolute()), components.name) if not file.rpartition("/")[2].startswith("."))
+        self.files = frozenset(file for file in found if not (file.startswith(PROMPTS) and file.endswith(".md")))
         self._parsed: dict[str, _ParsedFile] = {}
+        self._known = _remembered()
+
+    def remember(self) -> None:
+        """Keeps what was parsed for the stages that run after this one: parsing again would cost each a third of a second."""
+        data = {digest: [parsed.digest, *map(sorted, parsed[1:])] for digest, parsed in self._known.items()}
+        REMEMBERED.parent.mkdir(parents=True, exist_ok=True)
+        aside = REMEMBERED.with_suffix(f".{os.getpid()}")
+        aside.write_text(json.dumps({"parser": _parser(), "files": data}), encoding="utf-8")
+        aside.replace(REMEMBERED)
 
     @property
     def components(self) -> list[str]:
@@ -103,8 +111,35 @@ class Codebase:
     def _parse(self, path: str) -> _ParsedFile:
         if path not in self._parsed:
             content = (self._root / path).read_bytes()
-            self._parsed[path] = _parse_python(path, content) if path.endswith(".py") else _parse_other(content)
+            key = hashlib.sha256(path.encode() + b"\n" + content).hexdigest()  # what a relative import names hangs on the path
+            if key not in self._known:
+                self._known[key] = _parse_python(path, content) if path.endswith(".py") else _parse_other(content)
+            self._parsed[path] = self._known[key]
         return self._parsed[path]
+
+
+def _files(folder: str, name: str) -> Iterator[str]:
+    """All files below, as paths that begin with `name`; hidden folders and compiled code are no code."""
+    for entry in os.scandir(folder):
+        if entry.is_file():
+            yield f"{name}/{entry.name}"
+        elif entry.is_dir() and not entry.name.startswith(".") and entry.name != "__pycache__":
+            yield from _files(entry.path, f"{name}/{entry.name}")
+
+
+def _remembered() -> dict[str, _ParsedFile]:
+    """What the stage `code` parsed, by a hash of path and content; nothing where another version of this file did."""
+    try:
+        data = json.loads(REMEMBERED.read_text(encoding="utf-8"))
+        files = data["files"] if data["parser"] == _parser() else {}
+        return {key: _ParsedFile(digest, *map(frozenset, sets)) for key, (digest, *sets) in files.items()}
+    except (FileNotFoundError, ValueError, KeyError):
+        return {}
+
+
+@cache
+def _parser() -> str:
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 
 def record_path(component: str) -> Path:

@@ -1,12 +1,11 @@
 """What `aimo check` finds before anything burns: one line each, ok, warn or stop, with the cure.
 
-A component that has something to look at beforehand has a file preflight.py with `check(facts)`; its stage calls the same code before it
-loads a model. Loads no model, needs no GPU, and can look at another machine's facts. Knows no component.
+A component that has something to look at beforehand has a file preflight.py with `check(facts)`, which flows/preflight.py finds; its stage
+calls the same code before it loads a model. Loads no model, needs no GPU, and can look at another machine's facts. Knows no component.
 """
 
-import importlib
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -45,23 +44,6 @@ class Facts(NamedTuple):
         """The project at `root` on this machine, or on one with other `gpus`."""
         free = shutil.disk_usage(root).free
         return cls(root, read(root / PARAMS), machine.layers(root)[-1][1], hardware.gpus() if gpus is None else gpus, free)
-
-
-def findings(facts: Facts) -> Iterator[Finding]:
-    """Of all components."""
-    for module in _modules(facts.root):
-        yield from module.check(facts)
-
-
-def blanks(facts: Facts) -> list[str]:
-    """What only a person can know and params.yaml has not: commits and paths. Components that ask for some have `blanks(facts)`."""
-    asked = [one for module in _modules(facts.root) if hasattr(module, "blanks") for one in module.blanks(facts)]
-    return [line.removeprefix("stop").strip() for line in lines(one for one in asked if one.level == "stop")]
-
-
-def _modules(root: Path) -> list[Any]:
-    found = sorted(path for path in (root / "components").glob("*/preflight.py") if path.parent.name != "core")
-    return [importlib.import_module(f"components.{path.parent.name}.preflight") for path in found]
 
 
 def lines(found: Iterable[Finding]) -> list[str]:
