@@ -38,6 +38,8 @@ class AttemptParams(NamedTuple):
     answer_source: answers.AnswerSource
     contest: answers.Contest
     seed: int
+    preamble: str = ""
+    """Put before each program."""
 
     @property
     def call_opening(self) -> str:
@@ -139,7 +141,7 @@ class Attempt:
         if self._session is None:
             seed = _seed(params.seed, self.problem.id, self.index)
             self._session = await box.session(seed, continues=bool(self.runs))  # a parent's variables are not there, and it says so
-        run = await self._session.run(code)
+        run = await self._session.run(params.preamble + code)
         self.runs.append(run)
         shown = tool_syntax.output_block(run.output, params.syntax)
         if params.show_remaining_executions:
