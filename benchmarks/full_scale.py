@@ -2,14 +2,15 @@
 
     python -m benchmarks.full_scale --recipes nemoskills imagination-research --questions 50 --factor 20
 
-The stage itself runs, with its real sandbox, in an event loop whose seconds are `factor` times as short, so that clocks, exits and time-outs
-mean what they do in the contest. Measured: the contest's clock when the last question is over, what stopped questions, the client's
-memory after ten questions and at the end, and the share of a processor's core that the client takes at 3,000 tokens a second with
-log-probabilities. Only the client's own processor time is counted: the sandbox has processes of its own.
+The stage itself runs, with its real sandbox, in an event loop whose seconds are `factor` times as short, so that clocks, exits and
+time-outs mean what they do in the contest. Measured: the contest's clock at the end, what stopped questions, the client's memory after
+ten questions and at the end, and the share of a core that the client takes at 3,000 tokens a second with log-probabilities. Only the
+client's own processor time counts: the sandbox has processes of its own.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import resource
 import selectors
@@ -21,6 +22,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.stand_in import CONTEXT
 from benchmarks.table import ROOT, Row, row, run_one
 from components.core import rows
 from components.core.types import Problem
@@ -44,12 +46,12 @@ def measure(args: argparse.Namespace) -> Iterator[Row]:
     asyncio.set_event_loop_policy(HastyPolicy(args.factor))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model_fixtures.make(folder / "stand-in")
+        config = model_fixtures.make(folder / "stand-in") / "config.json"
+        config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": CONTEXT}))
         rows.write(folder / "problems.parquet", [asked(number) for number in range(args.questions)], Problem)
         for recipe in args.recipes:
-            with subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.stand_in", "--factor", str(args.factor)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-            ) as server:
+            command = [sys.executable, "-m", "benchmarks.stand_in", "--factor", str(args.factor), "--model", str(folder / "stand-in")]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
                 assert server.stdout
                 url = server.stdout.readline().strip()
                 try:

@@ -70,7 +70,8 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder:
             kept = Path(folder) / "questions.jsonl"
             with rows.JsonlWriter(kept) as growing:
-                await ExamRun(self.config, attempt_params(self.config, self.contest), self.engine, self.box, self.problems, growing).run([])
+                params = attempt_params(self.config, self.contest, Path())
+                await ExamRun(self.config, params, self.engine, self.box, self.problems, growing, None).run({})
             return sum(candidate.num_tokens for logged in rows.read(kept, LoggedQuestion) for candidate in logged.candidates)
 
     async def streamed(self) -> int:

@@ -9,10 +9,10 @@ import gzip
 import json
 import os
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from components.compose.kind import assistant_turn, user_message
 from components.core.types import Example, Message
@@ -20,7 +20,7 @@ from components.lib import prompts, tokenization
 from components.lib.arithmetic import problem, tir_segments
 from components.lib.engine.chat_template import ChatTokenizer
 from components.lib.engine.playback import PlaybackEngine, Reply, tokenised
-from components.lib.engine.protocol import Completion, Progress, Sampling
+from components.lib.engine.protocol import NO_ARGUMENTS, Completion, Progress, Sampling
 from components.lib.engine.tokens import Tokens
 from components.lib.rules.time_budget import QuestionBudget
 from components.lib.tool_syntax import OPENMATH, SyntaxName
@@ -81,8 +81,8 @@ class Speaker(PlaybackEngine):
     def reply(self, prompt: str, key: str) -> Reply:
         return tokenised(self._turns[key])
 
-    def render(self, messages: Sequence[Message]) -> Tokens:
-        return self._chat.prompt(messages)
+    def render(self, messages: Sequence[Message], arguments: Mapping[str, Any] = NO_ARGUMENTS) -> Tokens:
+        return self._chat.prompt(messages, arguments)
 
     def encode(self, text: str) -> Tokens:
         return self._chat.encode(text)
@@ -105,12 +105,17 @@ def turns(index: int, syntax: SyntaxName) -> list[str]:
 
 def sit(chat: ChatTokenizer, num: int, syntax: SyntaxName, *, told: bool) -> QuestionRun:
     """So many attempts through solve's own loop, with code that runs. `told`: they are shown how many runs are left."""
-    config = settings(plan=fixed(tir=num), syntax=syntax, max_executions=3, show_remaining_executions=told, max_tokens=100_000)
-    known = {f"p/{index}/{turn}": text for index in range(num) for turn, text in enumerate(turns(index, syntax))}
+    return speak(chat, [turns(index, syntax) for index in range(num)], syntax, told=told)
+
+
+def speak(chat: ChatTokenizer, said: Sequence[Sequence[str]], syntax: SyntaxName, *, told: bool) -> QuestionRun:
+    """Attempts that say these texts, generation by generation."""
+    config = settings(plan=fixed(tir=len(said)), syntax=syntax, max_executions=3, show_remaining_executions=told, max_tokens=100_000)
+    known = {f"p/{index}/{turn}": text for index, turns in enumerate(said) for turn, text in enumerate(turns)}
 
     async def run() -> QuestionRun:
         async with Speaker(chat, known) as engine, LazySandbox() as box:
-            question = QuestionRun(row_fixtures.problem(), attempt_params(config, CONTEST), [], engine, box, QuestionBudget(1e6))
+            question = QuestionRun(row_fixtures.problem(), attempt_params(config, CONTEST, Path()), [], engine, box, QuestionBudget(1e6))
             await config.plan.sample(question)
             await question.close()
             return question
@@ -136,6 +141,7 @@ class TwoWays(NamedTuple):
 
 def compared(chat: ChatTokenizer, question: QuestionRun) -> Iterator[TwoWays]:
     """Every attempt of a question, as compose would make a row of it."""
+    chat = ChatTokenizer(chat.tokenizer, question.params.syntax.template_arguments)  # a training would have to be told of the tool, too
     asked = user_message(prompts.render("tir", statement=question.problem.statement))
     for attempt, made in zip(question.attempts, question.candidates(), strict=True):
         assert len(made.runs) == 2, f"its programs did not run: {made.text}"

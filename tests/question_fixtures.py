@@ -17,7 +17,7 @@ from components.lib.engine.config import EngineHosts
 from components.lib.engine.scripted import ScriptedEngine, ScriptedSettings
 from components.lib.rules.time_budget import QuestionBudget
 from components.lib.sandbox.local import LocalSandbox, SandboxCapacity, SandboxConfig
-from components.lib.sandbox.protocol import Isolation, Sandbox, Session
+from components.lib.sandbox.protocol import PLAIN, Isolation, OutputForm, Session
 from components.solve.exam_run import Solve, attempt_params
 from components.solve.question_run import QuestionRun
 from tests.row_fixtures import problem
@@ -36,16 +36,16 @@ class LazySandbox:
 
     async def __aenter__(self) -> "LazySandbox":
         self._stack = AsyncExitStack()
-        self._box: Sandbox | None = None
+        self._box: LocalSandbox | None = None
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def session(self, seed: int, continues: bool = False) -> Session:
+    async def session(self, seed: int, continues: bool = False, form: OutputForm = PLAIN) -> Session:
         if self._box is None:
             self._box = await self._stack.enter_async_context(LocalSandbox(SANDBOX, CAPACITY.max_sessions, warm=False))
-        return await self._box.session(seed, continues)
+        return await self._box.session(seed, continues, form)
 
 
 def settings(**over: object) -> Solve:
@@ -80,7 +80,7 @@ def run_question(
     async def run() -> QuestionRun:
         async with ScriptedEngine(ScriptedSettings(step_s=STEP_S), file) as engine, LazySandbox() as box:
             question = QuestionRun(
-                problem(), attempt_params(config, contest), config.early_stopping, engine, box, budget or QuestionBudget(1e6)
+                problem(), attempt_params(config, contest, file), config.early_stopping, engine, box, budget or QuestionBudget(1e6)
             )
             await config.plan.sample(question)
             await question.close()

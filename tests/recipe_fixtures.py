@@ -63,5 +63,5 @@ def chosen(recipe: str, *made: Candidate, late: bool = False) -> int | None:
     return decide(Ballot("p", made, [], [], numbers, late), numbers.strategies[0], gold=0).answer
 
 
-def spoke(*answers: int, **fields: object) -> list[Candidate]:
+def spoke(*answers: int, **fields: Any) -> list[Candidate]:
     return [candidate(answer, index=index, **fields) for index, answer in enumerate(answers)]

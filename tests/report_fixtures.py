@@ -38,7 +38,8 @@ MEASURED: dict[str, Any] = {
     },
     "exam@first": {
         "engine": f"transformers {NASTY}", "isolation": "confined", "problems": 4, "candidates": 12, "finished": 8, "tokens": 175,
-        "questions_stopped_early": 2, "attempt_accuracy": 0.6, "finish_reason": {"stop": 8, "cancelled": 4}, "abstained": {"no box": 1},
+        "questions_stopped_early": 2, "attempt_accuracy": 0.6, "questions_unasked": 1, "duplicates": 3,
+        "finish_reason": {"stop": 8, "cancelled": 4}, "abstained": {"no box": 1},
         "code_runs": {"ok": 9, "error": 1},
     },
     "judge@first": {

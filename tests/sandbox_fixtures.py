@@ -10,7 +10,7 @@ import psutil
 
 from components.core.types import CodeRun
 from components.lib.sandbox.local import LAYERS, LocalSandbox, LocalSession, SandboxConfig
-from components.lib.sandbox.protocol import SandboxError
+from components.lib.sandbox.protocol import PLAIN, OutputForm, SandboxError
 
 __all__ = ["LAYERS", "Box", "LocalSession", "SandboxError", "config", "opened"]
 T = TypeVar("T")
@@ -33,11 +33,11 @@ class Box:
     def session(self, seed: int = 1) -> LocalSession:
         return self.do(self.sandbox.session(seed))
 
-    def cells(self, *codes: str, seed: int = 1) -> list[CodeRun]:
+    def cells(self, *codes: str, seed: int = 1, form: OutputForm = PLAIN) -> list[CodeRun]:
         """The cells of one session."""
 
         async def story() -> list[CodeRun]:
-            session = await self.sandbox.session(seed)
+            session = await self.sandbox.session(seed, form=form)
             try:
                 return [await session.run(code) for code in codes]
             finally:

@@ -38,6 +38,16 @@ TEXTS = [
     (r"\boxed{42\%}", 42),
     (r"\boxed{\$42}", 42),
     (r"\boxed{42\text{ cm}}", 42),
+    (r"\boxed{125\textnormal{ miles}}", 125),
+    (r"\boxed{28 percent}", 28),
+    (r"\boxed{28 pct}", 28),
+    (r"\boxed{28 percentage}", 28),
+    (r"\boxed{\frac3{3}}", 1),
+    (r"\boxed{\frac63}", 2),
+    (r"\boxed{\frac12}", None),
+    (r"\boxed{\frac123}", None),
+    (r"\boxed{34\ (\text{mod }1000)}", 34),
+    (r"\boxed{32,\! 49}", None),
     (r"\boxed{42 \text{ km/h}}", 42),
     (r"\boxed{2^{5}}", 32),
     (r"\boxed{2^{10}}", None),
@@ -264,3 +274,7 @@ def test_what_is_long_has_no_closed_form() -> None:
     assert closed_form.value("1+" * 39 + "1") == 40
     assert closed_form.value("1+" * 40 + "1") is None
     assert answers.MAX_BOX_CHARS == 200
+
+
+def test_a_thin_mark_between_groups_of_digits_is_no_list() -> None:
+    assert integer(r"32,\! 349") == 32349

@@ -211,3 +211,15 @@ def test_a_lenient_run_goes_on_where_kaggle_s_ends(tmp_path: Path, opened: Any, 
     calls = iter(range(1000))
     with opened(predict) as line:
         assert sit_kaggle(tmp_path / "kaggle", line)["ErrorName"] == name
+
+
+@pytest.mark.parametrize("odd", [[7], b"7"], ids=["list", "bytes"])
+def test_one_odd_answer_costs_a_lenient_run_its_own_question_only(tmp_path: Path, odd: Any) -> None:
+    def predict(id_: Any, question: Any) -> Any:
+        made = predictor(right)(id_, question)
+        return pl.DataFrame({"id": id_, "answer": [odd]}) if made["answer"][0] == 2 else made
+
+    with LINES[1](predict) as line:
+        lenient = run_exam(in_order(3), config(), AIMO2, line, tmp_path)
+    assert lenient.failure is None and [one.correct for one in lenient.questions] == [True, False, True]
+    assert pl.read_parquet(tmp_path / "submission.parquet")["answer"].to_list() == [0, None, 4]

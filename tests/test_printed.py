@@ -81,3 +81,9 @@ def test_box_and_print_are_weighed_as_the_setting_says(
     boxed = parse("So it is." if box is None else rf"\boxed{{{box}}}", AIMO3)
     found = choose(boxed, printed((run(output=output),) if output is not None else (), AIMO3), answer_source)
     assert (found.answer if found.reason is None else found.reason) == wanted
+
+
+def test_a_number_of_122_digits_is_no_answer_in_a_box_or_in_a_print() -> None:
+    digits = "4" * 122
+    assert parse(rf"\boxed{{{digits}}}", AIMO2).reason == "not an integer"
+    assert printed((run(output=digits),), AIMO2).reason == "no integer printed"

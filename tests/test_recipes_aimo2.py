@@ -171,7 +171,7 @@ def run_exam(folder: Path, asked: Sequence[Problem], replies: Mapping[str, str],
 
     async def run() -> list[QuestionRun]:
         async with ScriptedEngine(ScriptedSettings(step_s=STEP_S), recorded(folder, replies)) as engine, LazySandbox() as box:
-            runner = QuestionRunner(config, attempt_params(config, CONTEST), len(asked), folder)
+            runner = QuestionRunner(config, attempt_params(config, CONTEST, folder), len(asked), folder)
             return [await runner.run(one, engine.now(), engine, box) for one in asked]
 
     return asyncio.run(run())

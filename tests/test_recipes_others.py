@@ -10,6 +10,7 @@ from components.lib import prompts
 from components.lib.rules.time_budget import History
 from components.lib.sandbox.local import SandboxCapacity
 from components.lib.votes.ballot import Ballot, decide, strategies
+from components.solve.exam_run import Solve
 from flows import recipes as listed
 from flows.promote import Promote
 from flows.walk import Flow
@@ -50,6 +51,31 @@ def test_the_list_tells_each_recipe_and_what_it_is_not() -> None:
     assert "nemoskills             AIMO-2, rank 1, private 34." in told
     assert "  time   buffer (base_s 350, cap_s 210, exam_s 18000)" in told
     assert all(overlays.recipe_info(ROOT / overlays.RECIPES / f"{recipe}.yaml").differs for recipe in RECIPES)
+
+
+# ---- exams as papers report them, and rows, which no contest's clock cuts ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["7b", "14b", "32b"])
+def test_contest_paper_and_practice_are_three_things(profile: str) -> None:
+    slots = overlays.merged([profile], ROOT).machine["engines"]["server"]["max_num_seqs"]
+    for name in ("exam-cot", "exam-tir"):
+        clocked, free = run(name, profile), run(name, profile, "paper")
+        assert (clocked.max_concurrent_questions, clocked.time_budget.kind, clocked.independent) == (1, "buffer", False)
+        assert free.independent and free.plan == clocked.plan
+        assert (free.max_concurrent_questions - 1) * free.plan.max_concurrency >= slots, "no slot waits for a question's last attempt"
+    practice = run("practice", profile)
+    assert practice.independent and run("teacher", profile).independent
+    assert (practice.max_concurrent_questions - 1) * practice.plan.max_concurrency >= slots
+
+
+def test_the_small_models_of_the_paper_are_asked_64_times_without_stops() -> None:
+    assert all(exam.independent and exam.plan.max_concurrency == 64 for exam in [run("exam-cot", "1.5b"), run("exam-tir", "1.5b")])
+
+
+def run(name: str, *overlaid: str) -> Solve:
+    solve = params(*overlaid)["solve"]
+    return Solve.model_validate({**solve["common"], **solve[name]})
 
 
 # ---- the winner of AIMO-1 -------------------------------------------------------------------------------------------------------------

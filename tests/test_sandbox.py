@@ -13,7 +13,6 @@ from components.core.types import CodeRun
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
 from tests import sandbox_fixtures
 
-DIGITS = "Exceeds the limit (4300 digits) for integer string conversion; use sys.set_int_max_str_digits() to increase the limit"
 FRESH = "<new interpreter: the variables of earlier cells are lost>\n"
 
 
@@ -38,6 +37,9 @@ def box() -> Iterator[sandbox_fixtures.Box]:
         ("import sys; print('out'); print('err', file=sys.stderr); print('out')", "out\nerr\nout\n"),
         ("2 ** 200", f"{2**200}\n"),
         ("sum(map(int, str(3 ** 1000)))", f"{sum(map(int, str(3**1000)))}\n"),
+        ("sum(map(int, str(2**20000)))", "26995\n"),
+        ("    x = 3\n    print(x)", "3\n"),
+        ("  for i in range(2):\n\n    print(i)\n  print('''a\n  b''')", "0\n1\na\nb\n"),
         ("from sympy import *\nx = symbols('x')\nsolve(x**2 - 5*x + 6, x)", "[2, 3]\n"),
         ("from sympy import *\nfactorint(2**31 - 2)", "{2: 1, 3: 2, 7: 1, 11: 1, 31: 1, 151: 1, 331: 1}\n"),
         ("import numpy as np\nnp.linalg.det(np.array([[1., 2.], [3., 4.]])).round(6)", "np.float64(-2.0)\n"),
@@ -79,7 +81,6 @@ def test_a_cell_prints_like_a_notebook(code: str, output: str, box: sandbox_fixt
         ("class Odd(Exception): pass\nraise Odd('x')", "Odd: x\n"),
         ("import sympy\nsympy.Poly(1)", "sympy.polys.polyerrors.GeneratorsNeeded: Cannot initialize from 'dict' without generators\n"),
         ("open('missing.txt')", "FileNotFoundError: [Errno 2] No such file or directory: 'missing.txt'\n"),
-        ("str(10 ** 5000)", f"ValueError: {DIGITS}\n"),
         ("exit(3)", "SystemExit: 3\n"),
         ("input()", "EOFError: EOF when reading a line\n"),
         ("raise ExceptionGroup('both', [ValueError(1)])", "ExceptionGroup: both (1 sub-exception)\n"),

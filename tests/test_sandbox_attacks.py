@@ -39,7 +39,7 @@ def raw(call: str) -> str:
 
 
 FRAME = "import os, struct\ndef send(b): os.write(3, struct.pack('!I', len(b)) + b)\n"
-FORGED = '{"cell": 1, "status": "ok", "output": "BREACH", "cut": false}'
+FORGED = '{"cell": 1, "status": "ok", "output": "BREACH", "tail": "", "dropped": 0}'
 NO_END = "while True:\n    pass"
 HOOKED = "import os, signal, time\n"
 ATTACKS = [

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
@@ -20,7 +21,7 @@ from components.lib import arithmetic
 from components.lib.answers import Contest
 from components.lib.kaggle.client import GrpcClient
 from components.serve import bundle
-from components.serve.notebook import serve
+from components.serve.notebook import predictor, serve
 from components.serve.solver import solver
 from tests import kaggle_fixtures
 
@@ -65,12 +66,22 @@ def test_the_solver_votes_on_its_attempts_or_has_no_answer(tmp_path: Path) -> No
         assert answer("elsewhere", "What is the meaning of life?") is None  # all attempts abstain
 
 
-def test_the_model_is_opened_by_the_first_question(tmp_path: Path) -> None:
-    with (
-        solver("teacher", tmp_path / "none.jsonl", params(tmp_path, engine="scripted")) as answer,
-        pytest.raises(UserError, match=r"none\.jsonl"),
-    ):
-        answer("a", "What is 1 + 1?")
+def test_a_wrong_model_is_refused_before_the_first_question(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.jsonl"), solver("teacher", tmp_path / "none.jsonl", params(tmp_path)):
+        pass
+
+
+def test_a_statement_under_two_ids_is_asked_once(tmp_path: Path) -> None:
+    (question,) = questions(1)
+    with solver("teacher", ROOT / MODEL, params(tmp_path)) as answer:
+        assert answer(question.id, question.text) == question.gold
+        assert answer("unknown to the teacher", question.text) == question.gold
+
+
+@pytest.mark.parametrize("ids", [pl.Series("id", [57]), pl.Series("id", ["057"])])
+def test_a_numeric_id_goes_back_as_it_came(ids: pl.Series) -> None:
+    frame = predictor(lambda name, _: int(name))(ids, pl.Series("question", ["?"]))
+    assert frame["id"].equals(ids) and frame["answer"].to_list() == [57]
 
 
 @pytest.mark.parametrize("clock", [{"question_s": 350.0, "exam_s": 0.0}, {"question_s": 0.1, "exam_s": 18000.0}])

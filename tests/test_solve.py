@@ -11,7 +11,7 @@ from components.core.types import Candidate, Problem, QuestionRecord
 from components.lib import arithmetic
 from components.lib.engine.config import Engines
 from components.lib.sandbox.local import SandboxCapacity
-from components.lib.sandbox.protocol import Session
+from components.lib.sandbox.protocol import PLAIN, OutputForm, Session
 from components.solve.exam_run import Solve
 from components.solve.stage import solve
 from tests.question_fixtures import CAPACITY, CONTEST, HOSTS, SANDBOX, LazySandbox, fixed, run_attempts, settings, words
@@ -174,8 +174,8 @@ def test_too_few_sessions_are_refused_before_anything_is_loaded(tmp_path: Path, 
 def test_who_ended_first_does_not_hang_on_how_long_a_session_takes_to_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits, opened = iter((0.3, 0.0, 0.1)), LazySandbox.session
 
-    async def session(box: LazySandbox, seed: int, continues: bool = False) -> Session:
-        made, wait = await opened(box, seed, continues), next(waits)
+    async def session(box: LazySandbox, seed: int, continues: bool = False, form: OutputForm = PLAIN) -> Session:
+        made, wait = await opened(box, seed, continues, form), next(waits)
         close = made.close
 
         async def slowly() -> None:

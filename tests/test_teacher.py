@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from components.core.types import Message
-from components.lib import prompts, tool_syntax
+from components.lib import prompts, tool_calls, tool_syntax
 from components.lib.arithmetic import problem
 from components.lib.engine.protocol import EngineError, Sampling
 from components.lib.engine.teacher import UNKNOWN, TeacherEngine, TeacherSettings
@@ -42,9 +42,9 @@ async def attempt(teacher: TeacherEngine, seed: int, mode: str, index: int = 0) 
         text += completion.tokens
         if completion.stop_reason is None:
             return text.text
-        code = tool_syntax.last_code(completion.text)
-        assert code is not None
-        text += teacher.encode(tool_syntax.output_block(run(code, names)))
+        call = tool_calls.last_call(completion.text)
+        assert call is not None
+        text += teacher.encode(tool_syntax.output_block(run(call.code, names)))
     raise AssertionError("the attempt did not end")
 
 

@@ -16,7 +16,7 @@ from components.core.types import Candidate, Problem
 from components.lib.rules import length_model
 from components.lib.rules.early_stopping import check
 from components.lib.rules.tally import Tally
-from components.lib.rules.time_budget import History, QuestionBudget, Speed, TimeBudget
+from components.lib.rules.time_budget import UNLIMITED_S, History, QuestionBudget, Speed, TimeBudget
 from tests.row_fixtures import attempt, problem
 
 CLOCK: TypeAdapter[TimeBudget] = TypeAdapter(TimeBudget)
@@ -172,6 +172,10 @@ def test_the_token_budget_follows_the_expected_length_within_bounds(predicted: f
 def test_a_token_clock_without_an_expected_length_says_what_is_missing() -> None:
     with pytest.raises(UserError, match=r"train a length model into length\.json"):
         clock(CLOCKS["tokens"]).allow(History(50, 0, [], []))
+
+
+def test_no_clock_is_no_limit() -> None:
+    assert clock({"kind": "none"}).allow(History(1, 1e8, [], [])).limit_s == UNLIMITED_S
 
 
 @pytest.mark.parametrize(

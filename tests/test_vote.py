@@ -143,6 +143,8 @@ def test_genselect_counts_readings_and_falls_to_the_majority_where_nothing_was_r
     read = [judgement(2, index=0, shown=(0, 2)), judgement(2, index=1, shown=(2, 1)), judgement(0, index=2)]
     assert winner("genselect", ballot([5, 5, 7], read)) == 7
     assert winner("genselect", ballot([5, 5, 7])) == 5
+    unparsed = [one.model_copy(update={"parsed": None}) for one in read]
+    assert winner("genselect", ballot([5, 5, 7], unparsed)) == 5
 
 
 def test_of_a_knockout_only_the_final_counts() -> None:

@@ -30,7 +30,7 @@ def run(model: Path, fake: Fake, limit_s: float, attempts: int, rules: Sequence[
     async def scene() -> QuestionRun:
         async with fake as url, engine(model, url, step_s=None, max_model_len=4096) as opened, LazySandbox() as box:
             await (await box.session(1)).close()  # opened before the clock runs
-            question = QuestionRun(problem(), attempt_params(config, CONTEST), rules, opened, box, QuestionBudget(limit_s))
+            question = QuestionRun(problem(), attempt_params(config, CONTEST, model), rules, opened, box, QuestionBudget(limit_s))
             await config.plan.sample(question)
             await question.close()
             return question

@@ -10,6 +10,7 @@ dependencies only when a stage has ended. The runner knows nothing of any stage.
 
 import argparse
 import errno
+import functools
 import hashlib
 import inspect
 import json
@@ -216,10 +217,24 @@ def _digest(code: str, sections: dict[str, Config], inputs: dict[str, Path]) -> 
     settings = {name: section.model_dump(mode="json") for name, section in sections.items()}
     digest = hashlib.sha256(json.dumps([code, settings], sort_keys=True).encode())
     for name, path in sorted(inputs.items()):
-        for file in watch.list_files(path):
-            with file.open("rb") as data:
-                digest.update(f"{name}/{file.relative_to(path)}".encode() + hashlib.file_digest(data, "sha256").digest())
+        digest.update(f"{name}/{content_digest(path)}".encode())
     return digest.hexdigest()[:16]
+
+
+def content_digest(path: Path) -> str:
+    """A hash of a file's bytes, or of the names and bytes of all files of a folder."""
+    digest = hashlib.sha256()
+    for file in watch.list_files(path):
+        stat = file.stat()
+        digest.update(f"{file.relative_to(path)}/{_file_digest(file, stat.st_mtime_ns, stat.st_size)}".encode())
+    return digest.hexdigest()
+
+
+@functools.cache
+def _file_digest(file: Path, mtime_ns: int, size: int) -> str:
+    """Read once in a process, as long as it looks the same."""
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 def _record(stage: str, seconds: float, metrics: Path, machine: Iterable[MachineConfig]) -> None:

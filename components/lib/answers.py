@@ -35,7 +35,8 @@ class ParsedAnswer(NamedTuple):
     answer: int | None
     reason: str | None
     """Why it abstains: no box, unclosed box, box too long, not an integer (or one beyond 10^12), negative, out of range; of a print:
-    no code ran, the code did not end well, nothing printed, no integer printed, negative print, print out of range."""
+    no code ran, the code did not end well, nothing printed, no integer printed (or one beyond
+    10^12), negative print, print out of range."""
     raw: str | None
     """The box's content, or the last line printed, as it stood."""
     reduced: bool
@@ -69,9 +70,10 @@ def printed(runs: Sequence[CodeRun], contest: Contest) -> ParsedAnswer:
     if not line:
         return ParsedAnswer(None, "nothing printed", None, False)
     found = _PRINTED.search(line)
-    if found is None:
+    number = integer(found[1]) if found else None  # the box's rule: a number beyond 10^12 is no answer in either place
+    if number is None:
         return ParsedAnswer(None, "no integer printed", line, False)
-    return _held(int(found[1]), line, contest, "negative print", "print out of range")
+    return _held(number, line, contest, "negative print", "print out of range")
 
 
 AnswerSource = Literal["boxed-first", "printed-first", "boxed", "printed"]
@@ -126,8 +128,8 @@ def gold(text: str | int | float, contest: Contest) -> int:
     return number
 
 
-_PRINTED = re.compile(r"(?:^|(?<=[\s=:$(]))(?<!,\s)([-+]?\d{1,4000})(?:\.0*)?[.$)]{0,2}$")
-"""An integer (`42`, `42.0`, `x=42`, `(42)`, `$42$.`) at the end of a line. Python reads no more than 4,300 digits."""
+_PRINTED = re.compile(r"(?:^|(?<=[\s=:$(]))(?<!,\s)([-+]?\d+)(?:\.0*)?[.$)]{0,2}$")
+"""An integer (`42`, `42.0`, `x=42`, `(42)`, `$42$.`) at the end of a line."""
 
 
 # ---- boxes -----------------------------------------------------------------------------------------------------------
@@ -157,17 +159,20 @@ def _last_box(text: str) -> tuple[str | None, bool]:
 
 # ---- from a box's content to a closed form -----------------------------------------------------------------------------
 
-_WRAPPERS = r"\\(?:text|textbf|textit|textrm|textsf|mathrm|mathbf|mathit|mathsf|mbox|boldsymbol|bm|operatorname|boxed|fbox|bf|rm)"
+_WRAPPERS = (
+    r"\\(?:text|textnormal|textbf|textit|textrm|textsf|mathrm|mathbf|mathit|mathsf|mbox|boldsymbol|bm|operatorname|boxed|fbox|bf|rm)"
+)
 _WRAPPED = re.compile(_WRAPPERS + r"\s*\{([^{}]*)\}")
 _UNIT_NAME = r"\{\s*(?!(?:hundred|thousand|million|billion|dozen)s?\b)[A-Za-z][A-Za-z .^/0-9]*\}(\^\{?\d\}?)?"
 _UNIT = re.compile(r"(?<=[^\s=])\s*" + _WRAPPERS + r"\s*" + _UNIT_NAME + r"\s*$")
 _LABEL = re.compile(_WRAPPERS + r"\s*\{[A-Za-z ]*(?::|\bis)\s*\}")
 _INVISIBLE = re.compile(r"\\left(?![a-z])|\\right(?![a-z])|\\displaystyle|\\!|\\[()\[\]]|\$")
 _SPACE = re.compile(r"\\[;: ]|\\q?quad(?![a-z])|~")
+_GROUP_MARK = re.compile(r"(?<=\d),\\!\s*(?=\d{3})")
 _THIN = re.compile(r"(?<=\d)\\,(?=\d)")
-_MOD = re.compile(r"\\pmod\s*(?:\{[^{}]*\}|\d+)|\(\s*(?:\\bmod|\\mod|\\text\s*\{\s*mod\s*\}|mod)\s*\d+\s*\)")
+_MOD = re.compile(r"(?:\\[,;: ]|[~\s])*(?:\\pmod\s*(?:\{[^{}]*\}|\d+)|\(\s*(?:\\bmod|\\mod|\\text\s*\{\s*mod\s*\}|mod)\s*\d+\s*\))")
 _MOD_SUFFIX = re.compile(r"\\[bp]?mod\s*(?:\{[^{}]*\}|\d+)\s*$")
-_SIGNS = re.compile(r"\^\s*(?:\{\s*)?\\circ(?:\s*\})?|\^\s*°|°|\\degree|\\?%|^\s*(?:\\\$|[€£])")
+_SIGNS = re.compile(r"\^\s*(?:\{\s*)?\\circ(?:\s*\})?|\^\s*°|°|\\degree|\\?%|(?<=\d)\s*(?:percent(?:age)?|pct)\s*$|^\s*(?:\\\$|[€£])")
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(?:[, ]\d{3})+(?:\.0*)?")
 _SCRIPTS = {ord(raised): plain for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", strict=True)}
 _TERM = r"\s*\|?(?:\\[A-Za-z]++(?:\{[A-Za-z]++\})?|[A-Za-z' ]|\[[A-Z]++\])++(?:_(?:\{[^{}]*\}|\w))?\s*(?:\((?:[^()]|\([^()]*\))*\))?\|?\s*"
@@ -180,6 +185,7 @@ def _plain(text: str) -> str:
     text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹]+", lambda raised: _raised(raised.group().translate(_SCRIPTS)), text)  # NFKC would read 4² as 42
     text = re.sub("[₀-₉]", "_", text)  # and 42₈ as 428
     text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-").replace("{,}", ",")
+    text = _GROUP_MARK.sub(",", text)
     text = _SIGNS.sub("", _MOD.sub("", text.strip()).strip().removesuffix("."))
     text = _THIN.sub("", _SPACE.sub(" ", _INVISIBLE.sub("", text))).replace("\\,", " ")
     text = _UNIT.sub("", _LABEL.sub("", text).strip())

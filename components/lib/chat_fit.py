@@ -7,28 +7,25 @@ works (warn); a model trained here on its own syntax needs no prompt that tells 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from components.core.errors import UserError
 from components.core.preflight import Finding
 from components.lib import prompts
-from components.lib.tool_syntax import SyntaxName
+from components.lib.tool_syntax import SyntaxName, recognise
 
 ANSWER = "ANSWER"
-MARKS: dict[SyntaxName, tuple[str, str]] = {
-    "hermes": ("<tool_call>", '"arguments"'),
-    "harmony": ("<|channel|>", "<|message|>"),
-}
-"""What a template of the family holds; the other two syntaxes are nobody's template's."""
 FENCE = "```"
 
 
-def syntax(template: str, name: SyntaxName, trained: bool) -> Finding:
+def syntax(template: str, name: SyntaxName | Literal["auto"], trained: bool) -> Finding:
     """`trained`: whether the model learned the project's own tags here."""
-    speaks = [family for family, marks in MARKS.items() if all(mark in template for mark in marks)]
-    if name in MARKS and name not in speaks:
-        return Finding("stop", "tool syntax", f"{name}, but the model's chat template knows no {MARKS[name][0]}; write `syntax: fences`")
-    if "harmony" in speaks and name != "harmony":
+    speaks = recognise(template)
+    if name == "auto":
+        return Finding("ok", "tool syntax", f"{speaks}, by the chat template")
+    if name in ("hermes", "harmony") and name != speaks:
+        return Finding("stop", "tool syntax", f"{name}, but the model's chat template knows no such call; write `syntax: {speaks}`")
+    if speaks == "harmony" and name != "harmony":
         return Finding("stop", "tool syntax", f"{name}, but the model's chat template is harmony's; write `syntax: harmony`")
     if name == "openmath" and not trained:
         return Finding("warn", "tool syntax", "openmath, which only models trained here have learned; lay the profile `fences` over it")
@@ -101,7 +98,7 @@ def box(names: Sequence[str], answer_source: str, trained: bool) -> Finding:
     )
 
 
-def call(names: Sequence[str], name: SyntaxName, trained: bool) -> Finding:
+def call(names: Sequence[str], name: SyntaxName | Literal["auto"], trained: bool) -> Finding:
     """Whether a prompt says how to call code where no template does it and no training did."""
     if name != "fences" or trained or any(FENCE in _text(prompt) or "python" in _text(prompt).lower() for prompt in names):
         return Finding("ok", "prompt", ", ".join(names))

@@ -16,6 +16,8 @@ MAX_BINOMIAL = 40
 MAX_DEPTH = 12
 
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?(?:[eE]\+?\d{1,2})?)|(\\[dt]?frac|\\[dt]?binom|\\sqrt|\\cdot|\\times|\\div|!!|[-+*/^!(){}]))")
+_BARE_ABOVE = re.compile(r"(\\[dt]?(?:frac|binom))\s*(\d)")
+_BARE_BELOW = re.compile(r"(\\[dt]?(?:frac|binom)\s*\{[^{}]*\})\s*(\d)")
 _TIMES = {"*", "\\cdot", "\\times"}
 _DIVIDED = {"/", "\\div"}
 
@@ -37,6 +39,7 @@ def value(text: str) -> Fraction | None:
 
 
 def _tokens(text: str) -> list[str]:
+    text = _BARE_BELOW.sub(r"\1{\2}", _BARE_ABOVE.sub(r"\1{\2}", text))  # TeX takes one digit where no brace opens
     found, at, text = [], 0, text.strip()
     while at < len(text):
         token = _TOKEN.match(text, at)

@@ -1,49 +1,177 @@
-"""How a model calls code and reads its output: one small description per syntax, and what can be done with any of them.
+"""How a model calls code and reads its output: one small description per family, and what can be done with any of them.
 
-One place for the loop that runs code, the rows that are trained on and the summaries that GenSelect reads. Knows no engine and no sandbox.
-Sources: openmath and fences, nemo_skills/prompt/code_tags/{openmath,qwen}.yaml; hermes, the chat template of Qwen2.5-Instruct; harmony, the
-format of gpt-oss, whose other channels are the chat template's matter.
+One place for the loop that runs code, the rows that are trained on and the summaries that GenSelect reads. Knows no engine and no sandbox;
+how a call is read from a text is tool_calls.py's. Sources: openmath and fences, nemo_skills/prompt/code_tags/{openmath,qwen}.yaml;
+nemoskills, nemo_skills/code_execution/utils.py; hermes, the chat templates of Qwen2.5, Qwen3 and QwQ; harmony, that of gpt-oss, whose own
+python tool answers as in published traces.
 """
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from components.core.errors import UserError
 from components.core.types import Candidate
+from components.lib.sandbox.protocol import PLAIN, OutputForm
+
+NOTHING_PRINTED = "<nothing was printed>"
+FENCE_ENDS = ("```\n", "```\r\n")
 
 
 class Syntax(NamedTuple):
-    """One way to call code."""
+    """One way to call code and to read what it printed."""
 
+    call: Literal["tags", "fences", "hermes", "harmony"]
+    """How a call is read (tool_calls.py)."""
     begin: str
-    """What opens a call."""
-    head: str
-    """What must follow before the code begins, however far away; empty: the code begins at once."""
-    end: str
-    """What closes a call: the stop string of a generation."""
-    json: bool
-    """Whether the call is {"name": ..., "arguments": {"code": ...}} rather than the code itself."""
+    """What opens a call, for a reply that is begun with one."""
+    ends: tuple[str, ...]
+    """What closes a call: the stop strings of a generation."""
     before: str
     """What stands between a call and its output, and after it."""
     after: str
+    turn: str = ""
+    """What opens the assistant's next turn, where the output is a turn of its own; what the prompt has there counts, a `<think>` too."""
+    last_line: str = "\n"
+    """What ends the output's last line."""
+    empty: str = NOTHING_PRINTED
+    """What is shown where nothing was printed."""
+    notice: tuple[str, str] = ("budget", "budget-spent")
+    """The prompts that say how many code runs are left, and that none is."""
+    form: OutputForm = OutputForm(tail=True)
+    quoted: bool = False
+    """Whether the output is written as a JSON string."""
+    template_arguments: Mapping[str, Any] = MappingProxyType({})
+    """What the chat template is told of the tool."""
+
+    @property
+    def end(self) -> str:
+        """What a call is closed with where its model did not write it."""
+        return self.ends[0]
 
 
-SyntaxName = Literal["openmath", "fences", "hermes", "harmony"]
+PYTHON_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "python",
+        "description": "Runs Python code in a session whose variables stay from call to call, and returns what it printed.",
+        "parameters": {
+            "type": "object",
+            "properties": {"code": {"type": "string", "description": "The Python code to run."}},
+            "required": ["code"],
+        },
+    },
+}
+SyntaxName = Literal["openmath", "nemoskills", "fences", "hermes", "harmony"]
 SYNTAXES: dict[SyntaxName, Syntax] = {
-    "openmath": Syntax("<tool_call>", "", "</tool_call>", False, "\n```output\n", "\n```\n"),
-    "fences": Syntax("```python\n", "", "```\n", False, "```output\n", "\n```\n"),
+    "openmath": Syntax("tags", "<tool_call>", ("</tool_call>",), "\n```output\n", "```\n", empty="", form=PLAIN),
+    "nemoskills": Syntax(
+        "tags", "<tool_call>", ("</tool_call>",), "\n```output\n", "```\n", empty="", form=OutputForm(traceback=True),
+        notice=("recipes/nemoskills/budget", "recipes/nemoskills/budget-spent"),
+    ),
+    "fences": Syntax("fences", "```python\n", FENCE_ENDS, "```output\n", "```\n"),
     "hermes": Syntax(
-        "<tool_call>", "", "</tool_call>", True,
-        "<|im_end|>\n<|im_start|>user\n<tool_response>\n", "\n</tool_response><|im_end|>\n<|im_start|>assistant\n",
+        "hermes", "<tool_call>", ("</tool_call>",), "<|im_end|>\n<|im_start|>user\n<tool_response>\n", "</tool_response><|im_end|>\n",
+        turn="<|im_start|>assistant\n", template_arguments=MappingProxyType({"tools": [PYTHON_TOOL]}),
     ),
     "harmony": Syntax(
-        "to=python", "<|message|>", "<|call|>", False, "<|start|>python<|channel|>analysis<|message|>", "<|end|><|start|>assistant"
+        "harmony", "<|channel|>analysis to=python code<|message|>", ("<|call|>",),
+        "<|start|>python to=assistant<|channel|>analysis<|message|>", "<|end|>",
+        turn="<|start|>assistant", last_line="", template_arguments=MappingProxyType({"builtin_tools": ["python"]}),
     ),
 }  # fmt: skip
 OPENMATH = SYNTAXES["openmath"]
 """What the project's own training rows are written in."""
+HARMONY_FUNCTION = SYNTAXES["harmony"]._replace(
+    before="<|start|>functions.python to=assistant<|channel|>commentary<|message|>", quoted=True
+)
+"""The reply to a model that calls python as if it were a function of the user's: as its template writes that."""
+
+
+def recognise(template: str) -> SyntaxName:
+    """The family of a model by its own chat template. What names no tool call that can be read here writes fences."""
+    if "<|channel|>" in template:
+        return "harmony"
+    return "hermes" if "<tool_call>" in template and '"arguments"' in template else "fences"
+
+
+def output_block(output: str, syntax: Syntax = OPENMATH, notice: str = "", prompt: str = "") -> str:
+    """What the model reads after its code. What would end the block or a turn of the chat is broken by a space.
+
+    `notice`: what it is told beside the output. `prompt`: the attempt's, which shows how a turn of its assistant begins.
+    """
+    text = MARKER.sub(lambda found: found[0][0] + " " + found[0][1:], output.lstrip("\n").rstrip()) or syntax.empty
+    if not syntax.turn:
+        told = f"```system\n{notice}\n```\n" if notice else ""
+        return f"{syntax.before}{text}{syntax.last_line if text else ''}{syntax.after}{told}"
+    text = "\n".join(part for part in (text, notice) if part)
+    if syntax.quoted:
+        text = json.dumps(text, ensure_ascii=False)
+    begins = prompt.rfind(syntax.turn)
+    return f"{syntax.before}{text}{syntax.last_line}{syntax.after}{prompt[begins:] if begins >= 0 else syntax.turn}"
+
+
+MARKER = re.compile(r"<\|[a-z_]+\|>|<｜[^<>｜\n]+｜>|</?(?:think|tool_call|tool_response)>|```")
+"""What code may print to speak with another voice: marks of chat templates, of thought and of calls."""
+
+
+class FencedBlock(NamedTuple):
+    """A block of ``` fences: places in the text, and the first word after the opening fence, in small letters."""
+
+    begin: int
+    language: str
+    code: str
+    end: int
+
+
+PYTHON = ("python", "py", "python3")
+_FENCE = re.compile(r"```[ \t]*(?:([^\s`]+)[^\n`]*)?\r?(?:\n|$)")
+
+
+def fenced_blocks(text: str) -> Iterator[FencedBlock]:
+    """The closed blocks of a text, in order. A fence with a language always opens a block; a bare one closes where one is open."""
+    opened: re.Match[str] | None = None
+    for fence in _FENCE.finditer(text):
+        if fence[1] or opened is None:
+            opened = fence
+            continue
+        code = text[opened.end() : fence.start()].replace("\r\n", "\n")
+        yield FencedBlock(opened.start(), (opened[1] or "").lower(), code, fence.end())
+        opened = None
+
+
+def without_calls(text: str) -> str:
+    """The text without calls and their outputs: what the model says itself."""
+    for begin, end in (("<tool_call>", "</tool_call>"), ("<|channel|>", "<|call|>")):
+        if end in text:
+            text = _without_calls_of(text, begin, end)
+    return _without_fences(text) if "```" in text else text
+
+
+def _without_calls_of(text: str, begin: str, end: str) -> str:
+    """One pass: whatever a model writes, the time grows with the length alone."""
+    outputs = [(syntax.before, syntax.after) for syntax in (*SYNTAXES.values(), HARMONY_FUNCTION) if end in syntax.ends]
+    kept, at = [], 0
+    while (closed := text.find(end, at)) >= 0:
+        opened = text.rfind(begin, at, closed)
+        kept.append(text[at : opened if opened >= 0 else closed + len(end)])
+        at = closed + len(end)
+        for before, after in outputs if opened >= 0 else []:
+            if text.startswith(before, at) and (over := text.find(after, at + len(before))) >= 0:
+                at = over + len(after)
+    return "\n".join([*kept, text[at:]])
+
+
+def _without_fences(text: str) -> str:
+    kept, at, follows = list[str](), 0, False
+    for block in fenced_blocks(text):
+        follows = block.language in PYTHON or (follows and block.language in ("output", "system") and not text[at : block.begin].strip())
+        if follows:
+            kept.append(text[at : block.begin])
+            at = block.end
+    return "\n".join([*kept, text[at:]])
 
 
 class Piece(NamedTuple):
@@ -52,64 +180,6 @@ class Piece(NamedTuple):
     text: str
     generated: bool
     output: bool
-
-
-def last_code(text: str, syntax: Syntax = OPENMATH) -> str | None:
-    """The code of the call that `text` ends with, or None where no call was opened (the end of some other block).
-
-    A call in JSON that cannot be read gives its own text: running it tells the model what is wrong with it.
-    """
-    if not text.endswith(syntax.end):
-        return None
-    before = text[: -len(syntax.end)]
-    begin = before.rfind(syntax.begin)
-    head = before.find(syntax.head, begin) if begin >= 0 else -1
-    if head < 0 or syntax.end in before[begin + len(syntax.begin) :]:
-        return None
-    code = before[head + len(syntax.head) :] if syntax.head else before[begin + len(syntax.begin) :]
-    return (_code_in(code) if syntax.json else code).strip("\n")
-
-
-def _code_in(call: str) -> str:
-    try:
-        return str(json.loads(call)["arguments"]["code"])
-    except (ValueError, KeyError, TypeError):
-        return call
-
-
-def output_block(output: str, syntax: Syntax = OPENMATH) -> str:
-    """What the model reads after its code. What would end the block or a turn of the chat is broken by a space."""
-    body = MARKER.sub(lambda found: found[0][0] + " " + found[0][1:], output.rstrip("\n"))
-    return f"{syntax.before}{body}{syntax.after}"
-
-
-MARKER = re.compile(r"<\|[a-z_]+\|>|</?(?:think|tool_call|tool_response)>|```")
-"""What code may print to speak with another voice: marks of chat templates, of thought and of calls."""
-
-
-def without_calls(text: str) -> str:
-    """The text without calls and their outputs: what the model says itself."""
-    for begin, end in _TAGS:
-        if end in text:
-            text = _without_calls_of(text, begin, end)
-    return text
-
-
-_TAGS = tuple(dict.fromkeys((syntax.begin, syntax.end) for syntax in SYNTAXES.values()))
-
-
-def _without_calls_of(text: str, begin: str, end: str) -> str:
-    """One pass: whatever a model writes, the time grows with the length alone."""
-    outputs = [(syntax.before, syntax.after) for syntax in SYNTAXES.values() if (syntax.begin, syntax.end) == (begin, end)]
-    kept, at = [], 0
-    while (closed := text.find(end, at)) >= 0:
-        opened = text.rfind(begin, at, closed)
-        kept.append(text[at : opened if opened >= 0 else closed + len(end)])
-        at = closed + len(end)
-        for before, after in outputs if opened >= 0 else []:
-            if text.startswith(before, at) and (over := text.find(after, at)) >= 0:
-                at = over + len(after)
-    return "\n".join([*kept, text[at:]])
 
 
 def pieces(candidate: Candidate) -> Iterator[Piece]:

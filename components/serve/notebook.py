@@ -29,8 +29,8 @@ def predictor(answer: Answer) -> Callable[[Any, Any], Any]:
     def predict(id_: Any, question: Any) -> Any:
         import polars as pl
 
-        found = answer(id_.item(0), question.item(0))
-        return pl.DataFrame({"id": id_, "answer": [NONE if found is None else found]}, schema={"id": pl.String, "answer": pl.Int64})
+        found = answer(str(id_.item(0)), question.item(0))  # a column of integers is a column of ids, too, and goes back as it came
+        return pl.DataFrame({"id": id_, "answer": pl.Series([NONE if found is None else found], dtype=pl.Int64)})
 
     return predict
 

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
+from components.core.errors import UserError
 from components.core.types import Problem
 from components.gateway.exam_run import Gateway
+from components.lib import references
 from components.lib.answer_groups import finished
 from components.lib.answers import Contest
 from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
@@ -37,12 +39,17 @@ def solver(key: str, model: Path, params: Path) -> Iterator[Answer]:
         strategies(votes.strategies)  # refuses a name that is none
         served = _OpenSolver(key, model, params, held)
 
+        known: dict[str, int | None] = {}
+
         def answer(name: str, text: str) -> int | None:
+            if text in known:  # the same statement under another id
+                return known[text]
             asked = Problem(id=name, statement=text, answer=None, source="gateway", licence="", group=name)
             question = runner.run(served.ask(asked))
             made = [] if question.stopped_by and question.stopped_by.given_up else finished(question.candidates())
             ballot = Ballot(name, made, [], [], votes, late=question.budget.limit_s <= 0)
-            return decide(ballot, votes.strategies[0], UNKNOWN).answer
+            known[text] = decide(ballot, votes.strategies[0], UNKNOWN).answer
+            return known[text]
 
         yield answer
 
@@ -61,9 +68,12 @@ class _OpenSolver:
     def __init__(self, key: str, model: Path, params: Path, held: AsyncExitStack) -> None:
         self._config, self._engines, self._sandbox = Solve.load(params, key), Engines.load(params), SandboxConfig.load(params)
         self._hosts, self._capacity = EngineHosts.load(params.parent), SandboxCapacity.load(params.parent)
-        made = attempt_params(self._config, Contest.load(params))
+        made = attempt_params(self._config, Contest.load(params), model)
         self._runner = QuestionRunner(self._config, made, Gateway.load(params).num_questions, params.parent)
+        if references.of(model) is None and not model.exists():
+            raise UserError(f"{model}: there is no such model; --model names a model's folder or a reference to one")
         self._model, self._held = model, held
+        self._kind = kind_for(model, self._config.engine, self._config.engine_by_format)
         self._began = time.monotonic()
         self._open: tuple[Engine, Sandbox] | None = None
 
@@ -73,6 +83,5 @@ class _OpenSolver:
         return await self._runner.run(asked, time.monotonic() - self._began, engine, box)
 
     async def _enter(self) -> tuple[Engine, Sandbox]:
-        kind = kind_for(self._model, self._config.engine, self._config.engine_by_format)
-        engine = await self._held.enter_async_context(open_engine(kind, self._engines, self._hosts, self._model))
+        engine = await self._held.enter_async_context(open_engine(self._kind, self._engines, self._hosts, self._model))
         return engine, await self._held.enter_async_context(open_sandbox(self._sandbox, self._capacity))

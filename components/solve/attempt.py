@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from components.core.types import Candidate, CodeRun, Problem
-from components.lib import answers, tool_syntax
+from components.lib import answers, tool_calls, tool_syntax
 from components.lib.engine.protocol import Completion, Engine, Sampling
 from components.lib.engine.tokens import Tokens
 from components.lib.prompts import render
@@ -44,7 +44,7 @@ class AttemptParams(NamedTuple):
     @property
     def call_opening(self) -> str:
         """What opens a call in the syntax of this run, for a reply that is begun with a program."""
-        opened = f"{self.syntax.begin}{self.syntax.head}"
+        opened = self.syntax.begin
         return opened if opened.endswith("\n") else opened + "\n"
 
     def for_one_program(self, temperature: float | None = None) -> "AttemptParams":
@@ -76,6 +76,8 @@ class Attempt:
         self.entropies: list[float] = []
         self.finish_reason: Literal["stop", "length", "time", "repetition", "cancelled"] = "cancelled"
         self._turn = 0
+        self._turn_ended = False
+        """Whether its model ended its last generation, rather than a stop string."""
         self._partial = ("", 0)
         self._seen = (self.reply, 0)
         self._session: Session | None = None
@@ -111,14 +113,14 @@ class Attempt:
         """Runs the attempt to its end or to the token budget. Cancelling it keeps what was generated up to then."""
         try:
             while await self._generate(engine, params, deadline):
-                code = tool_syntax.last_code(self.text, params.syntax)
-                if code is None:
+                call = tool_calls.last_call(self._since_output(params), params.syntax, ended=self._turn_ended)
+                if call is None and not self._turn_ended:
                     continue  # another block ended
-                if len(self.runs) >= params.max_executions:
+                if call is None or len(self.runs) >= params.max_executions:
                     return
                 try:
                     async with asyncio.timeout(deadline - engine.now() if engine.step_s is None else None):
-                        shown = await self._execute(code, box, params)
+                        shown = await self._execute(call, box, params)
                 except TimeoutError:  # its session is killed, and what it printed is not read
                     self.finish_reason = "time"
                     return
@@ -136,21 +138,32 @@ class Attempt:
             session, self._session = self._session, None
             await session.close()
 
-    async def _execute(self, code: str, box: Sandbox, params: AttemptParams) -> str:
-        """Runs the code; returns what the model is shown."""
+    def _since_output(self, params: AttemptParams) -> str:
+        """What it said since code last printed; where the prompt opened a call, the reply begins inside it."""
+        outputs = [span.end for span in self.reply.inserted if span.output]
+        return self.text[outputs[-1] :] if outputs else tool_calls.opened_by(self.prompt.text, params.syntax) + self.text
+
+    async def _execute(self, call: tool_calls.Call, box: Sandbox, params: AttemptParams) -> str:
+        """Runs the code, unless the call cannot be read; returns what the model is shown."""
+        if call.complaint:
+            run = CodeRun(code=call.code, output=f"<nothing ran: {call.complaint}>\n", status="error")
+        else:
+            run = await (await self._interpreter(box, params)).run(params.preamble + call.code)
+        self.runs.append(run)
+        left = params.max_executions - len(self.runs)
+        remaining, spent = params.syntax.notice
+        notice = (render(remaining, remaining=left) if left else render(spent)) if params.show_remaining_executions else ""
+        return call.closing + tool_syntax.output_block(run.output, call.syntax, notice, self.prompt.text)
+
+    async def _interpreter(self, box: Sandbox, params: AttemptParams) -> Session:
         if self._session is None:
             seed = _seed(params.seed, self.problem.id, self.index)
-            self._session = await box.session(seed, continues=bool(self.runs))  # a parent's variables are not there, and it says so
-        run = await self._session.run(params.preamble + code)
-        self.runs.append(run)
-        shown = tool_syntax.output_block(run.output, params.syntax)
-        if params.show_remaining_executions:
-            left = params.max_executions - len(self.runs)
-            shown += f"\n```system\n{render('budget', remaining=left) if left else render('budget-spent')}\n```\n"
-        return shown
+            continues = self.parent is not None and bool(self.runs)  # a parent's variables are not there, and it says so
+            self._session = await box.session(seed, continues, params.syntax.form)
+        return self._session
 
     async def _generate(self, engine: Engine, params: AttemptParams, deadline: float) -> bool:
-        """One generation; whether it ended with a code block. If not, the attempt is over, and `ended` says how."""
+        """One generation; whether it may have ended with a call. If not, the attempt is over, and `finish_reason` says how."""
         left = deadline - engine.now()
         budget = params.sampling.max_tokens - self.num_context_tokens
         affordable = budget if engine.step_s is None else min(budget, int(left / engine.step_s))
@@ -164,7 +177,7 @@ class Attempt:
                     self.prompt + self.reply.tokens,
                     params.sampling._replace(
                         max_tokens=affordable,
-                        stop=(params.syntax.end, *stop_strings(params.stop_conditions)),
+                        stop=(*params.syntax.ends, *stop_strings(params.stop_conditions)),
                         stop_conditions=engine_conditions(params.stop_conditions),
                     ),
                     key=self._key,
@@ -180,7 +193,8 @@ class Attempt:
             self.finish_reason = "length" if affordable == budget or completion.num_tokens < affordable else "time"  # or the context's end
             return False
         self.finish_reason = "repetition" if completion.stop_reason == "repetition" else "stop"
-        return completion.stop_reason == params.syntax.end
+        self._turn_ended = completion.stop_reason is None
+        return self._turn_ended or completion.stop_reason in params.syntax.ends
 
     def _code_ends_it(self, params: AttemptParams) -> bool:
         """Whether what its code did ends it."""

@@ -5,20 +5,22 @@ looks at the rules. Knows no plan and no clock but the engine's.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from components.core.types import Candidate, Message, Problem
 from components.lib import prompts
 from components.lib.engine.concurrency import start_tasks
-from components.lib.engine.protocol import Engine
+from components.lib.engine.protocol import Engine, EngineError
 from components.lib.rules import early_stopping
 from components.lib.rules.stopping_rules import Exits
 from components.lib.rules.tally import Tally
 from components.lib.rules.time_budget import QuestionBudget
-from components.lib.sandbox.protocol import Sandbox
+from components.lib.sandbox.protocol import Sandbox, SandboxError
+from components.solve import attempt_log
 from components.solve.attempt import Attempt, AttemptParams
+from components.solve.attempt_log import AttemptLog
 
 
 class FinishedAttempt(NamedTuple):
@@ -40,9 +42,12 @@ class QuestionRun:
         engine: Engine,
         box: Sandbox,
         budget: QuestionBudget,
+        log: AttemptLog | None = None,
+        freed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`log`: where attempts are written down and looked up. `freed`: called whenever one needs no slot any more."""
         self.problem, self.params, self.engine, self.box = problem, params, engine, box
-        self.budget = budget
+        self.budget, self._log, self._freed = budget, log, freed
         self.rules = [*rules, *budget.stops()]
         self.planned = 0
         """Attempts that will count, as far as the plan knows by now."""
@@ -64,7 +69,8 @@ class QuestionRun:
     def new_attempt(self, mode: str, text: str = "", parent: Attempt | None = None, **fields: str | int) -> Attempt:
         """A new attempt, not yet begun, asked by the prompt `mode` with these fields; `text` is put into its mouth."""
         asked = Message(role="user", content=self._prompt(mode, fields), loss=False)
-        return self._keep(Attempt(self.problem, len(self.attempts), mode, self.engine.render([asked]), parent), text)
+        prompt = self.engine.render([asked], self.params.syntax.template_arguments)
+        return self._keep(Attempt(self.problem, len(self.attempts), mode, prompt, parent), text)
 
     def branch(self, parent: Attempt, text: str = "") -> Attempt:
         """A new attempt that goes on from all that `parent` said."""
@@ -80,32 +86,42 @@ class QuestionRun:
         """Runs attempts side by side until each has ended or a rule holds. `counts`: the rules look at them when they end.
 
         `params`: others than the run's, for all or for each. `last` false: an attempt that reaches its budget may be taken up
-        again and has not ended.
+        again and has not ended. Where engine or sandbox failed one, the others end first, and then the failure rises.
         """
-        how = params or self.params
+        how = {attempt: params(attempt) if callable(params) else params or self.params for attempt in attempts}
+        keys = {attempt: attempt_log.key(attempt, how[attempt]) for attempt in attempts} if self._log else {}
+        left = self._restore(keys, counts) if self._log else attempts
         tasks: list[asyncio.Task[None]] = []
+        failures: list[EngineError | SandboxError] = []
 
         async def run(attempt: Attempt) -> None:
             paused = False
             try:
-                await attempt.go(
-                    self.engine, self.box, how if isinstance(how, AttemptParams) else how(attempt), self._opened + self.budget.limit_s
-                )
+                await attempt.go(self.engine, self.box, how[attempt], self._opened + self.budget.limit_s)
                 paused = attempt.finish_reason == "length" and not last
-                if counts and not paused and self._end(attempt):  # before its session is closed, which takes a while that nobody counts
+                if self._log and not paused:
+                    self._log.append(keys[attempt], attempt, self.used_s())
+                if counts and not paused and self._end(attempt, self.used_s()):  # before its session is closed: nobody counts that time
                     for task in tasks:
                         if task is not asyncio.current_task():
                             task.cancel()
+            except (EngineError, SandboxError) as failure:
+                failures.append(failure)
             finally:
                 if not paused:
                     await attempt.close()
+                    if not failures:
+                        self._freed()
 
         async with asyncio.TaskGroup() as group:
-            tasks += start_tasks(group, self.engine, [run(attempt) for attempt in attempts])
-            clock = group.create_task(self._stop_in_time(tasks))
-            if tasks:
-                await asyncio.wait(tasks)
-            clock.cancel()
+            if not self.stopped:
+                tasks += start_tasks(group, self.engine, [run(attempt) for attempt in left])
+                clock = group.create_task(self._stop_in_time(tasks))
+                if tasks:
+                    await asyncio.wait(tasks)
+                clock.cancel()
+        if failures and not self.stopped:
+            raise failures[0]
 
     async def _stop_in_time(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """By the wall clock, looks at the rules again when one's time has come. On a clock of steps time passes with the tokens alone."""
@@ -117,16 +133,28 @@ class QuestionRun:
                     task.cancel()
                 return
 
-    def _end(self, attempt: Attempt) -> bool:
+    def _restore(self, keys: Mapping[Attempt, str], counts: bool) -> Sequence[Attempt]:
+        """Ends those that the log knows, in their order, and returns the others; the question's clock goes on from there."""
+        assert self._log is not None
+        known = {attempt: self._log.find(key) for attempt, key in keys.items()}
+        for attempt, kept in sorted(((a, k) for a, k in known.items() if k), key=lambda pair: pair[1].at_s):
+            kept.restore(attempt)
+            self._opened -= max(0.0, kept.at_s - self.used_s())
+            self._freed()
+            if counts and not self.stopped:
+                self._end(attempt, kept.at_s)
+        return [attempt for attempt, kept in known.items() if kept is None]
+
+    def _end(self, attempt: Attempt, at_s: float) -> bool:
         """Books an attempt that ended; whether a rule holds now."""
-        self.finished.append(FinishedAttempt(attempt.index, attempt.extract_answers(self.params).chosen.answer, self.used_s()))
+        self.finished.append(FinishedAttempt(attempt.index, attempt.extract_answers(self.params).chosen.answer, at_s))
         return self._rule_holds()
 
     def _rule_holds(self, now_s: float = 0.0) -> bool:
         """Whether a rule holds after the last attempt that ended, or `now_s`, where that is later."""
-        at_s = list(accumulate((finished.at_s for finished in self.finished), max))  # engines that play replies have a clock per attempt
-        at_s[-1] = max(at_s[-1], now_s)
-        tally = Tally.of([finished.answer for finished in self.finished], at_s, max(self.planned, len(at_s)))
+        times = list(accumulate((finished.at_s for finished in self.finished), max))  # engines that play replies have a clock per attempt
+        times[-1] = max(times[-1], now_s)
+        tally = Tally.of([finished.answer for finished in self.finished], times, max(self.planned, len(times)))
         self.stopped_by = self.stopped_by or early_stopping.check(self.rules, tally)
         return self.stopped
 

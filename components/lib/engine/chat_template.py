@@ -4,9 +4,12 @@ The prompt is rendered by the template and tokenised once, with exactly one BOS 
 other piece is tokenised by itself, without special tokens. Covered: byte-level tokenizers, where decoding needs nothing before it.
 """
 
+import json
+import re
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import cached_property, partial
 from itertools import chain, pairwise
 from pathlib import Path
@@ -17,6 +20,8 @@ from components.core.errors import UserError
 from components.core.types import Message
 from components.lib.engine.tokens import Tokens
 
+TODAY = date(2025, 8, 5)
+"""Today's date for templates that ask for it: no two days would give the same prompt else. gpt-oss appeared on it."""
 ANSWER = "ANSWER"
 """Stands for an assistant's turn where the template is asked how it ends one."""
 
@@ -33,6 +38,7 @@ class ChatTokenizer:
         self._lock = threading.Lock()
         if not tokenizer.chat_template:
             raise UserError(f"{self._folder}: its tokenizer has no chat template; add chat_template.jinja to the folder (ChatML will do)")
+        self._template = _dated(tokenizer.get_chat_template())
         self._added_bos = tokenizer.bos_token if tokenizer.bos_token_id in tokenizer("")["input_ids"] else ""
         """What the tokenizer puts before a text by itself."""
 
@@ -43,9 +49,9 @@ class ChatTokenizer:
 
         return cls(AutoTokenizer.from_pretrained(folder, local_files_only=True), arguments)
 
-    def prompt(self, messages: Sequence[Message]) -> Tokens:
-        """A chat, ready for the assistant's turn."""
-        text = self.render([(message.role, message.content) for message in messages], add_generation_prompt=True)
+    def prompt(self, messages: Sequence[Message], arguments: Mapping[str, Any] = MappingProxyType({})) -> Tokens:
+        """A chat, ready for the assistant's turn; `arguments` beside the template's own, which count."""
+        text = self.render([(message.role, message.content) for message in messages], add_generation_prompt=True, arguments=arguments)
         return self.encode(text if text.startswith(self._added_bos) else self._added_bos + text)
 
     def encode(self, text: str) -> Tokens:
@@ -104,10 +110,35 @@ class ChatTokenizer:
             )
         return Tokens(self.tokenizer.eos_token, (self.tokenizer.eos_token_id,))
 
-    def render(self, chat: Sequence[tuple[str, str]], *, add_generation_prompt: bool) -> str:
+    def render(
+        self, chat: Sequence[tuple[str, str]], *, add_generation_prompt: bool, arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> str:
         """What the template makes of a chat of (role, content)."""
         messages = [{"role": role, "content": content} for role, content in chat]
-        rendered = self.tokenizer.apply_chat_template(
-            messages, add_generation_prompt=add_generation_prompt, tokenize=False, **self._arguments
+        given = {**arguments, **self._arguments}
+        return str(
+            self.tokenizer.apply_chat_template(
+                messages, chat_template=self._template, add_generation_prompt=add_generation_prompt, tokenize=False, **given
+            )
         )
-        return str(rendered)
+
+
+def _dated(template: str) -> str:
+    """The template with TODAY where it asks for the day."""
+    return _DAY.sub(lambda asked: repr(TODAY.strftime(asked[2])), template)
+
+
+_DAY = re.compile(r"""\bstrftime_now\((["'])(.*?)\1\)""")
+
+
+def template_of(folder: Path) -> str:
+    """The chat template of a model folder, without loading its tokenizer; raises UserError where there is none."""
+    alone, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if alone.is_file():
+        return alone.read_text(encoding="utf-8")
+    found = json.loads(config.read_text(encoding="utf-8")).get("chat_template") if config.is_file() else None
+    if isinstance(found, list):  # several by name
+        found = next((entry["template"] for entry in found if entry["name"] == "default"), None)
+    if not found:
+        raise UserError(f"{folder}: no chat template; add chat_template.jinja of an instruct model (ChatML will do)")
+    return str(found)

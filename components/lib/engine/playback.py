@@ -6,15 +6,15 @@ an early stop falls at the same token in every run, in milliseconds of real time
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from components.core.types import Message
 from components.lib.engine import stop_strings
 from components.lib.engine.batching import Batcher, Request
-from components.lib.engine.protocol import Completion, Progress, Sampling
+from components.lib.engine.protocol import NO_ARGUMENTS, Completion, Progress, Sampling
 from components.lib.engine.tokens import Tokens
 
 TOKEN = re.compile(r"\s*(?:\w+|[^\w\s])|\s+$")
@@ -81,7 +81,7 @@ class PlaybackEngine:
     async def turn(self, key: str) -> None:
         await self._batcher.turn(key)
 
-    def render(self, messages: Sequence[Message]) -> Tokens:
+    def render(self, messages: Sequence[Message], arguments: Mapping[str, Any] = NO_ARGUMENTS) -> Tokens:
         """The contents, one after another: known replies have no chat template."""
         return Tokens("\n".join(message.content for message in messages) + "\n")
 

@@ -10,9 +10,10 @@ Time is the engine's (`now`), because it alone knows what a second is worth: wal
 where a run must give the same bytes twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol, Self
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, Self
 
 from components.core.errors import MachineError
 from components.core.types import Message
@@ -67,6 +68,7 @@ class Completion(NamedTuple):
         return Tokens(self.text, self.ids)
 
 
+NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 Progress = Callable[[str, int], None]
 """Called with all text so far and its number of tokens, as they arrive."""
 
@@ -92,8 +94,11 @@ class Engine(Protocol):
         engine keeps them in step; elsewhere at once."""
         ...
 
-    def render(self, messages: Sequence[Message]) -> Tokens:
-        """The prompt of a chat, through the model's own chat template, ready for the assistant's turn."""
+    def render(self, messages: Sequence[Message], arguments: Mapping[str, Any] = NO_ARGUMENTS) -> Tokens:
+        """The prompt of a chat, through the model's own chat template, ready for the assistant's turn.
+
+        `arguments`: what the template is told of the tools there are.
+        """
         ...
 
     def encode(self, text: str) -> Tokens:

@@ -20,7 +20,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from pathlib import Path
 from typing import Any, Self
@@ -35,7 +35,7 @@ from components.lib.engine.backends import BACKENDS, StreamedReply, request_body
 from components.lib.engine.chat_template import ChatTokenizer
 from components.lib.engine.endpoint import Endpoint, ServerLost
 from components.lib.engine.placement import Placement
-from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
+from components.lib.engine.protocol import NO_ARGUMENTS, Completion, EngineError, Progress, Sampling
 from components.lib.engine.server_config import ServerHost, ServerSettings, vllm_arguments
 from components.lib.engine.server_process import ServerProcess, devices
 from components.lib.engine.tokens import Tokens
@@ -95,8 +95,8 @@ class ServerEngine:
     async def turn(self, key: str) -> None:
         pass
 
-    def render(self, messages: Sequence[Message]) -> Tokens:
-        return self._chat.prompt(messages)
+    def render(self, messages: Sequence[Message], arguments: Mapping[str, Any] = NO_ARGUMENTS) -> Tokens:
+        return self._chat.prompt(messages, arguments)
 
     def encode(self, text: str) -> Tokens:
         return self._chat.encode(text)

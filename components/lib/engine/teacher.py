@@ -7,11 +7,11 @@ filter. It knows problems by their id (`generated-<seed>`); of all others it say
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from random import Random
-from typing import Self
+from typing import Any, Self
 
 from components.core.params import Settings
 from components.core.types import Message
@@ -19,7 +19,7 @@ from components.lib import prompts, tool_syntax
 from components.lib.arithmetic import GeneratedProblem, cot_solution, misread, problem, tir_segments
 from components.lib.arithmetic.solutions import final
 from components.lib.engine import playback
-from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
+from components.lib.engine.protocol import NO_ARGUMENTS, Completion, EngineError, Progress, Sampling
 from components.lib.engine.tokens import Tokens
 
 FORGETS = 0.12
@@ -61,7 +61,7 @@ class TeacherEngine:
     async def turn(self, key: str) -> None:
         pass
 
-    def render(self, messages: Sequence[Message]) -> Tokens:
+    def render(self, messages: Sequence[Message], arguments: Mapping[str, Any] = NO_ARGUMENTS) -> Tokens:
         """The contents, one after another: the teacher has no chat template."""
         return Tokens("\n".join(message.content for message in messages) + "\n")
 

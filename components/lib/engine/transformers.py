@@ -8,7 +8,7 @@ when a row is over. Knows plain, AWQ and FP8 checkpoints only through lib/checkp
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,7 @@ from components.core.types import Message
 from components.lib import checkpoint
 from components.lib.engine.batching import Batcher, Request
 from components.lib.engine.chat_template import ChatTokenizer
-from components.lib.engine.protocol import Completion, EngineError, Progress, Sampling
+from components.lib.engine.protocol import NO_ARGUMENTS, Completion, EngineError, Progress, Sampling
 from components.lib.engine.sampling import GumbelSampler
 from components.lib.engine.stop_strings import StopChecker
 from components.lib.engine.tokens import Tokens
@@ -78,8 +78,8 @@ class TransformersEngine:
     async def turn(self, key: str) -> None:
         await self._batcher.turn(key)
 
-    def render(self, messages: Sequence[Message]) -> Tokens:
-        return self._chat.prompt(messages)
+    def render(self, messages: Sequence[Message], arguments: Mapping[str, Any] = NO_ARGUMENTS) -> Tokens:
+        return self._chat.prompt(messages, arguments)
 
     def encode(self, text: str) -> Tokens:
         return self._chat.encode(text)

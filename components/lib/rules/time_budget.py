@@ -17,6 +17,9 @@ from components.core.errors import UserError
 from components.core.params import Settings
 from components.lib.rules.stopping_rules import Count, Exit, Exits
 
+UNLIMITED_S = 1e9
+"""A question's limit where there is no clock: 31 years."""
+
 
 class History(NamedTuple):
     """A run at the moment when its next question begins."""
@@ -57,6 +60,18 @@ class QuestionBudget(NamedTuple):
         return [*enough, Exits(kind="exits", exits=list(self.exits))] if self.exits else enough
 
 
+class Unlimited(Settings):
+    """No clock: rows are made, or an exam is taken as papers report it, every attempt to its end."""
+
+    kind: Literal["none"]
+
+    def allow(self, history: History) -> QuestionBudget:
+        return QuestionBudget(UNLIMITED_S)
+
+    def check(self, num_questions: int) -> None:
+        """Any number will do."""
+
+
 class ExamBudget(Settings):
     """What all time budgets share: the end of the run."""
 
@@ -66,6 +81,9 @@ class ExamBudget(Settings):
     def allow(self, history: History) -> QuestionBudget:
         plan = self.plan(history)
         return plan._replace(limit_s=max(0.0, min(plan.limit_s, self.left_s(history))))
+
+    def check(self, num_questions: int) -> None:
+        """Raises UserError where it cannot be the clock of so many questions."""
 
     def left_s(self, history: History) -> float:
         """Seconds until the run's end; negative when it has passed."""
@@ -123,11 +141,12 @@ class Cutoffs(ExamBudget):
             raise ValueError("ends_s must rise from question to question")
         return self
 
+    def check(self, num_questions: int) -> None:
+        if num_questions > len(self.ends_s):
+            raise UserError(f"time_budget.ends_s names {len(self.ends_s)} ends, but there are {num_questions} questions; add the others")
+
     def plan(self, history: History) -> QuestionBudget:
-        if history.num_questions > len(self.ends_s):
-            raise UserError(
-                f"time_budget.ends_s names {len(self.ends_s)} ends, but there are {history.num_questions} questions; add the others"
-            )
+        self.check(history.num_questions)
         return QuestionBudget(self.ends_s[min(len(history.limits), len(self.ends_s) - 1)] - history.elapsed_s)
 
 
@@ -229,6 +248,6 @@ class Tokens(ExamBudget):
 
 
 TimeBudget = Annotated[
-    Fixed | Equal | Buffer | Cutoffs | Speed | Planned | Reserve | Tokens,
+    Unlimited | Fixed | Equal | Buffer | Cutoffs | Speed | Planned | Reserve | Tokens,
     Field(discriminator="kind"),
 ]

@@ -18,10 +18,24 @@ def raw_limit(output_chars: int) -> int:
     return 4 * output_chars + 1024
 
 
-def shown(raw: str, cut: bool, output_chars: int, folder: str) -> str:
+def head(raw: str, cut: bool, output_chars: int, folder: str) -> str:
     """The first `output_chars` characters of cleaned output, and CUT where there was more. `folder` is the session's own."""
     text = clean(raw.replace(folder, "/tmp"))
     return text[:output_chars] + CUT if cut or len(text) > output_chars else text
+
+
+def head_and_tail(raw: str, tail: str, dropped: int, output_chars: int, folder: str) -> str:
+    """The first and the last of cleaned output, `output_chars` characters in all, and how many are left out between them.
+
+    `raw` is its beginning, then `dropped` characters that were not kept, then `tail`.
+    """
+    first, last = (clean(part.replace(folder, "/tmp")) for part in ((raw, tail) if dropped else (raw + tail, "")))
+    text = first + last
+    left_out = len(text) - output_chars + dropped
+    if left_out <= 0:
+        return text
+    end = output_chars // 2
+    return f"{text[: output_chars - end]}\n<{left_out} characters left out>\n{text[len(text) - end :]}"
 
 
 def clean(raw: str) -> str:

@@ -1,6 +1,7 @@
 """Inside a session: runs cells one after the other in one namespace and sends back what they printed.
 
-Covered: the last expression's repr as in a notebook, plain one-line errors, output cut at the source, seeded random generators.
+Covered: the last expression's repr as in a notebook, an indented cell as IPython takes it, errors as their last line or with the cell's
+lines that led to them, output cut at the source, seeded random generators, integers of any number of digits.
 Not covered: walls (isolation.py) and clocks (zygote.py). Everything here shares a process with hostile code, so the caller believes
 nothing it sends but its length and shape. Standard library only.
 """
@@ -12,23 +13,27 @@ import random
 import signal
 import socket
 import sys
+import textwrap
+import traceback
 import types
 import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import wire
 
 
 class Output(io.TextIOBase):
-    """Standard output and error at once: keeps the first `room` characters of a cell and counts nothing else."""
+    """Standard output and error at once: keeps a cell's first `room` characters and of the rest the last `tail_room`, counts the others."""
 
     encoding = "utf-8"
 
     def __init__(self) -> None:
-        self.begin(0)
+        self.begin(0, 0)
 
-    def begin(self, room: int) -> None:
-        self._room, self._pieces, self.cut = room, list[str](), False
+    def begin(self, room: int, tail_room: int) -> None:
+        self._room, self._tail_room, self._pieces = room, tail_room, list[str]()
+        self._last, self._num_last, self.dropped = list[str](), 0, 0
 
     def writable(self) -> bool:
         return True
@@ -40,11 +45,25 @@ class Output(io.TextIOBase):
         if kept:
             self._pieces.append(kept)
             self._room -= len(kept)
-        self.cut = self.cut or len(kept) < len(text)
+        if len(kept) < len(text):
+            last = text[max(len(kept), len(text) - self._tail_room) :]
+            self.dropped += len(text) - len(kept) - len(last)
+            self._last.append(last)
+            self._num_last += len(last)
+            if self._num_last > 2 * self._tail_room:
+                self.tail()
         return len(text)
 
     def text(self) -> str:
         return "".join(self._pieces)
+
+    def tail(self) -> str:
+        """What is kept of the end; forgets what came before it."""
+        whole = "".join(self._last)
+        over = max(0, len(whole) - self._tail_room)
+        self.dropped += over
+        self._last, self._num_last = [whole[over:]], len(whole) - over
+        return whole[over:]
 
 
 def serve(sock: socket.socket, seed: int, standing: list[str]) -> None:
@@ -54,17 +73,19 @@ def serve(sock: socket.socket, seed: int, standing: list[str]) -> None:
     module.__dict__["__builtins__"] = builtins
     seed_generators(seed)
     warnings.showwarning = _warn  # type: ignore[assignment]
+    sys.set_int_max_str_digits(0)  # time and output are bounded anyway
     sock.sendall(wire.pack({"ready": standing}))
     while True:
         cell = wire.receive(sock)
         sys.stdout = sys.__stdout__ = sys.stderr = sys.__stderr__ = output  # type: ignore[assignment, misc]
-        output.begin(cell["room"])
-        status = run(cell["code"], module.__dict__, output)
-        sock.sendall(wire.pack({"cell": cell["cell"], "status": status, "output": output.text(), "cut": output.cut}))
+        output.begin(cell["room"], cell["tail_room"])
+        status = run(cell["code"], module.__dict__, output, traceback_lines if cell["traceback"] else describe)
+        tail = output.tail()
+        sock.sendall(wire.pack({"cell": cell["cell"], "status": status, "output": output.text(), "tail": tail, "dropped": output.dropped}))
 
 
-def run(code: str, space: dict[str, Any], output: Output) -> str:
-    """One cell: "ok" or "error". Interrupts reach the cell alone, never the lines around it."""
+def run(code: str, space: dict[str, Any], output: Output, say: Callable[[BaseException], str]) -> str:
+    """One cell: "ok" or "error", and what `say` tells of the error. Interrupts reach the cell alone, never the lines around it."""
     status = "error"
     try:
         try:
@@ -80,7 +101,7 @@ def run(code: str, space: dict[str, Any], output: Output) -> str:
             except KeyboardInterrupt:
                 pass  # the clock's; the caller says so in its own words
             except BaseException as error:
-                output.write(describe(error) + "\n")
+                output.write(say(error) + "\n")
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
     except BaseException as error:  # an error whose own text fails, or an interrupt between two lines above
@@ -89,13 +110,50 @@ def run(code: str, space: dict[str, Any], output: Output) -> str:
 
 
 def _execute(code: str, space: dict[str, Any], output: Output) -> None:
-    tree = ast.parse(code, "<cell>")
+    tree, code = _parse(code)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "<cell>", "exec"), space)
+    exec(_remember(compile(tree, "<cell>", "exec"), code), space)
     if isinstance(last, ast.Expr):
-        value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), space)
+        value = eval(_remember(compile(ast.Expression(last.value), "<cell>", "eval"), code), space)
         if value is not None:
             output.write(f"{value!r}\n")
+
+
+def _parse(code: str) -> tuple[ast.Module, str]:
+    """The tree, and the text it is of: a cell that is indented as a whole is taken without that, as IPython and NeMo-Skills do."""
+    try:
+        return ast.parse(code, "<cell>"), code
+    except IndentationError:
+        flush = textwrap.dedent(code)
+        if flush == code:
+            raise
+        return ast.parse(flush, "<cell>"), flush
+
+
+LINES: dict[types.CodeType, list[str]] = {}
+"""Which cell's lines each of its functions was compiled from."""
+
+
+def _remember(compiled: types.CodeType, cell: str) -> types.CodeType:
+    lines = cell.splitlines()
+    LINES.update((part, lines) for part in _parts(compiled))
+    return compiled
+
+
+def _parts(compiled: types.CodeType) -> Iterator[types.CodeType]:
+    yield compiled
+    for constant in compiled.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _parts(constant)
+
+
+def traceback_lines(error: BaseException) -> str:
+    """The error as NeMo-Skills shows it: IPython's plain traceback without its lines of files, here of the cells' own frames alone."""
+    if isinstance(error, SyntaxError) and error.filename == "<cell>":
+        return "".join(traceback.format_exception_only(error)[1:]).removesuffix("\n")
+    frames = ((frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code in LINES)
+    shown = [f"    {LINES[code][line - 1].strip()}" for code, line in frames if line]
+    return "\n".join(["Traceback (most recent call last):", *shown, describe(error)])
 
 
 def describe(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from components.lib.sandbox import cell_output, self_check
 from components.lib.sandbox.cpu_timeout import GRACE_S, WALL_PER_CPU
 from components.lib.sandbox.forkserver import ForkServer
 from components.lib.sandbox.lifecycle import ExitStatus, SessionProcess
-from components.lib.sandbox.protocol import Isolation, Sandbox, SandboxError
+from components.lib.sandbox.protocol import PLAIN, Isolation, OutputForm, Sandbox, SandboxError
 
 LAYERS = ("limits", "capabilities", "landlock", "seccomp")
 Status = Literal["ok", "error", "timeout-kept", "timeout-lost", "crashed"]
@@ -38,6 +38,7 @@ class CellLimits(NamedTuple):
 
     limit_s: float
     output_chars: int
+    form: OutputForm = PLAIN
 
 
 SELF_CHECK = CellLimits(20.0, 1000)
@@ -80,7 +81,7 @@ class LocalSandbox:
         """`layers` and `warm` (numpy and sympy imported ahead) take something away, to see what it was good for."""
         self.config = config
         chars = max(config.output_chars, SELF_CHECK.output_chars)
-        self.server = ForkServer(config.memory_mb, config.interrupt, tuple(layers), warm, 12 * cell_output.raw_limit(chars) + 1024)
+        self.server = ForkServer(config.memory_mb, config.interrupt, tuple(layers), warm, 24 * cell_output.raw_limit(chars) + 1024)
         self._slots = asyncio.Semaphore(sessions)
 
     async def __aenter__(self) -> Self:
@@ -95,9 +96,9 @@ class LocalSandbox:
     async def __aexit__(self, *_: object) -> None:
         await self.server.close()
 
-    async def session(self, seed: int, continues: bool = False) -> "LocalSession":
+    async def session(self, seed: int, continues: bool = False, form: OutputForm = PLAIN) -> "LocalSession":
         """Waits for a free slot, which `close` gives back."""
-        return await self._open(seed, CellLimits(self.config.timeout_s, self.config.output_chars), self._slots, continues)
+        return await self._open(seed, CellLimits(self.config.timeout_s, self.config.output_chars, form), self._slots, continues)
 
     async def _try(self) -> None:
         slots = asyncio.Semaphore(2)
@@ -124,7 +125,7 @@ class LocalSession:
     def __init__(self, server: ForkServer, seed: int, bounds: CellLimits, slots: asyncio.Semaphore, continues: bool) -> None:
         self._server, self._seed, self._slots = server, seed, slots
         self._note = cell_output.FRESH if continues else ""
-        self._limit_s, self._chars = bounds
+        self._limit_s, self._chars, self._form = bounds
         self._patience_s = WALL_PER_CPU * (self._limit_s + GRACE_S) + PATIENCE_S
         self._life: SessionProcess | None = None
         self._closed = False
@@ -169,12 +170,14 @@ class LocalSession:
 
     async def _cell(self, life: SessionProcess, code: str) -> tuple[Status, str]:
         number, room = secrets.randbits(62), cell_output.raw_limit(self._chars)  # a number that no earlier cell could foresee
-        cell, began = {"cell": number, "code": code, "room": room}, time.monotonic()
+        tail_room = room if self._form.tail else 0
+        cell = {"cell": number, "code": code, "room": room, "tail_room": tail_room, "traceback": self._form.traceback}
+        began = time.monotonic()
         try:
             answer = await self._patiently(life.ask(cell, lambda: self._server.wake(life, self._limit_s)))
         except OSError:
             answer = None
-        if answer is None or not _well_formed(answer, number, room):
+        if answer is None or not _well_formed(answer, number, room, tail_room):
             death = await self._end(life)
             self._server.check()
             return (
@@ -183,10 +186,16 @@ class LocalSession:
                 else ("crashed", cell_output.crashed(_cause(death)))
             )
         interrupted = await self._stop(life, 2 * CORES * (time.monotonic() - began) >= self._limit_s)
-        output = cell_output.shown(answer["output"], answer["cut"], self._chars, f"{self._server.root}/s{life.number}")
+        output = self._shown(answer, f"{self._server.root}/s{life.number}")
         if interrupted:
             return "timeout-kept", cell_output.kept(output, self._limit_s)
         return answer["status"], output
+
+    def _shown(self, answer: dict[str, Any], folder: str) -> str:
+        raw, tail, dropped = answer["output"], answer["tail"], answer["dropped"]
+        if self._form.tail:
+            return cell_output.head_and_tail(raw, tail, dropped, self._chars, folder)
+        return cell_output.head(raw, dropped > 0, self._chars, folder)
 
     async def _stop(self, life: SessionProcess, late: bool) -> bool:
         """Whether the cell that is to be stopped was interrupted. One that is not `late` has used less than half of its time: nobody
@@ -222,14 +231,17 @@ class LocalSession:
             raise SandboxError(f"the zygote has not answered for {self._patience_s:g} s") from None
 
 
-def _well_formed(answer: dict[str, Any], number: int, room: int) -> bool:
+def _well_formed(answer: dict[str, Any], number: int, room: int, tail_room: int) -> bool:
     return (
-        set(answer) == {"cell", "status", "output", "cut"}
+        set(answer) == {"cell", "status", "output", "tail", "dropped"}
         and answer["cell"] == number
         and answer["status"] in ("ok", "error")
         and isinstance(answer["output"], str)
         and len(answer["output"]) <= room
-        and isinstance(answer["cut"], bool)
+        and isinstance(answer["tail"], str)
+        and len(answer["tail"]) <= tail_room
+        and type(answer["dropped"]) is int
+        and 0 <= answer["dropped"] < 1 << 63
     )
 
 

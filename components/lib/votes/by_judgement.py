@@ -14,12 +14,16 @@ from components.lib.votes.by_answer import majority
 def genselect(ballot: Ballot) -> Iterable[WeightedVote]:
     """A vote per judgement of the last round that chose the candidate; a problem without any, since all agree, falls to its majority.
 
+    A verdict that names no candidate abstains; where the whole round abstains, the majority decides.
+
     Judgements that know nothing of each other are one round, so the most chosen answer wins; a knockout's last round is its final.
     """
     if not ballot.judgements:
         return majority(ballot)
     last = max(judgement.round for judgement in ballot.judgements)
-    chosen = [judgement.chosen for judgement in ballot.judgements if judgement.round == last]
+    chosen = [judgement.chosen for judgement in ballot.judgements if judgement.round == last and judgement.parsed is not None]
+    if not chosen:
+        return majority(ballot)
     return each(ballot, lambda candidate: float(chosen.count(candidate.index)))
 
 
