@@ -1,7 +1,7 @@
 """Every recipe's numbers beside their source: sampling, lengths, keys and values, flags; what the sources do not name is not asserted.
 
-Sources: the write-ups on Kaggle (K1 to K22 in the recipes), the repositories that the recipes name, and for AIMO-3 a survey of the submitted
-notebooks. Over the profile 14b, AIMO-3 over gpt-oss.
+Sources: the write-ups on Kaggle (K1 to K22 in the recipes), the repositories that the recipes name, and for AIMO-3 a survey of the notebooks.
+Over the profile 14b, AIMO-3 over gpt-oss.
 """
 
 from pathlib import Path
@@ -23,7 +23,8 @@ NUMBERS: dict[str, dict[str, Any]] = {
     },
     "imagination-research": {  # [I] configs, README
         "temperature": 1.0, "top_p": 0.95, "min_p": 0.1, "repetition_penalty": 1.05, "max_tokens": 16384, "kv": "fp8",
-        "prefix caching": True, "max_model_len": 16384 + 8192 + 128, "gpu_memory_utilization": 0.95, "sandbox.timeout_s": 30.0, "attempts": 17, "lowest_answer": 1,
+        "prefix caching": True, "max_model_len": 16384 + 8192 + 128, "gpu_memory_utilization": 0.95, "sandbox.timeout_s": 30.0,
+        "attempts": 17, "lowest_answer": 1,
     },
     "aliev": {"max_tokens": 3 * 4096, "prefix caching": True},  # [K3]
     "andersen": {"temperature": 1.0, "top_p": 1.0, "min_p": 0.01},  # [K4]

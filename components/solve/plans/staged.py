@@ -1,7 +1,8 @@
 """Think first, then turn the thought into a program, then repair the program. 17th place of AIMO-2 (ippeiogawa).
 
 There: 2,000 to 4,000 tokens of thought, cut off where they end; a prompt that shows question and thought and begins the reply itself with
-`</think>` and the head of a program; the program with its error shown again, to be repaired, more than once; 4 attempts by code and 12 by box.
+`</think>` and the head of a program; the program with its error shown again, to be repaired, more than once; 4 attempts by code and 12
+by box.
 """
 
 from typing import Literal
