@@ -1,6 +1,6 @@
 """Every recipe's numbers beside their source: sampling, lengths, keys and values, flags; what the sources do not name is not asserted.
 
-Sources: the write-ups on Kaggle (K1 to K22 in the recipes), the repositories that the recipes name, and for AIMO-3 a survey of the notebooks.
+Sources: the write-ups (K1 to K22 in the recipes), the repositories that the recipes name, and for AIMO-3 a survey of the notebooks.
 Over the profile 14b, AIMO-3 over gpt-oss.
 """
 
