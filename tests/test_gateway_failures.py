@@ -169,9 +169,9 @@ def test_a_late_response_is_a_failed_connection_in_kaggle_mode(tmp_path: Path) -
 
 def test_gateway_raised_exception(tmp_path: Path) -> None:
     """Batches that are each valid but make no one table: Kaggle's gateway, too, only finds out when it joins them."""
-    with served(two_then(answering([1, 2]))) as line:
+    with served(two_then(lambda id_, question: predictor(right)(id_, question).to_pandas())) as line:
         told = sit_kaggle(tmp_path, line)
-    assert (told["ErrorType"], told["ErrorName"]) == (5, "GATEWAY_RAISED_EXCEPTION") and "SchemaError" in told["ErrorDetails"]
+    assert (told["ErrorType"], told["ErrorName"]) == (5, "GATEWAY_RAISED_EXCEPTION") and "AttributeError" in told["ErrorDetails"]
 
 
 def test_unspecified_is_the_run_s_own_end(tmp_path: Path) -> None:
@@ -223,3 +223,49 @@ def test_one_odd_answer_costs_a_lenient_run_its_own_question_only(tmp_path: Path
         lenient = run_exam(in_order(3), config(), AIMO2, line, tmp_path)
     assert lenient.failure is None and [one.correct for one in lenient.questions] == [True, False, True]
     assert pl.read_parquet(tmp_path / "submission.parquet")["answer"].to_list() == [0, None, 4]
+
+
+def polars_of(id_: Any, question: Any) -> Any:
+    return predictor(right)(id_, question)
+
+
+def pandas_of(id_: Any, question: Any) -> Any:
+    return polars_of(id_, question).to_pandas()
+
+
+@pytest.mark.parametrize(
+    ("frames", "name"),
+    [
+        ([polars_of, polars_of, pandas_of], "GATEWAY_RAISED_EXCEPTION"),
+        ([pandas_of, pandas_of, polars_of], "GATEWAY_RAISED_EXCEPTION"),
+        ([pandas_of, pandas_of, lambda i, q: pandas_of(i, q).assign(answer="four")], "GATEWAY_RAISED_EXCEPTION"),
+        ([pandas_of, pandas_of, lambda i, q: pandas_of(i, q).assign(sure=0.5)], None),
+        ([polars_of, polars_of, answering("four")], None),
+        ([polars_of, polars_of, answering([4])], "INVALID_SUBMISSION"),
+        ([polars_of, polars_of, lambda i, q: polars_of(i, q).with_columns(sure=0.5)], "INVALID_SUBMISSION"),
+        ([polars_of, polars_of, answering(None)], "INVALID_SUBMISSION"),
+        ([pandas_of, pandas_of, lambda i, q: pandas_of(i, q).assign(answer=float("nan"))], "INVALID_SUBMISSION"),
+    ],
+    ids=["pandas last", "polars last", "text in pandas", "another column in pandas", "text", "a list", "another column", "null", "nan"],
+)
+@pytest.mark.parametrize("opened", LINES, ids=["wire", "direct"])
+def test_batches_are_joined_as_kaggle_joins_them_and_a_lenient_run_needs_no_join(
+    tmp_path: Path, opened: Any, frames: list[Predict], name: str | None
+) -> None:
+    for mode in ("kaggle", "lenient"):
+        calls = iter(frames)
+        with opened(one_by_one(calls)) as line:
+            done = run_exam(in_order(), config(mode=mode), AIMO2, line, tmp_path / mode)
+        if mode == "kaggle":
+            assert (done.failure.name.name if done.failure else None) == name
+        assert (tmp_path / mode / "submission.parquet").exists() == (done.failure is None)
+        assert done.failure is None or mode == "kaggle"
+    last = pl.read_parquet(tmp_path / "lenient/submission.parquet")["answer"].to_list()
+    assert last[:2] == [0, 2] and last[2] in (4, None)
+
+
+def one_by_one(calls: Iterator[Predict]) -> Predict:
+    def predict(id_: Any, question: Any) -> Any:
+        return next(calls)(id_, question)
+
+    return predict

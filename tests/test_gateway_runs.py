@@ -28,9 +28,9 @@ AIMO3 = Contest(low=0, high=99_999, modulus=None)
 # ---- a whole run ---------------------------------------------------------------------------------------------------
 
 
-def test_a_server_that_is_not_ours_sits_fifty_problems(tmp_path: Path) -> None:
+@pytest.mark.parametrize("payload", [kaggle_fixtures.frame, kaggle_fixtures.pandas_frame])
+def test_a_server_that_is_not_ours_sits_fifty_problems(tmp_path: Path, payload: Any) -> None:
     def predict(name: str, question: str) -> bytes:
-        payload = kaggle_fixtures.frame if int(name[1:]) % 2 else kaggle_fixtures.pandas_frame
         return payload(id=[name], answer=[GOLDS[question]])
 
     with kaggle_fixtures.server(predict) as port, GrpcClient("localhost", port, startup_s=5) as line:
@@ -41,6 +41,21 @@ def test_a_server_that_is_not_ours_sits_fifty_problems(tmp_path: Path) -> None:
     assert submitted.columns == ["id", "answer"] and submitted["id"].to_list() == [one.id for one in done.questions]
     assert dict(submitted.iter_rows()) == {question.id: question.gold for question in QUESTIONS}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["result.json", "run.json", "submission.parquet"]
+
+
+def test_ids_that_are_all_numbers_go_out_as_numbers(tmp_path: Path) -> None:
+    """As Kaggle's reader infers them; one that is none keeps all of them texts."""
+    for names, sent in ((["057", "7"], [57, 7]), (["057", "a7"], ["057", "a7"])):
+        file = tmp_path / f"{names[1]}.csv"
+        file.write_text("id,question\n" + "".join(f"{name},{QUESTIONS[n].text}\n" for n, name in enumerate(names)), encoding="utf-8")
+        for mode in ("kaggle", "lenient"):
+            with InferenceServer(predictor(right), port=0) as server, GrpcClient("127.0.0.1", server.port, 5) as line:
+                done = run_exam(question_order(read(file, AIMO2), None), config(mode=mode), AIMO2, line, tmp_path)
+            assert done.failure is None and [one.id for one in done.questions] == [str(name) for name in sent]
+            assert pl.read_parquet(tmp_path / "submission.parquet")["id"].to_list() == sent
+    (tmp_path / "twice.csv").write_text("id,question\n7,a\n07,b\n", encoding="utf-8")
+    with pytest.raises(UserError, match="two ids are one number, as 7 and 07"):
+        read(tmp_path / "twice.csv", AIMO2)
 
 
 def test_one_problem_is_out_at_a_time_and_its_answer_never(tmp_path: Path) -> None:
@@ -138,7 +153,6 @@ def test_a_late_response_over_the_wire_costs_its_question(tmp_path: Path) -> Non
         (4.5, None, "4.5 is not an integer"),
         ("four", None, "'four' is not an integer"),
         (True, None, "True is not an integer"),
-        (None, None, "no answer"),
     ],
 )
 def test_an_answer_scores_where_it_is_a_whole_number_in_range(

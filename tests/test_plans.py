@@ -69,7 +69,8 @@ def test_a_share_of_the_answers_ends_the_branching_before_its_last_round(tmp_pat
 def test_a_thought_becomes_programs_and_a_failed_program_is_repaired(tmp_path: Path) -> None:
     plan = {
         "kind": "staged", "think": "recipes/ippeiogawa/think", "code": "recipes/ippeiogawa/code", "repair": "recipes/ippeiogawa/repair",
-        "answer": "recipes/ippeiogawa/answer", "thoughts": 1, "think_tokens": 20, "programs": 1, "repair_rounds": 2, "answers": 1,
+        "answer": "recipes/ippeiogawa/answer", "thoughts": 1, "think_tokens": 20,
+        "prefill": "</think>\n\n", "programs": 1, "repair_rounds": 2, "answers": 1,
     }  # fmt: skip
     replies = {
         "p/0/0": words(100),  # the thought is cut at 20 tokens
@@ -80,6 +81,8 @@ def test_a_thought_becomes_programs_and_a_failed_program_is_repaired(tmp_path: P
     thought, program, box, repaired = run_attempts(tmp_path, replies, plan, answer_source="printed-first")
     assert (thought.num_tokens, thought.finish_reason, thought.rank) == (20, "length", None)
     assert [run.status for run in program.runs] == ["error"] and program.parent == 0
+    assert program.text.startswith("</think>\n\n<tool_call>\nprint(1/0)") and repaired.text.startswith("</think>")
+    assert not box.text.startswith("</think>")
     assert (box.answer, box.parent) == (6, 0)
     assert (repaired.answer, repaired.parent, repaired.mode) == (42, 1, "recipes/ippeiogawa/repair")
 

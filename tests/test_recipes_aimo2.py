@@ -122,6 +122,7 @@ def test_andersen_splits_what_is_left_equally_and_stops_nothing(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("answers", "rule"),
     [
+        ([6, 6, 6], None),
         ([6, 6, 6, 6], None),  # 0 + 5 running can pass 4, and the line begins at 5
         ([6, 6, 6, 6, 1], "radical"),  # 4 of 5 are 80 %
         ([6, 6, 6, 1, 2], None),

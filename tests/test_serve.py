@@ -13,13 +13,16 @@ import polars as pl
 import pytest
 from ruamel.yaml import YAML
 
-from components.core import machine
+from components.core import machine, rows
 from components.core.errors import UserError
+from components.core.types import Candidate
 from components.gateway.exam_run import Gateway, run_exam
 from components.gateway.questions import Question, question_order
 from components.lib import arithmetic
 from components.lib.answers import Contest
 from components.lib.kaggle.client import GrpcClient
+from components.lib.votes.config import VoteConfig
+from components.replay.stage import Replay, replay
 from components.serve import bundle
 from components.serve.notebook import predictor, serve
 from components.serve.solver import solver
@@ -60,20 +63,20 @@ def csv_file(folder: Path, count: int) -> Path:
 
 
 def test_the_solver_votes_on_its_attempts_or_has_no_answer(tmp_path: Path) -> None:
-    with solver("teacher", ROOT / MODEL, params(tmp_path)) as answer:
+    with solver("teacher", ROOT / MODEL, params(tmp_path), tmp_path) as answer:
         for question in questions(5):
             assert answer(question.id, question.text) == question.gold
         assert answer("elsewhere", "What is the meaning of life?") is None  # all attempts abstain
 
 
 def test_a_wrong_model_is_refused_before_the_first_question(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none\.jsonl"), solver("teacher", tmp_path / "none.jsonl", params(tmp_path)):
+    with pytest.raises(UserError, match=r"none\.jsonl"), solver("teacher", tmp_path / "none.jsonl", params(tmp_path), tmp_path):
         pass
 
 
 def test_a_statement_under_two_ids_is_asked_once(tmp_path: Path) -> None:
     (question,) = questions(1)
-    with solver("teacher", ROOT / MODEL, params(tmp_path)) as answer:
+    with solver("teacher", ROOT / MODEL, params(tmp_path), tmp_path) as answer:
         assert answer(question.id, question.text) == question.gold
         assert answer("unknown to the teacher", question.text) == question.gold
 
@@ -88,14 +91,17 @@ def test_a_numeric_id_goes_back_as_it_came(ids: pl.Series) -> None:
 def test_the_recipes_clock_is_obeyed(tmp_path: Path, clock: dict[str, float]) -> None:
     """The run is over; or a question has a tenth of a second, five of the teacher's tokens."""
     (asked,) = questions(1)
-    with solver("teacher", ROOT / MODEL, params(tmp_path, time_budget={"kind": "fixed", **clock})) as answer:
+    with solver("teacher", ROOT / MODEL, params(tmp_path, time_budget={"kind": "fixed", **clock}), tmp_path) as answer:
         assert answer(asked.id, asked.text) is None
 
 
 def test_the_clock_knows_how_many_questions_come(tmp_path: Path) -> None:
     file = params(tmp_path, time_budget={"kind": "cutoffs", "exam_s": 18000.0, "ends_s": [350.0, 700.0]})
     (asked,) = questions(1)
-    with solver("teacher", ROOT / MODEL, file) as answer, pytest.raises(UserError, match="names 2 ends, but there are 50 questions"):
+    with (
+        solver("teacher", ROOT / MODEL, file, tmp_path) as answer,
+        pytest.raises(UserError, match="names 2 ends, but there are 50 questions"),
+    ):
         answer(asked.id, asked.text)
 
 
@@ -148,7 +154,10 @@ def test_the_bundle_answers_gateways_as_a_process_of_its_own(made: Path, tmp_pat
     finally:
         process.terminate()
         process.communicate(timeout=30)
-    assert not list((tmp_path / "empty").iterdir()), "a server writes nothing"
+    (kept,) = (tmp_path / "empty").iterdir()
+    assert [one.problem for one in rows.read(kept, Candidate)][::2] == [question.id for question in asked[:2]] + [
+        question.id for question in question_order(asked, seed=3).questions if question not in asked[:2]
+    ]  # two attempts at each, and none where the statement was known
     bundle.check(made)  # nor into the bundle
 
 
@@ -157,7 +166,21 @@ def test_the_bundle_rehearses_on_a_file_and_writes_what_a_notebook_writes(made: 
         told, _ = process.communicate(timeout=120)
     assert process.returncode == 0 and "[3] of 3 right" in told, told
     written = {path.name for path in (tmp_path / "empty").iterdir()}
-    assert written == {"submission.parquet", "result.json", "run.json", "score.json"}
+    assert written == {"submission.parquet", "result.json", "run.json", "score.json", "candidates.jsonl", "problems.parquet"}
+
+
+def test_a_rehearsal_can_be_replayed_and_each_one_is_kept(tmp_path: Path) -> None:
+    file = params(tmp_path)
+    for name in ("candidates.jsonl", "candidates-2.jsonl"):
+        serve(lambda: solver("teacher", ROOT / MODEL, file, tmp_path), file, csv_file(tmp_path, 3), tmp_path)
+        assert len(list(rows.read(tmp_path / name, Candidate))) == 2 * 3
+    whole = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))["replay"]
+    recipes = {"both": {**whole["recipes"]["no-stop"], "plan": {"any": 2}}}
+    told = replay(
+        Replay.model_validate({**whole, "recipes": recipes, "k_values": [1]}), VoteConfig.load(file),
+        candidates=tmp_path / "candidates.jsonl", problems=tmp_path / "problems.parquet", page=tmp_path / "page.html",
+    )  # fmt: skip
+    assert told["pool"]["num_without_attempts"] == 0 and told["recipes"]["both"]["accuracy"]["mean"] == 1.0
 
 
 def test_the_manifest_names_every_file_and_a_changed_one_is_found(made: Path, tmp_path: Path) -> None:

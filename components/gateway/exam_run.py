@@ -17,7 +17,7 @@ from components.core.params import Config
 from components.core.runner import write_json
 from components.core.types import Row
 from components.gateway.questions import Question, QuestionOrder
-from components.gateway.responses import null_answer, parse_answer, validated
+from components.gateway.responses import joined, parse_answer, validated
 from components.lib.answers import Contest
 from components.lib.kaggle.client import Client
 from components.lib.kaggle.failure import ErrorName, Failure, late
@@ -80,10 +80,13 @@ class ExamResult(NamedTuple):
 
 
 class _Turn(NamedTuple):
-    """What a response is worth, beside the row of the submission."""
+    """What a response is worth, beside the response."""
 
+    name: str | int
+    """The question's id, as it was sent."""
     asked: GradedQuestion
     frame: Any
+    """None where there is none that counts."""
 
 
 def run_exam(
@@ -94,7 +97,7 @@ def run_exam(
     try:
         for turn in _turns(order.questions, config, contest, line, now):
             turns.append(turn)
-        _submit([turn.frame for turn in turns], folder / "submission.parquet")
+        _submit(turns, config, folder / "submission.parquet")
     except Failure as error:
         failure = error
     except Exception as error:  # result.json says what ended a run, also where the fault is on this side
@@ -112,17 +115,16 @@ def _turns(questions: Sequence[Question], config: Gateway, contest: Contest, lin
         try:
             frame = _ask(question, line, limit_s, ends, now)
             answer, invalid_reason = parse_answer(frame, contest)
-            if config.mode == "lenient" and answer is None:
-                frame = null_answer(question.id)  # a list or bytes would end the join of all rows, hence the run
         except Failure as failure:
             if config.mode == "kaggle" or not (failure.late or failure.name in SKIPPED_WHEN_LENIENT):
                 raise
-            frame, answer, invalid_reason = null_answer(question.id), None, str(failure)
+            frame, answer, invalid_reason = None, None, str(failure)
         correct = answer is not None and answer == question.gold
         spent = round(now() - began, 3)
         yield _Turn(
+            question.id,
             GradedQuestion(
-                id=question.id, answer=answer, invalid_reason=invalid_reason, gold=question.gold, correct=correct, seconds=spent
+                id=str(question.id), answer=answer, invalid_reason=invalid_reason, gold=question.gold, correct=correct, seconds=spent
             ),
             frame,
         )
@@ -150,15 +152,21 @@ def _time_up() -> Failure:
     return Failure(ErrorName.UNSPECIFIED, "the run's time is up")
 
 
-def _submit(frames: Sequence[Any], path: Path) -> None:
-    """All batches as one file, in the order in which they were asked; moved into place when it is whole."""
+def _submit(turns: Sequence[_Turn], config: Gateway, path: Path) -> None:
+    """All answers as one file, in the order in which they were asked; moved into place when it is whole.
+
+    `kaggle`: the responses joined as they came, which may fail; `lenient`: what counted.
+    """
     import polars as pl
 
-    whole = pl.concat(frames, how="vertical_relaxed")
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        whole.write_parquet(partial)
+        if config.mode == "kaggle":
+            joined([turn.frame for turn in turns], partial)
+        else:
+            answers = pl.Series("answer", [turn.asked.answer for turn in turns], dtype=pl.Int64)
+            pl.DataFrame({"id": [turn.name for turn in turns], "answer": answers}).write_parquet(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -174,7 +182,7 @@ def _result(failure: Failure | None) -> dict[str, Any]:
 def _record(order: QuestionOrder, done: ExamResult) -> dict[str, Any]:
     return {
         "seed": order.seed,
-        "order": [question.id for question in order.questions],
+        "order": [str(question.id) for question in order.questions],
         "questions": [one.model_dump() for one in done.questions],
         "score": done.score,
         "seconds": done.seconds,

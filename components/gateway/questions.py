@@ -1,6 +1,7 @@
 """The exam's questions: a CSV file with the columns id, question (AIMO-1 and 3 call it problem) and, in a reference file, answer.
 
-An answer is for the score and never leaves this side. The order is a seeded shuffle, or the file's.
+An answer is for the score and never leaves this side. The order is a seeded shuffle, or the file's. Where all ids are whole numbers they
+are sent as such, as Kaggle's gateway does, whose reader of CSV files infers that: 057 goes out as 57.
 """
 
 import csv
@@ -18,7 +19,7 @@ STATEMENTS = ("question", "problem")
 class Question(NamedTuple):
     """One problem. `gold` is None where the file has no answers."""
 
-    id: str
+    id: str | int
     text: str
     gold: int | None
 
@@ -38,6 +39,10 @@ def read(path: Path, contest: Contest) -> list[Question]:
             questions = list(_questions(csv.DictReader(lines, strict=True), path, contest))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a CSV file in UTF-8: {error}") from None
+    if all(str(question.id).isdecimal() for question in questions):
+        questions = [question._replace(id=int(question.id)) for question in questions]
+    if len({question.id for question in questions}) < len(questions):
+        raise UserError(f"{path}: two ids are one number, as 7 and 07; write ids that stay apart")
     if not questions:
         raise UserError(f"{path}: holds no problem; a row is an id and a question")
     return questions
@@ -63,6 +68,6 @@ def question_order(questions: Sequence[Question], seed: int | None) -> QuestionO
     """The questions in the order that the seed draws, whatever order the file had; in the file's without one."""
     if seed is None:
         return QuestionOrder(tuple(questions), None)
-    drawn = sorted(questions, key=lambda question: question.id)
+    drawn = sorted(questions, key=lambda question: str(question.id))
     Random(seed).shuffle(drawn)
     return QuestionOrder(tuple(drawn), seed)

@@ -21,13 +21,13 @@ def solver(
     key: Key,
     model: Model,
     problems: Annotated[Path | None, typer.Option(help="a CSV to be examined on at once; none: serve until Ctrl-C")] = None,
-    out: Annotated[Path, typer.Option(help="where the rehearsal's files go")] = Path("runs/gateway"),
+    out: Annotated[Path, typer.Option(help="where candidates.jsonl and a rehearsal's files go")] = Path("runs/gateway"),
 ) -> None:
     """Serves the solver at gateway.port, or rehearses on a file of problems."""
     from components.serve.notebook import serve
     from components.serve.solver import solver as opened
 
-    serve(lambda: opened(key, model, PARAMS), PARAMS, problems, out)
+    serve(lambda: opened(key, model, PARAMS, out), PARAMS, problems, out)
 
 
 @app.command()

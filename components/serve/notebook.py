@@ -8,10 +8,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from components.core import rows
 from components.core.errors import UserError
 from components.core.params import PARAMS
 from components.core.runner import write_json
+from components.core.types import Problem
 from components.gateway.exam_run import Gateway, GatewayAddress
+from components.gateway.questions import Question, read
 from components.gateway.stage import run_exams
 from components.lib.answers import Contest
 from components.lib.kaggle.client import Client, GrpcClient
@@ -58,8 +61,15 @@ def _rehearse(solver: OpenSolver, params: Path, problems: Path, out: Path) -> No
         ):
             yield opened
 
+    rows.write(out / "problems.parquet", map(_problem, read(problems, contest)), Problem)
     metrics = run_exams(config, contest, problems, line, out)
     write_json(out / "score.json", metrics)
     print(f"{out / 'score.json'}: {metrics['scores']} of {metrics['graded']} right")
     if any(metrics["failures"]):
         raise UserError(f"the rehearsal failed ({', '.join(filter(None, metrics['failures']))}); result.json in {out} says why")
+
+
+def _problem(question: Question) -> Problem:
+    """As `replay` reads it, beside the solver's candidates."""
+    name = str(question.id)
+    return Problem(id=name, statement=question.text, answer=question.gold, source="rehearsal", licence="", group=name)

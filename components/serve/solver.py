@@ -2,15 +2,18 @@
 
 Engine and sandbox are opened inside the first question, because the first response has no limit of its own and a server that loads a model
 before it listens may never count as started. The run's clock runs from the opening of the solver, by the wall: that is the notebook's
-clock, whatever second the engine counts. The first of vote.strategies answers; it has no GenSelect judgements and no checks here.
+clock, whatever second the engine counts. The first of vote.strategies answers; it has no GenSelect judgements and no checks here. All
+attempts are kept, as rows that `vote` and `replay` read.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
+from components.core import rows
 from components.core.errors import UserError
 from components.core.types import Problem
 from components.gateway.exam_run import Gateway
@@ -32,13 +35,16 @@ UNKNOWN = -1
 
 
 @contextmanager
-def solver(key: str, model: Path, params: Path) -> Iterator[Answer]:
-    """The solver of `solve.<key>` in a params file, with this model, as infra/machine.yaml beside that file says."""
+def solver(key: str, model: Path, params: Path, folder: Path) -> Iterator[Answer]:
+    """The solver of `solve.<key>` in a params file, with this model, as infra/machine.yaml beside that file says.
+
+    `folder`: where its candidates go, each solver's into a file of its own.
+    """
     with asyncio.Runner() as runner, _closing(runner, AsyncExitStack()) as held:
         votes = VoteConfig.load(params)
         strategies(votes.strategies)  # refuses a name that is none
         served = _OpenSolver(key, model, params, held)
-
+        kept = held.enter_context(rows.JsonlWriter(_fresh(folder)))
         known: dict[str, int | None] = {}
 
         def answer(name: str, text: str) -> int | None:
@@ -46,12 +52,21 @@ def solver(key: str, model: Path, params: Path) -> Iterator[Answer]:
                 return known[text]
             asked = Problem(id=name, statement=text, answer=None, source="gateway", licence="", group=name)
             question = runner.run(served.ask(asked))
-            made = [] if question.stopped_by and question.stopped_by.given_up else finished(question.candidates())
+            candidates = question.candidates()
+            for candidate in candidates:
+                kept.append(candidate)
+            made = [] if question.stopped_by and question.stopped_by.given_up else finished(candidates)
             ballot = Ballot(name, made, [], [], votes, late=question.budget.limit_s <= 0)
             known[text] = decide(ballot, votes.strategies[0], UNKNOWN).answer
             return known[text]
 
         yield answer
+
+
+def _fresh(folder: Path) -> Path:
+    """candidates.jsonl, or the first of candidates-2.jsonl, … that is not there."""
+    names = itertools.chain(["candidates.jsonl"], (f"candidates-{number}.jsonl" for number in itertools.count(2)))
+    return next(folder / name for name in names if not (folder / name).exists())
 
 
 @contextmanager

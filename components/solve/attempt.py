@@ -38,6 +38,8 @@ class AttemptParams(NamedTuple):
     answer_source: answers.AnswerSource
     contest: answers.Contest
     seed: int
+    preamble: str = ""
+    """Put before each program."""
 
     @property
     def call_opening(self) -> str:
@@ -146,7 +148,7 @@ class Attempt:
         if call.complaint:
             run = CodeRun(code=call.code, output=f"<nothing ran: {call.complaint}>\n", status="error")
         else:
-            run = await (await self._interpreter(box, params)).run(call.code)
+            run = await (await self._interpreter(box, params)).run(params.preamble + call.code)
         self.runs.append(run)
         left = params.max_executions - len(self.runs)
         remaining, spent = params.syntax.notice

@@ -52,6 +52,8 @@ class Solve(Config, section="solve", keyed=True):
     max_executions: int
     show_remaining_executions: bool
     """Whether the model is told how many code runs are left."""
+    preamble: str
+    """Lines put before each program (the 2nd place of AIMO-2: imports)."""
     max_tokens: int
     """Generated tokens of one attempt."""
     temperature: float
@@ -65,6 +67,8 @@ class Solve(Config, section="solve", keyed=True):
     """What ends an attempt before its model does."""
     answer_source: AnswerSource
     """What an attempt votes for: its box or what its code printed."""
+    lowest_answer: int
+    """An attempt with a smaller one abstains, where contest.low is below (2nd and 11th place of AIMO-2: 0 is no answer)."""
     max_concurrent_questions: int
     shards: int = Field(ge=1)
     """Parts of the problems that run on machines of their own (shards.py)."""
@@ -102,8 +106,9 @@ def attempt_params(config: Solve, contest: Contest, model: Path) -> AttemptParam
         syntax,
         tuple(config.stop_conditions),
         config.answer_source,
-        contest,
+        contest.model_copy(update={"low": max(contest.low, config.lowest_answer)}),
         config.seed,
+        config.preamble,
     )
 
 

@@ -1,7 +1,7 @@
 """The stopping rules: because of a winner (agreement, a lead that the rest will hardly turn), because there is enough (answers, finished
 attempts, answers for the time that has passed), or because the question is lost (then it is given up, and its answer is the fallback).
 
-Votes are counted over attempts with an answer; whoever wants "answers above 0" only (as 2nd place of AIMO-2) says so in contest.low.
+Votes are counted over attempts with an answer; whoever wants "answers above 0" only (as 2nd place of AIMO-2) says so in lowest_answer.
 """
 
 from functools import reduce
@@ -118,7 +118,8 @@ class Unreachable(Settings):
 class Radical(Settings):
     """The first holds a share of the finished attempts above a line that falls from one share to another.
 
-    5th place of AIMO-2: first >= n (80 % - (n - 5) / (planned - 5) * 30 %). The line is drawn from n = 5 on, so the rule acts from there.
+    5th place of AIMO-2: first >= n (80 % - (n - 5) / (planned - 5) * 30 %), "linearly interpolate between 4 consistent answers when 5 are
+    obtained" and "50% consistent answers when all obtained": from n = 5 on, so that 3 of 3 and 4 of 4 go on.
     """
 
     kind: Literal["radical"]

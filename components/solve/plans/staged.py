@@ -1,7 +1,8 @@
 """Think first, then turn the thought into a program, then repair the program. 17th place of AIMO-2 (ippeiogawa).
 
 There: 2,000 to 4,000 tokens of thought, cut off where they end; a prompt that shows question and thought and begins the reply itself with
-the head of a program; the program with its error shown again, to be repaired, more than once; 4 attempts by code and 12 by box.
+`</think>` and the head of a program; the program with its error shown again, to be repaired, more than once; 4 attempts by code and 12
+by box.
 """
 
 from typing import Literal
@@ -12,8 +13,8 @@ from components.solve.question_run import QuestionRun
 
 
 class Staged(Settings):
-    """{kind: staged, think: ..., code: ..., repair: ..., answer: ..., thoughts: 4, think_tokens: 4000, programs: 1, repair_rounds: 2,
-    answers: 3}
+    """{kind: staged, think: ..., code: ..., repair: ..., answer: ..., thoughts: 4, think_tokens: 4000,
+    prefill: "</think>", programs: 1, repair_rounds: 2, answers: 3}
     """
 
     kind: Literal["staged"]
@@ -27,6 +28,8 @@ class Staged(Settings):
     """Asks for a boxed answer after the thought; has the field `thought`."""
     thoughts: int
     think_tokens: int
+    prefill: str
+    """What begins a reply with a program, before the program's head: the end of a thought that the chat template opened."""
     programs: int
     """Per thought."""
     repair_rounds: int
@@ -61,5 +64,5 @@ class Staged(Settings):
             await question.run(programs, question.params.for_one_program())
 
     def _program(self, question: QuestionRun, mode: str, parent: Attempt, **fields: str) -> Attempt:
-        """Its reply is begun for it: the head of a program."""
-        return question.new_attempt(mode, question.params.call_opening, parent, **fields)
+        """Its reply is begun for it."""
+        return question.new_attempt(mode, self.prefill + question.params.call_opening, parent, **fields)
