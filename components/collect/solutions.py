@@ -15,9 +15,9 @@ from components.core import rows
 from components.core.types import Candidate, CodeRun, Inserted, Problem
 from components.lib import answers, tool_calls
 from components.lib.answers import Contest
+from components.lib.sources import SOLUTIONS
 from components.lib.tool_syntax import HARMONY_FUNCTION, OPENMATH, SYNTAXES, Syntax, output_block
 
-SOLUTIONS = "solutions.parquet"
 _FAILED = re.compile(r"^Traceback \(most recent call last\)|^\w+(?:Error|Exception)\b", re.MULTILINE)
 _IN_CHATS = (SYNTAXES["hermes"], OPENMATH, SYNTAXES["fences"])
 """How an assistant's message may end in a call; hermes first, whose JSON stands between openmath's tags."""

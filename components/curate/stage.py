@@ -20,7 +20,8 @@ from components.core.errors import UserError
 from components.core.machine import MachineConfig
 from components.core.params import Config, did_you_mean
 from components.core.runner import In, Metrics, Out, Work
-from components.core.types import Dropped, Problem
+from components.core.types import Candidate, Dropped, Problem
+from components.curate import solutions
 from components.curate.canonical import canonical, normalise
 from components.curate.contamination import BenchmarkIndex, CanonicalProblem, Match, NgramOverlap, Overlap
 from components.curate.features import NO_OVERLAP, FeatureExtractor
@@ -30,7 +31,7 @@ from components.curate.near_duplicates import MinHashConfig, exact_duplicates, n
 from components.curate.problem_table import NO_ANSWER, ProblemTable
 from components.lib.engine.config import EngineHosts, Engines, open_engine
 from components.lib.engine.protocol import Engine
-from components.lib.sources import EXTRACTED, Sources, Use
+from components.lib.sources import EXTRACTED, SOLUTIONS, Sources, Use
 
 log = logging.getLogger(__name__)
 PROBLEMS = "problems.parquet"
@@ -111,6 +112,8 @@ def curate(
     split = _splits(funnel, read)
     written = {name: rows.write(out / f"{name}.parquet", _chosen(paths, split == number, read), Problem) for number, name in SPLITS.items()}
     written["dropped"] = rows.write(out / "dropped.parquet", _left(paths, funnel.drops), Dropped)
+    of_source = {path: table.sources.count(number) for number, path in enumerate(paths)}
+    rows.write(out / SOLUTIONS, solutions.left(of_source, split == 1), Candidate)
     written["suspects"] = rows.write(out / "suspects.parquet", _left(paths, resembling), Dropped)
     rows.write(out / "verdicts.parquet", verdicts, Verdict)
     rows.write(out / "benchmarks.parquet", _each(asked), Problem)

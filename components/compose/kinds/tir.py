@@ -81,6 +81,7 @@ class Budget(Settings):
 class Tir(Kind):
     """Right tool-integrated solutions."""
 
+    brought = "tir"
     kind: Literal["tir"]
     keep: solutions.Keep
     max_code_blocks: int

@@ -1,0 +1,145 @@
+"""Data of one's own, followed from its source to a training row, on real stages."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.collect.source import Collect
+from components.collect.stage import collect
+from components.core import rows
+from components.core.errors import UserError
+from components.core.types import Candidate, Dropped, Example, Problem
+from components.curate.stage import CurateCluster, curate
+from components.lib.engine.config import EngineHosts, Engines
+from components.lib.tool_syntax import OPENMATH, output_block
+from tests.collect_fixtures import CONTEST, entry, jsonl, one_file
+from tests.compose_fixtures import Composed, config, run
+from tests.row_fixtures import problem, sources
+from tests.test_curate_stage import CONFIG
+
+ROOT = Path(__file__).parents[1]
+RAN = f"Count them.\n{OPENMATH.begin}\nprint(30 + 5)\n{OPENMATH.end}{output_block('35')}So \\boxed{{35}}."
+TEXTS = [
+    {"problem": "How many hens lay 35 eggs, one each?", "answer": 35, "written": "One each: \\boxed{35}."},
+    {"problem": "How many hens lay 35 eggs, one each?", "answer": 35, "written": RAN},
+    {"problem": "A cart has four wheels; how many have six carts?", "answer": 24, "written": "I say \\boxed{23}."},
+    {"problem": "Which number is twice eleven?", "answer": 22, "written": None},
+    {"problem": "Which number is thrice eleven?", "answer": 33, "written": "<tool_call>\nprint(33)\n</tool_call>\n\\boxed{33}"},
+]
+
+
+def chat(*messages: tuple[str, str]) -> dict[str, Any]:
+    return {"messages": [{"role": role, "content": content} for role, content in messages]}
+
+
+CALL = '<tool_call>\n{"name": "python", "arguments": {"code": "print(7 * 8)"}}\n</tool_call>'
+CHATS = [
+    chat(("system", "Be brief."), ("user", "What is six times seven?"), ("assistant", "It is \\boxed{42}.")),
+    chat(("user", "What is seven times eight?"), ("assistant", CALL), ("tool", "56\n"), ("assistant", "So \\boxed{56}.")),
+    chat(("user", "Name a city."), ("assistant", "Rome."), ("user", "Why \\boxed{1}?"), ("assistant", "\\boxed{1}")),
+    {"messages": "no list"},
+]
+
+
+def own(path: Path, **fields: Any) -> Collect:
+    return one_file(path, "own", **{"id": None, **fields})
+
+
+def texts(path: Path) -> Collect:
+    return own(path, solution="written", one_per_statement=True)
+
+
+def chats(path: Path) -> Collect:
+    return own(path, statement=None, messages="messages", answer="messages", answer_pattern="boxed")
+
+
+def curated(config: Collect, folder: Path, **fields: Any) -> Path:
+    """The problems that are left of one source, and its solutions beside them; one exam problem keeps to itself."""
+    collect(config, CONTEST, out=folder / "raw/train/own")
+    rows.write(folder / "raw/exam/asked/problems.parquet", [problem("asked", 5, "Which prime is even plus three, said once?")], Problem)
+    settings = CONFIG.model_copy(update={"practice_share": 0.0, **fields})
+    named = sources({"own": "train", "asked": "exam"})
+    engines = Engines.load(ROOT / "params.yaml")
+    (folder / "work").mkdir()
+    curate(
+        settings, engines, named, EngineHosts.load(ROOT), CurateCluster(cluster=None),
+        raw=folder / "raw", extracted=folder / "none", out=folder / "problems", work=folder / "work",
+    )  # fmt: skip
+    return folder / "problems"
+
+
+def composed(key: str, made: Path, folder: Path, attempts: list[Candidate] | None = None, **fields: Any) -> Composed:
+    left = list(rows.read(made / "train.parquet", Problem))
+    given = list(rows.read(made / "solutions.parquet", Candidate))
+    folder.mkdir()
+    return run(config(key, **fields), folder, left, attempts or [], solutions=given)
+
+
+def said(row: Example) -> list[tuple[str, str, bool]]:
+    return [(message.role, message.content, message.loss) for message in row.messages[1:]]
+
+
+def test_a_written_solution_becomes_a_row_where_its_box_holds_the_answer(tmp_path: Path) -> None:
+    made = curated(texts(jsonl(tmp_path / "own.jsonl", *TEXTS)), tmp_path)
+    assert {row.id: row.reason for row in rows.read(tmp_path / "raw/train/own/dropped.parquet", Dropped)} == {
+        "own-5/solution": "calls code, but no output follows"
+    }
+    plain, ran = composed("cot", made, tmp_path / "cot"), composed("tir", made, tmp_path / "tir")
+    assert [(row.id, said(row)) for row in plain.kept] == [("cot/own-1/0", [("assistant", "One each: \\boxed{35}.", True)])]
+    assert TEXTS[0]["problem"] in plain.kept[0].messages[0].content
+    assert {row.id: row.reason for row in plain.dropped} == {"cot/own-3/0": "wrong answer"}
+    call, rest = RAN.split(output_block("35"))
+    assert [said(row) for row in ran.kept] == [[("assistant", call, True), ("tool", output_block("35"), False), ("assistant", rest, True)]]
+
+
+def test_a_chat_becomes_a_row_with_what_its_tools_said(tmp_path: Path) -> None:
+    made = curated(chats(jsonl(tmp_path / "own.jsonl", *CHATS)), tmp_path)
+    assert [(row.statement, row.answer) for row in rows.read(made / "train.parquet", Problem)] == [
+        ("What is six times seven?", 42),
+        ("What is seven times eight?", 56),
+    ]
+    assert {row.id: row.reason for row in rows.read(tmp_path / "raw/train/own/dropped.parquet", Dropped)} == {
+        "own-3": "messages are not one question and its answer",
+        "own-4": "messages are no list of {role, content}, both text",
+    }
+    (plain,) = composed("cot", made, tmp_path / "cot").kept
+    assert said(plain) == [("assistant", "It is \\boxed{42}.", True)]
+    (ran,) = composed("tir", made, tmp_path / "tir", filters=[]).kept
+    shown = "<|im_end|>\n<|im_start|>user\n<tool_response>\n56\n</tool_response><|im_end|>\n<|im_start|>assistant\n"
+    assert said(ran) == [("assistant", CALL, True), ("tool", shown, False), ("assistant", "So \\boxed{56}.", True)]
+
+
+@pytest.mark.parametrize("form", ["own.jsonl", "own.parquet", "hub"])
+def test_files_and_hub_bring_the_same_solutions(tmp_path: Path, form: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "set").mkdir()
+    if form == "own.jsonl":
+        source = chats(jsonl(tmp_path / form, *CHATS[:2]))
+    else:
+        pq.write_table(pa.Table.from_pylist(CHATS[:2]), tmp_path / "set" / "train.parquet")
+        fields = {"repo": str(tmp_path / "set"), "revision": None, "subset": None, "split": "train", "use": "train", "licence": "MIT"}
+        fields |= {"id": None, "statement": None, "answer": "messages", "answer_pattern": "boxed", "on_bad_answer": "drop", "group": None}
+        hub = entry("hub.own", **fields, limit=None, messages="messages")
+        source = hub if form == "hub" else chats(tmp_path / "set" / "train.parquet")
+    measured = collect(source, CONTEST, out=tmp_path / "out")
+    given = list(rows.read(tmp_path / "out/solutions.parquet", Candidate))
+    assert [(one.problem, one.mode, one.answer) for one in given] == [("own-1", "cot", 42), ("own-2", "tir", 56)]
+    assert measured["solutions"] == 2
+
+
+def test_solutions_stand_behind_the_attempts_and_do_not_count_as_the_model_s(tmp_path: Path) -> None:
+    from tests.row_fixtures import candidate
+
+    made = curated(texts(jsonl(tmp_path / "own.jsonl", *TEXTS[:1])), tmp_path)
+    slices = [{"sources": [], "pass_rate": "[0, 0]", "pass_rate_mode": None, "tokens": None, "difficulty": None}]
+    found = composed("cot", made, tmp_path / "cot", [candidate(3, "own-1", 0), candidate(4, "own-1", 1)], common={"slices": slices})
+    assert [row.id for row in found.kept] == ["cot/own-1/2"]
+    assert found.metrics["counts"]["solutions"] == 1
+
+
+def test_an_exam_brings_no_solutions(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="only sources with `use: train` bring solutions"):
+        own(tmp_path / "own.jsonl", use="exam", solution="written")
