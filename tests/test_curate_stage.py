@@ -29,6 +29,7 @@ CONFIG = Curate(
     ngram_size=8,
     min_ngram_overlap=0.8,
     allowed_benchmarks=[],
+    keep_unanswered=False,
     drop_suspects=False,
     practice_share=0.2,
     llm_decontamination=LlmDecontamination(engine=None, model="none", nearest=None, both_orders=True, max_tokens=16, num_concurrent=2),

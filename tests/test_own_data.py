@@ -1,5 +1,6 @@
 """Data of one's own, followed from its source to a training row, on real stages."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from components.core.types import Candidate, Dropped, Example, Problem
 from components.curate.stage import CurateCluster, curate
 from components.lib.engine.config import EngineHosts, Engines
 from components.lib.tool_syntax import OPENMATH, output_block
+from components.validate.stage import Validate, validate
 from tests.collect_fixtures import CONTEST, entry, jsonl, one_file
 from tests.compose_fixtures import Composed, config, run
-from tests.row_fixtures import problem, sources
+from tests.row_fixtures import candidate, problem, sources
 from tests.test_curate_stage import CONFIG
 
 ROOT = Path(__file__).parents[1]
@@ -54,14 +56,15 @@ def chats(path: Path) -> Collect:
     return own(path, statement=None, messages="messages", answer="messages", answer_pattern="boxed")
 
 
-def curated(config: Collect, folder: Path, **fields: Any) -> Path:
+def curated(config: Collect, folder: Path, more: str | None = None, **fields: Any) -> Path:
     """The problems that are left of one source, and its solutions beside them; one exam problem keeps to itself."""
     collect(config, CONTEST, out=folder / "raw/train/own")
-    rows.write(folder / "raw/exam/asked/problems.parquet", [problem("asked", 5, "Which prime is even plus three, said once?")], Problem)
+    asked = [problem("asked", 5, "Which prime is even plus three, said once?"), problem("silent", None, "What does nobody say?")]
+    rows.write(folder / "raw/exam/asked/problems.parquet", asked, Problem)
     settings = CONFIG.model_copy(update={"practice_share": 0.0, **fields})
-    named = sources({"own": "train", "asked": "exam"})
+    named = sources({"own": "train", **({"more": more} if more else {}), "asked": "exam"})
     engines = Engines.load(ROOT / "params.yaml")
-    (folder / "work").mkdir()
+    (folder / "work").mkdir(parents=True)
     curate(
         settings, engines, named, EngineHosts.load(ROOT), CurateCluster(cluster=None),
         raw=folder / "raw", extracted=folder / "none", out=folder / "problems", work=folder / "work",
@@ -131,8 +134,6 @@ def test_files_and_hub_bring_the_same_solutions(tmp_path: Path, form: str) -> No
 
 
 def test_solutions_stand_behind_the_attempts_and_do_not_count_as_the_model_s(tmp_path: Path) -> None:
-    from tests.row_fixtures import candidate
-
     made = curated(texts(jsonl(tmp_path / "own.jsonl", *TEXTS[:1])), tmp_path)
     slices = [{"sources": [], "pass_rate": "[0, 0]", "pass_rate_mode": None, "tokens": None, "difficulty": None}]
     found = composed("cot", made, tmp_path / "cot", [candidate(3, "own-1", 0), candidate(4, "own-1", 1)], common={"slices": slices})
@@ -143,3 +144,40 @@ def test_solutions_stand_behind_the_attempts_and_do_not_count_as_the_model_s(tmp
 def test_an_exam_brings_no_solutions(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="only sources with `use: train` bring solutions"):
         own(tmp_path / "own.jsonl", use="exam", solution="written")
+
+
+def test_an_unanswered_problem_is_answered_by_the_majority_of_its_attempts(tmp_path: Path) -> None:
+    records = [
+        {"problem": "How many legs has a spider of the usual kind?", "answer": None},
+        {"problem": "Which number is thrice eleven?", "answer": None},
+        {"problem": "Which number is thrice  eleven?", "answer": 33},
+    ]
+    source = own(jsonl(tmp_path / "own.jsonl", *records[:2]), answer=None)
+    answered = jsonl(tmp_path / "answered.jsonl", records[2])
+    collect(one_file(answered, "more", id=None), CONTEST, out=tmp_path / "raw/train/more")
+    made = curated(source, tmp_path, more="train", keep_unanswered=True)
+    assert {row.id: (row.reason, row.other) for row in rows.read(made / "dropped.parquet", Dropped)} == {
+        "own-2": ("duplicate", "more-1"),
+        "silent": ("no answer", None),
+    }
+    fill = {"fill_majority_answer": {"min_votes": 2, "min_share": 0.5}}
+    attempts = [candidate(answer, "own-1", index, text=f"Legs, {index}: \\boxed{{{answer}}}") for index, answer in enumerate((8, 8, 6))]
+    found = composed("cot", made, tmp_path / "cot", attempts, common=fill)
+    assert [row.id for row in found.kept] == ["cot/own-1/0", "cot/own-1/1"]
+    assert not list(rows.read(curated(source, tmp_path / "off").joinpath("train.parquet"), Problem))
+
+
+def test_held_out_and_exam_problems_need_an_answer(tmp_path: Path) -> None:
+    source = own(jsonl(tmp_path / "own.jsonl", {"problem": "How many legs has a spider?"}), answer=None)
+    made = curated(source, tmp_path, keep_unanswered=True, practice_share=1.0)
+    assert {row.id: row.reason for row in rows.read(made / "dropped.parquet", Dropped)} == {"own-1": "no answer", "silent": "no answer"}
+
+
+@pytest.mark.parametrize(("share", "passes"), [(0.0, False), (0.2, False), (0.6, True)])
+def test_the_gate_lets_so_many_unanswered_problems_through(tmp_path: Path, share: float, passes: bool) -> None:
+    texts = [{"problem": f"How many legs have {number} spiders?", "answer": None if number % 3 else 8} for number in range(9, 15)]
+    made = curated(own(jsonl(tmp_path / "own.jsonl", *texts), on_bad_answer="keep"), tmp_path, keep_unanswered=True)
+    gate = Validate.load(ROOT / "params.yaml", "problems")
+    gate = gate.model_copy(update={"min_rows": 0, "max_share_unanswered": share})
+    with nullcontext() if passes else pytest.raises(UserError, match="answer"):
+        validate(gate, CONTEST, data=made, exam=made / "exam.parquet", out=tmp_path / "report.json")

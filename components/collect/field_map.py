@@ -37,8 +37,9 @@ class FieldMap(Collect):
     """The field that holds the answer; null: no row has one. Where it is the field of `solution` or `messages`, their text is read."""
     answer_pattern: str | None
     r"""Where in that field: `boxed`, or a regular expression with one group; the last match counts. GSM8K: '#### (.+)$'."""
-    on_bad_answer: Literal["drop", "error"]
-    """What becomes of a row whose answer is missing, no integer or outside the contest's range, or whose statement is unusable."""
+    on_bad_answer: Literal["drop", "error", "keep"]
+    """What becomes of a row whose answer is missing, no integer or outside the contest's range, or whose statement is unusable; keep: as
+    drop, but where there is just no answer, the problem stays without one (for `curate.keep_unanswered`)."""
     group: str | None
     """Rows with the same value here stay on one side of a split; null: each row by itself."""
     limit: Annotated[int, Field(ge=1)] | None
@@ -139,7 +140,7 @@ def _to_problem(field_map: FieldMap, name: str, read: Read, record: dict[str, An
     bad, detail, answer = read.bad or statement_error(read.statement), "", None
     if bad is None and field_map.answer is not None:
         answer, bad, detail = _answer(read.answer, field_map.answer_pattern, contest)
-    if bad is None:
+    if bad is None or (bad == "no answer" and field_map.on_bad_answer == "keep"):
         group = f"{field_map.name}-{_key(record, field_map.group, where)}" if field_map.group else name
         return Problem(id=name, statement=read.statement, answer=answer, source=field_map.name, licence=field_map.licence, group=group)
     if field_map.on_bad_answer == "error":

@@ -60,6 +60,8 @@ class Curate(Config, section="curate"):
     """Of those n-grams, all its numbers being there too, makes a row contaminated."""
     allowed_benchmarks: list[str]
     """Benchmarks, the exam not among them, whose problems may be trained on: such rows stay, with its name in `contaminated_by`."""
+    keep_unanswered: bool
+    """Whether training problems without an answer stay, of groups that are not held out: a majority may answer them (compose)."""
     drop_suspects: bool
     """Whether rows worded like a benchmark's problem with other numbers are left out, too."""
     practice_share: float = Field(ge=0, le=1)
@@ -195,8 +197,10 @@ def _duplicates(config: Curate, table: ProblemTable, read: FirstPass) -> Funnel:
 
     funnel = Funnel(table)
     ours = np.arange(len(table)) < read.num_source_rows
-    unanswered = ((int(row), DropReason("no answer", "", None)) for row in np.flatnonzero(table.answers() == NO_ANSWER))
-    funnel.drop(unanswered)
+    unanswered = table.answers() == NO_ANSWER
+    if config.keep_unanswered:
+        unanswered &= ~ours | (np.frombuffer(bytes(read.practice), dtype=np.uint8) == 1)
+    funnel.drop((int(row), DropReason("no answer", "", None)) for row in np.flatnonzero(unanswered))
     funnel.drop(exact_duplicates(table, funnel.alive & ~ours))
     funnel.drop(exact_duplicates(table, funnel.alive & ours))
     funnel.drop(near_duplicates(table, funnel.alive & ours, config.minhash(config.near_duplicate_jaccard)))
