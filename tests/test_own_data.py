@@ -8,15 +8,20 @@ import pytest
 
 from components.collect.source import Collect
 from components.collect.stage import collect
+from components.compose.preflight import check
 from components.core import rows
 from components.core.errors import UserError
+from components.core.preflight import Facts
 from components.core.types import Candidate, Dropped, Example, Problem
 from components.curate.stage import CurateCluster, curate
+from components.lib.code_budget import CodeBudget
 from components.lib.engine.config import EngineHosts, Engines
+from components.lib.rules.time_budget import QuestionBudget
 from components.lib.tool_syntax import OPENMATH, output_block
 from components.validate.stage import Validate, validate
 from tests.collect_fixtures import CONTEST, entry, jsonl, one_file
 from tests.compose_fixtures import Composed, config, run
+from tests.question_fixtures import fixed, run_question, settings
 from tests.row_fixtures import candidate, problem, sources
 from tests.test_curate_stage import CONFIG
 
@@ -181,3 +186,60 @@ def test_the_gate_lets_so_many_unanswered_problems_through(tmp_path: Path, share
     gate = gate.model_copy(update={"min_rows": 0, "max_share_unanswered": share})
     with nullcontext() if passes else pytest.raises(UserError, match="answer"):
         validate(gate, CONTEST, data=made, exam=made / "exam.parquet", out=tmp_path / "report.json")
+
+
+def test_a_code_budget_is_asked_of_the_model_kept_and_told_in_the_row(tmp_path: Path) -> None:
+    cell = "<tool_call>\nprint(7)\n</tool_call>"
+    replies = {f"p/{index}/{turn}": cell if turn < 2 else "So \\boxed{7}." for index in range(12) for turn in range(3)}
+    budget = {"low": 1, "high": 4}
+    asking = settings(plan=fixed(**{"tir-budget": 12}), code_budget=budget, max_executions=4)
+    (tmp_path / "asked").mkdir()
+    question = run_question(tmp_path / "asked", replies, asking, QuestionBudget(1e6))
+    drawn = [CodeBudget(low=1, high=4).draw("p", index) for index in range(12)]
+    assert 1 in drawn and len(set(drawn)) > 2
+    for attempt, allowed in zip(question.attempts, drawn, strict=True):
+        assert f"Use Python, at most {allowed} times." in attempt.prompt.text
+        assert len(attempt.runs) == min(2, allowed)
+    rows_made = config("tir", mode="tir-budget", prompt="tir-budget", budget=budget, filters=[])
+    found = run(rows_made, tmp_path, [problem("p")], question.candidates())
+    (row,) = found.kept
+    assert row.messages[0].content == f"What is 3 + 4?\nUse Python, at most {drawn[row.candidate]} times."
+    reasons = {
+        number: "no answer: no box" if allowed == 1 else "same text" for number, allowed in enumerate(drawn) if number != row.candidate
+    }
+    assert {row.id: row.reason for row in found.dropped} == {
+        f"tir/p/{number}": reason for number, reason in reasons.items() if number != row.candidate
+    }
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        ({"code_budget": {"low": 3, "high": 2}}, "high .2. is below low .3."),
+        ({"code_budget": {"low": 1, "high": 8}}, "beyond max_executions .2.; raise that"),
+    ],
+)
+def test_a_code_budget_that_cannot_be_kept_is_refused(over: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings(plan=fixed(tir=1), **over)
+
+
+@pytest.mark.parametrize("asked", [None, {"low": 1, "high": 4}])
+def test_rows_that_name_another_code_budget_than_the_teacher_was_asked_are_found_beforehand(asked: dict[str, int] | None) -> None:
+    facts = Facts.of(ROOT)
+    facts.params["compose"]["tir"]["rows"]["budget"] = {"low": 1, "high": 4}
+    facts.params["solve"]["teacher"]["code_budget"] = asked
+    assert [(one.level, one.whose) for one in check(facts)] == ([] if asked else [("stop", "compose.tir")])
+
+
+def test_a_benchmark_s_problem_in_a_forum_post_never_becomes_a_row(tmp_path: Path) -> None:
+    asked = "Which prime is even plus three, said once?"
+    records = [
+        {"problem": f"My teacher gave me this: {asked} I think it is 7?", "answer": 5, "written": "\\boxed{5}"},
+        {"problem": "Which prime is even?", "answer": 2, "written": "\\boxed{2}"},
+    ]
+    made = curated(texts(jsonl(tmp_path / "own.jsonl", *records)), tmp_path)
+    assert {row.id: (row.reason, row.other) for row in rows.read(made / "dropped.parquet", Dropped) if row.id != "silent"} == {
+        "own-1": ("contaminated", "asked")
+    }
+    assert [row.id for row in composed("cot", made, tmp_path / "cot").kept] == ["cot/own-2/0"]
