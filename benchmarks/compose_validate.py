@@ -26,7 +26,7 @@ from tests.row_fixtures import candidate, problem, run
 
 ROOT = Path(__file__).parents[1]
 PER_PROBLEM = 8
-FILES = ("candidates", "annotations", "problems")
+FILES = ("candidates", "annotations", "problems", "solutions")
 WORDS = ("let", "the", "ways", "be", "counted", "by", "cases", "where", "each", "choice", "leaves", "two", "others", "so", "we", "add")
 
 
@@ -56,6 +56,7 @@ def prepare(home: Path, num: int) -> None:
     rows.write(home / "problems.parquet", problems(num), Problem)
     rows.write(home / "candidates.parquet", attempts(num), Candidate)
     rows.write(home / "annotations.parquet", [], Annotation)
+    rows.write(home / "solutions.parquet", [], Candidate)
     rows.write(home / "exam.parquet", [problem("exam", 1, "What will the exam ask?")], Problem)
 
 

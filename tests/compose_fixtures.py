@@ -48,12 +48,14 @@ def run(
     problems: Sequence[Problem],
     candidates: Sequence[Candidate],
     annotations: Sequence[Annotation] = (),
+    solutions: Sequence[Candidate] = (),
     name: str = "out",
 ) -> Composed:
     """The stage over these rows, in this order."""
     rows.write(folder / "problems.parquet", problems, Problem)
     rows.write(folder / "candidates.parquet", candidates, Candidate)
     rows.write(folder / "annotations.parquet", annotations, Annotation)
+    rows.write(folder / "solutions.parquet", solutions, Candidate)
     counted = {"read": {"files": len(problems) + 1}, "dropped": {"duplicate": {"files": 1}}, "written": {"train": len(problems)}}
     (folder / "curate.json").write_text(json.dumps(counted), encoding="utf-8")
     out, card = folder / name, folder / f"{name}-card"
@@ -63,6 +65,7 @@ def run(
         candidates=folder / "candidates.parquet",
         annotations=folder / "annotations.parquet",
         problems=folder / "problems.parquet",
+        solutions=folder / "solutions.parquet",
         curated=folder / "curate.json",
         out=out,
         card=card,

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[1]
 WORDS = {
     "vote": "--candidates candidates.parquet --questions questions.parquet --judgements judgements.parquet --checks checks.parquet "
     "--problems problems.parquet --out out.parquet",
-    "compose cot": "--candidates candidates.parquet --annotations annotations.parquet --problems problems.parquet --curated curate.json "
+    "compose cot": "--candidates candidates.parquet --annotations annotations.parquet --problems problems.parquet "
+    "--solutions solutions.parquet --curated curate.json "
     "--out out.parquet --card card",
     "judge": "--candidates candidates.parquet --problems problems.parquet --model . --out out.parquet",
     "solve exam-cot": "--problems problems.parquet --model . --out out.parquet --questions questions.parquet",
@@ -39,6 +40,7 @@ def filled(home: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     write_params(lambda whole: None)
     rows.write(Path("problems.parquet"), [problem("p"), problem("q")], Problem)
     rows.write(Path("annotations.parquet"), [], Annotation)
+    rows.write(Path("solutions.parquet"), [], Candidate)
     rows.write(
         Path("candidates.parquet"), [candidate(answer, name, index) for name in "pq" for index, answer in enumerate((7, 3))], Candidate
     )

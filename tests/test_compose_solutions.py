@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from components.compose import novelty_significance
-from components.compose.kinds.tir import code_budget
 from components.compose.novelty_significance import NoveltySignificance, Verdict, combine, is_useful, novelty, significance
 from components.core.types import Annotation, Candidate, Example, Prompt
 from components.lib.code_blocks import code_blocks
+from components.lib.code_budget import CodeBudget
 from tests.compose_fixtures import config, group, made
 from tests.row_fixtures import candidate, problem, run
 
@@ -101,7 +101,7 @@ def test_the_prompt_tells_the_code_budget_and_who_overran_it_is_left_out() -> No
     settings = config("tir", prompt="tir-budget", budget={"low": 1, "high": 8}, filters=[], max_code_blocks=8)
     attempts = [candidate(index=i, runs=(run(str(i)),) * (1 + i % 8)) for i in range(64)]
     rows, left = made(settings, group(problem(), attempts))
-    allowed = {i: code_budget(1, "p", i, 1, 8) for i in range(64)}
+    allowed = {i: CodeBudget(low=1, high=8).draw("p", i) for i in range(64)}
     assert set(allowed.values()) == set(range(1, 9))
     assert left == {f"tir/p/{i}": "more code than the prompt allowed" for i in range(64) if 1 + i % 8 > allowed[i]} and left
     for row in rows:

@@ -158,6 +158,21 @@ def test_a_problem_inside_a_longer_text_is_found_under_other_names_and_only_with
     assert not any(overlap.matches for name, overlap in found.items() if name != "whole")
 
 
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("My teacher gave me this: what is $3 + 4n$? I think it is 7?", True),
+        ("(What is $3 + 4m$) said he", True),
+        ("What is $3 + 4n + 5$?", False),
+        ("What is $3 + 4n$ when doubled?", True),  # a lost training row costs little
+        ("What is $3 + 5n$? I say 7.", False),
+    ],
+)
+def test_a_short_problem_is_found_in_a_longer_text_word_for_word(statement: str, found: bool) -> None:
+    (overlap,) = overlaps([entry("a", statement)], [entry("e", "What is $3 + 4n$?")]).values()
+    assert bool(overlap.matches) == found
+
+
 def test_every_benchmark_that_asks_a_row_is_named_once() -> None:
     asked = [entry("x1", LONG)._replace(source="x"), entry("x2", LONG)._replace(source="x"), entry("y1", LONG)._replace(source="y")]
     (overlap,) = overlaps([entry("a", LONG)], asked).values()
@@ -200,3 +215,14 @@ def test_all_of_math500_is_found_in_the_math_test_set() -> None:
     gone = given_away(held("m", (row["problem"] for row in lines("math/test_5000.jsonl.gz"))), exam)
     assert len(set(gone.values())) == 500
     assert len(gone) < 550
+
+
+@real_data
+def test_every_problem_of_math500_is_found_in_a_forum_post_and_no_other_problem_is_taken_for_one() -> None:
+    texts = [row["problem"] for row in lines("math/math500.jsonl")]
+    exam = held("t", texts)
+    wrapped = held("w", (f"My teacher gave me this: {text} I think it is 7?" for text in texts))
+    assert len(given_away(wrapped, exam)) == 500
+    asked = {problem.form for problem in exam}
+    others = [row for row in held("m", (row["problem"] for row in lines("math/test_5000.jsonl.gz"))) if row.form not in asked]
+    assert not [match for overlap in overlaps(others, exam).values() for match in overlap.matches if match.how.startswith("quoted")]

@@ -29,6 +29,7 @@ CONFIG = Curate(
     ngram_size=8,
     min_ngram_overlap=0.8,
     allowed_benchmarks=[],
+    keep_unanswered=False,
     drop_suspects=False,
     practice_share=0.2,
     llm_decontamination=LlmDecontamination(engine=None, model="none", nearest=None, both_orders=True, max_tokens=16, num_concurrent=2),
@@ -166,7 +167,7 @@ def test_a_benchmark_that_vanished_or_is_the_exam_cannot_be_tolerated(tmp_path: 
 
 def test_nothing_but_the_sets_is_left_beside_them(tmp_path: Path) -> None:
     run(tmp_path)
-    names = ("benchmarks", "dropped", "exam", "practice", "suspects", "train", "verdicts")
+    names = ("benchmarks", "dropped", "exam", "practice", "solutions", "suspects", "train", "verdicts")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{name}.parquet" for name in names]
 
 

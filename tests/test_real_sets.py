@@ -40,7 +40,7 @@ def built(key: str, problems: list[Problem], attempts: list[Candidate], suite: s
     found = compose_fixtures.run(config(key, **fields), Path(), problems, attempts, name="set")
     rows.write(Path("exam.parquet"), aime25(), Problem)
     limits = {"min_rows": 5, "max_statement_chars": 200_000, "max_share_dropped": 0.95, "max_reason_share": 0.6, "champion": None}
-    gate = Validate.model_validate({"suite": suite, "kinds": [key], "max_drift": 0.2, **limits})
+    gate = Validate.model_validate({"suite": suite, "kinds": [key], "max_drift": 0.2, "max_share_unanswered": 0.0, **limits})
     checked = validate(gate, CONTEST, data=found.out, exam=Path("exam.parquet"), out=Path("checked.json"))
     assert checked["warnings"] == warnings
     print(f"\n{key}: {found.metrics['rows']} rows of {found.metrics['counts']}")

@@ -20,7 +20,14 @@ from tests.row_fixtures import problem
 
 EXAM = Path("data/problems/exam.parquet")
 CONTEST = Contest(low=0, high=999, modulus=1000)
-LIMITS = {"max_statement_chars": 40, "max_share_dropped": 0.5, "max_reason_share": 0.3, "champion": None, "max_drift": 0.2}
+LIMITS = {
+    "max_statement_chars": 40,
+    "max_share_dropped": 0.5,
+    "max_share_unanswered": 0.0,
+    "max_reason_share": 0.3,
+    "champion": None,
+    "max_drift": 0.2,
+}
 PROBLEMS = Validate.model_validate({"suite": "problems", "kinds": [], "min_rows": 2, **LIMITS})
 TIR = PROBLEMS.model_copy(update={"suite": "examples", "kinds": ["tir"]})
 DPO = PROBLEMS.model_copy(update={"suite": "preferences"})

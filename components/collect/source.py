@@ -89,9 +89,12 @@ def statement_error(text: object) -> str | None:
         return "statement not text"
     if len(text) > MAX_STATEMENT_CHARS:
         return "statement too long"
-    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
-        return "statement not clean text"
-    return None
+    return None if is_clean(text) else "statement not clean text"
+
+
+def is_clean(text: str) -> bool:
+    """Whether a text can be stored: no zero character, no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def excerpt(text: object) -> str:

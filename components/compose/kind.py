@@ -1,7 +1,7 @@
 """What all kinds of sets share: the attempts of one problem as they come in, the fields of every kind, chat messages out of an attempt."""
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ class Kind(Settings):
     file: ClassVar[str] = "examples"
     """The name of the file that its rows lie in."""
     row: ClassVar[type[TrainingRow]] = Example
+    brought: ClassVar[Literal["cot", "tir"] | None] = None
+    """Of the solutions that sources bring along, those that it takes beside the attempts: without code, or with it; None: none."""
 
     mode: str
     """The prompt that the attempts were asked with."""

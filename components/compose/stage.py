@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
@@ -44,8 +44,9 @@ class Compose(Config, section="compose", keyed=True):
 
 
 def compose(
-    config: Compose, contest: Contest, *, candidates: In, annotations: In, problems: In, curated: In, out: Out, card: Out
-) -> Metrics:
+    config: Compose, contest: Contest,
+    *, candidates: In, annotations: In, problems: In, solutions: In, curated: In, out: Out, card: Out,
+) -> Metrics:  # fmt: skip
     """Turns graded attempts into the rows of one training set, and counts what was left out, and why."""
     counted = _counted(curated)
     out.mkdir(parents=True)
@@ -53,9 +54,8 @@ def compose(
     with ExitStack() as files:
         dropped = files.enter_context(rows.ParquetWriter(out / "dropped.parquet", Dropped))
         with rows.ParquetWriter(made, config.rows.row) as kept:
-            for problem, row in _made(
-                config, contest, collector, joined.read(problems, candidates, annotations), _filled(config, out, files)
-            ):
+            read = _with_solutions(config, joined.read(problems, candidates, annotations), problems, solutions)
+            for problem, row in _made(config, contest, collector, read, _filled(config, out, files)):
                 if isinstance(row, Dropped):
                     dropped.append(row)
                     collector.drop(row, problem)
@@ -93,15 +93,39 @@ def _filled(config: Compose, out: Path, files: ExitStack) -> "rows.ParquetWriter
     return files.enter_context(rows.ParquetWriter(out / "pseudo_labels.parquet", PseudoLabel)) if config.fill_majority_answer else None
 
 
+class Tried(NamedTuple):
+    """A problem with all that there is of it."""
+
+    problem: Problem
+    attempts: list[Candidate]
+    annotations: list[Annotation]
+    solutions: list[Candidate]
+    """What its source brought along; numbered after the attempts."""
+
+
+def _with_solutions(
+    config: Compose, tried: Iterator[tuple[Problem, list[Candidate], list[Annotation]]], problems: Path, solutions: Path
+) -> Iterator[Tried]:
+    """Beside the attempts, the solutions that a set of this kind takes, as if they were attempts by its prompt."""
+    if config.rows.brought is None:
+        yield from (Tried(*one, []) for one in tried)
+        return
+    for (problem, attempts, annotations), (_, given, _) in zip(tried, joined.read(problems, solutions), strict=True):
+        first = 1 + max((one.index for one in attempts), default=-1)
+        wanted = [one for one in given if one.mode == config.rows.brought]
+        own = [one.model_copy(update={"index": first + one.index, "mode": config.rows.mode}) for one in wanted]
+        yield Tried(problem, attempts, annotations, own)
+
+
 def _made(
     config: Compose,
     contest: Contest,
     collector: StatsCollector,
-    read: Iterator[tuple[Problem, list[Candidate], list[Annotation]]],
+    read: Iterator[Tried],
     filled: "rows.ParquetWriter[PseudoLabel] | None",
 ) -> Iterator[tuple[Problem, TrainingRow | Dropped]]:
     """Every row that could be made, and what was left out, with its problem."""
-    for problem, candidates, annotations in read:
+    for problem, candidates, annotations, own in read:
         fill = missing_answers.majority_answer(problem, candidates, config.fill_majority_answer) if config.fill_majority_answer else None
         if fill and filled:
             filled.append(fill)
@@ -110,6 +134,8 @@ def _made(
         of_mode = [candidate for candidate in candidates if candidate.mode == config.rows.mode]
         collector.counts.update(problems=1, attempts=len(candidates), attempts_of_mode=len(of_mode), pseudo_labels=fill is not None)
         collector.problem(slices.pass_rate(problem, candidates, config.rows.mode))
+        if own:
+            collector.counts["solutions"] += len(own)
         taken = slices.taken(config.slices, problem, candidates)
         if taken is None:
             yield problem, dropped_row(config.rows.kind, problem, None, "in no slice")
@@ -118,7 +144,7 @@ def _made(
         for candidate in of_mode:
             if candidate.index not in inside:
                 yield problem, dropped_row(config.rows.kind, problem, candidate, "in no slice")
-        group = AttemptGroup(problem, [one for one in of_mode if one.index in inside], annotations, contest, config.seed)
+        group = AttemptGroup(problem, [*(one for one in of_mode if one.index in inside), *own], annotations, contest, config.seed)
         for row in config.rows.make(group):
             yield problem, row
 

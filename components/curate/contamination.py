@@ -11,6 +11,7 @@ about suspects and about the nearest problems (llm_decontamination.py).
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from sys import intern
 from typing import NamedTuple
 
@@ -32,6 +33,10 @@ class CanonicalProblem(NamedTuple):
 
 NEAREST = 8
 """Candidates for the nearest wording, those that share the most bands."""
+MIN_WORDS = 3
+"""A short problem of so many words, a number among them, is looked for word for word."""
+GOES_ON = frozenset("+-*/^=<>!|%(")
+"""What follows a formula that is the beginning of a longer one: 3 + 4 is not asked where 3 + 4 * 5 is."""
 MAX_PROBLEMS_PER_NGRAM = 8
 """An n-gram in more problems than this is a turn of phrase."""
 
@@ -40,7 +45,7 @@ class NgramOverlap(NamedTuple):
     """When a row holds a benchmark's problem inside a longer text."""
 
     size: int
-    """A problem is cut into n-grams of so many words, and is found where the row has them."""
+    """A problem is cut into n-grams of so many words, and is found where the row has them; one too short for two is found as a whole."""
     min_share: float
     """Of those n-grams; and all of its numbers, as often as it has them."""
 
@@ -73,6 +78,8 @@ class BenchmarkIndex:
         self._ends: set[tuple[str, str]] = set()
         """First and last words of all n-grams: most of a row's need not be put together."""
         self._quotable: list[tuple[CanonicalProblem, int, Counter[str]]] = []
+        self._short: dict[tuple[str, ...], list[tuple[CanonicalProblem, list[str]]]] = defaultdict(list)
+        """Problems without two n-grams of their own, by their first words."""
         self._wordings = LshIndex[CanonicalProblem](minhash)
         self._benchmarks: dict[str, int] = {}
         worded, ngrams = set[tuple[str, frozenset[str]]](), dict[CanonicalProblem, set[str]]()
@@ -117,7 +124,7 @@ class BenchmarkIndex:
         for score, entry in sorted(scored, key=lambda pair: -pair[0]):
             if score >= self._minhash.jaccard:
                 yield entry, f"near: Jaccard {score:.2f}, the same numbers"
-        for entry in self._quoted(form):
+        for entry in (*self._quoted(form), *self._contained(form)):
             yield entry, "quoted inside a longer text"
 
     def _comparable(self, here: Signature, there: Signature) -> bool:
@@ -126,13 +133,16 @@ class BenchmarkIndex:
         return few >= self._minhash.jaccard * many
 
     def _add_ngrams(self, ngrams: Mapping[CanonicalProblem, set[str]]) -> None:
-        """N-grams that many problems share are turns of phrase; a problem with less than two others cannot be told by its own."""
+        """N-grams that many problems share are turns of phrase; a problem with less than two others can be told as a whole alone."""
         common = {
             ngram for ngram, count in Counter(ngram for some in ngrams.values() for ngram in some).items() if count > MAX_PROBLEMS_PER_NGRAM
         }
         for entry, some in ngrams.items():
             own = some - common
             if len(own) < 2:
+                words = mask_variables(entry.form)
+                if len(words) >= (MIN_WORDS if _repeated_numbers(entry.form) else self._ngram_overlap.size):
+                    self._short[tuple(words[:MIN_WORDS])].append((entry, words))
                 continue
             for ngram in own:
                 self._ngrams[ngram].append(len(self._quotable))
@@ -149,6 +159,16 @@ class BenchmarkIndex:
             entry, num_ngrams, needed = self._quotable[place]
             if found[place] >= self._ngram_overlap.min_share * num_ngrams and needed <= _repeated_numbers(form):
                 yield entry
+
+    def _contained(self, form: str) -> Iterator[CanonicalProblem]:
+        """Short problems that stand in the row word for word, and end there."""
+        words = mask_variables(form)
+        sentence_ends = {*accumulate(len(sentence.split()) for sentence in form.split("\n"))}
+        for at in range(len(words) - MIN_WORDS + 1):
+            for entry, asked in self._short.get(tuple(words[at : at + MIN_WORDS]), ()):
+                end = at + len(asked)
+                if words[at:end] == asked and (end in sentence_ends or not (words[end] in GOES_ON or words[end][0].isdigit())):
+                    yield entry
 
 
 def _repeated_numbers(form: str) -> Counter[str]:

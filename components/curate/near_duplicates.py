@@ -35,12 +35,13 @@ class MinHashConfig(NamedTuple):
 
 
 def exact_duplicates(table: ProblemTable, alive: Any) -> Iterator[tuple[int, DropReason]]:
-    """Rows whose canonical form another row has: the smallest id stays; where their answers differ, none does."""
+    """Rows whose canonical form another row has: the smallest id stays, of those with an answer if any has; where answers differ, none."""
     for rows in table.same_form(alive):
-        same = table.table_rows(rows)
-        if len({member.answer for member in same}) > 1:
+        same = sorted(table.table_rows(rows), key=lambda member: member.answer is None)
+        known = [member for member in same if member.answer is not None]
+        if len({member.answer for member in known}) > 1:
             for member in same:
-                rival = next(other for other in same if other.answer != member.answer)
+                rival = next(other for other in known if other.answer != member.answer)
                 yield member.row, DropReason("conflict", f"the same statement, answers {member.answer} and {rival.answer}", rival.id)
         else:
             for member in same[1:]:

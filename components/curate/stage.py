@@ -20,7 +20,8 @@ from components.core.errors import UserError
 from components.core.machine import MachineConfig
 from components.core.params import Config, did_you_mean
 from components.core.runner import In, Metrics, Out, Work
-from components.core.types import Dropped, Problem
+from components.core.types import Candidate, Dropped, Problem
+from components.curate import solutions
 from components.curate.canonical import canonical, normalise
 from components.curate.contamination import BenchmarkIndex, CanonicalProblem, Match, NgramOverlap, Overlap
 from components.curate.features import NO_OVERLAP, FeatureExtractor
@@ -30,7 +31,7 @@ from components.curate.near_duplicates import MinHashConfig, exact_duplicates, n
 from components.curate.problem_table import NO_ANSWER, ProblemTable
 from components.lib.engine.config import EngineHosts, Engines, open_engine
 from components.lib.engine.protocol import Engine
-from components.lib.sources import EXTRACTED, Sources, Use
+from components.lib.sources import EXTRACTED, SOLUTIONS, Sources, Use
 
 log = logging.getLogger(__name__)
 PROBLEMS = "problems.parquet"
@@ -59,6 +60,8 @@ class Curate(Config, section="curate"):
     """Of those n-grams, all its numbers being there too, makes a row contaminated."""
     allowed_benchmarks: list[str]
     """Benchmarks, the exam not among them, whose problems may be trained on: such rows stay, with its name in `contaminated_by`."""
+    keep_unanswered: bool
+    """Whether training problems without an answer stay, of groups that are not held out: a majority may answer them (compose)."""
     drop_suspects: bool
     """Whether rows worded like a benchmark's problem with other numbers are left out, too."""
     practice_share: float = Field(ge=0, le=1)
@@ -111,6 +114,8 @@ def curate(
     split = _splits(funnel, read)
     written = {name: rows.write(out / f"{name}.parquet", _chosen(paths, split == number, read), Problem) for number, name in SPLITS.items()}
     written["dropped"] = rows.write(out / "dropped.parquet", _left(paths, funnel.drops), Dropped)
+    of_source = {path: table.sources.count(number) for number, path in enumerate(paths)}
+    rows.write(out / SOLUTIONS, solutions.left(of_source, split == 1), Candidate)
     written["suspects"] = rows.write(out / "suspects.parquet", _left(paths, resembling), Dropped)
     rows.write(out / "verdicts.parquet", verdicts, Verdict)
     rows.write(out / "benchmarks.parquet", _each(asked), Problem)
@@ -192,8 +197,10 @@ def _duplicates(config: Curate, table: ProblemTable, read: FirstPass) -> Funnel:
 
     funnel = Funnel(table)
     ours = np.arange(len(table)) < read.num_source_rows
-    unanswered = ((int(row), DropReason("no answer", "", None)) for row in np.flatnonzero(table.answers() == NO_ANSWER))
-    funnel.drop(unanswered)
+    unanswered = table.answers() == NO_ANSWER
+    if config.keep_unanswered:
+        unanswered &= ~ours | (np.frombuffer(bytes(read.practice), dtype=np.uint8) == 1)
+    funnel.drop((int(row), DropReason("no answer", "", None)) for row in np.flatnonzero(unanswered))
     funnel.drop(exact_duplicates(table, funnel.alive & ~ours))
     funnel.drop(exact_duplicates(table, funnel.alive & ours))
     funnel.drop(near_duplicates(table, funnel.alive & ours, config.minhash(config.near_duplicate_jaccard)))

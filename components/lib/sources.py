@@ -16,6 +16,8 @@ from components.core.params import Config, Settings, check_name
 Use = Literal["train", "exam", "benchmark", "topics"]
 EXTRACTED = "extracted"
 """What the topics of forums became goes under this name beside the sources."""
+SOLUTIONS = "solutions.parquet"
+"""The file beside problems that holds the solutions which their sources brought along."""
 
 
 class Source(Settings):

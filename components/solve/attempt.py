@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from components.core.types import Candidate, CodeRun, Problem
 from components.lib import answers, tool_calls, tool_syntax
+from components.lib.code_budget import CodeBudget
 from components.lib.engine.protocol import Completion, Engine, Sampling
 from components.lib.engine.tokens import Tokens
 from components.lib.prompts import render
@@ -31,6 +32,8 @@ class AttemptParams(NamedTuple):
     sampling: Sampling
     """`max_tokens`: of one attempt in all, what it inherited included. `stop` and `stop_conditions` are filled in from the fields below."""
     max_executions: int
+    code_budget: CodeBudget | None
+    """Draws `max_executions` for each attempt whose prompt names it."""
     show_remaining_executions: bool
     """Whether the model is told after each output how many code runs are left."""
     syntax: tool_syntax.Syntax

@@ -10,9 +10,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.core import rows
 from components.core.errors import UserError
@@ -20,6 +20,7 @@ from components.core.params import Config
 from components.core.types import Candidate, Problem, QuestionRecord, Row
 from components.lib import references, tool_syntax
 from components.lib.answers import AnswerSource, Contest
+from components.lib.code_budget import CodeBudget
 from components.lib.engine.chat_template import template_of
 from components.lib.engine.protocol import Engine, EngineError, Sampling
 from components.lib.rules.early_stopping import StopRule
@@ -50,6 +51,8 @@ class Solve(Config, section="solve", keyed=True):
     syntax: tool_syntax.SyntaxName | Literal["auto"]
     """How the model calls code; auto: as its own chat template says."""
     max_executions: int
+    code_budget: CodeBudget | None
+    """Draws each attempt's own `max_executions`, where its prompt names it (field {executions}: tir-budget); null: all have the same."""
     show_remaining_executions: bool
     """Whether the model is told how many code runs are left."""
     preamble: str
@@ -75,6 +78,14 @@ class Solve(Config, section="solve", keyed=True):
     early_stopping: list[StopRule]
     """What ends a question before all attempts have; any of them does."""
     time_budget: TimeBudget
+
+    @model_validator(mode="after")
+    def _budget_can_be_kept(self) -> Self:
+        if self.code_budget and self.code_budget.high > self.max_executions:
+            raise ValueError(f"code_budget.high ({self.code_budget.high}) is beyond max_executions ({self.max_executions}); raise that")
+        if self.code_budget and self.plan.kind not in ("fixed", "second_round"):
+            raise ValueError("code_budget wants a plan in which each attempt has a prompt of its own: fixed, second_round")
+        return self
 
     @property
     def independent(self) -> bool:
@@ -102,6 +113,7 @@ def attempt_params(config: Solve, contest: Contest, model: Path) -> AttemptParam
     return AttemptParams(
         sampling,
         config.max_executions,
+        config.code_budget,
         config.show_remaining_executions,
         syntax,
         tuple(config.stop_conditions),

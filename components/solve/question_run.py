@@ -88,7 +88,8 @@ class QuestionRun:
         `params`: others than the run's, for all or for each. `last` false: an attempt that reaches its budget may be taken up
         again and has not ended. Where engine or sandbox failed one, the others end first, and then the failure rises.
         """
-        how = {attempt: params(attempt) if callable(params) else params or self.params for attempt in attempts}
+        asked = {attempt: params(attempt) if callable(params) else params or self.params for attempt in attempts}
+        how = {one: given._replace(max_executions=self._executions(one.mode, one.index)) for one, given in asked.items()}
         keys = {attempt: attempt_log.key(attempt, how[attempt]) for attempt in attempts} if self._log else {}
         left = self._restore(keys, counts) if self._log else attempts
         tasks: list[asyncio.Task[None]] = []
@@ -175,11 +176,17 @@ class QuestionRun:
         self.attempts.append(attempt)
         return attempt
 
+    def _executions(self, mode: str, index: int) -> int:
+        """Code runs of an attempt: its own number where its prompt names one."""
+        if self.params.code_budget is None or "executions" not in prompts.fields(mode):
+            return self.params.max_executions
+        return self.params.code_budget.draw(self.problem.id, index)
+
     def _prompt(self, mode: str, fields: dict[str, str | int]) -> str:
         contest = self.params.contest
         always: dict[str, str | int] = {
             "statement": self.problem.statement,
-            "executions": self.params.max_executions,
+            "executions": self._executions(mode, len(self.attempts)),
             "low": contest.low,
             "high": contest.high,
         }

@@ -25,6 +25,7 @@ class Limits(NamedTuple):
     min_rows: int
     max_statement_chars: int
     max_share_dropped: float
+    max_share_unanswered: float
     max_reason_share: float
     kinds: list[str]
     champion: Pinned | None

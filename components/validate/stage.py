@@ -34,6 +34,8 @@ class Validate(Config, section="validate", keyed=True):
     max_statement_chars: int = Field(ge=1)
     max_share_dropped: float = Field(ge=0, le=1)
     """More is a warning: the set was made, but most of its raw material was lost."""
+    max_share_unanswered: float = Field(ge=0, lt=1)
+    """Of the problems; more stops the chain. Of no account for sets of rows."""
     max_reason_share: float = Field(ge=0, le=1)
     """Of all that could have been a row, left out for one and the same reason; more is a warning. Of no account for problems."""
     champion: Pinned | None

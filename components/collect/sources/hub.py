@@ -5,19 +5,15 @@ repository where there is no network. infra/profiles/hub.yaml holds the field ma
 row per solution say so with `one_per_statement`. Only the data files of a set are read; a loading script is never run.
 """
 
-import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from components.collect.field_map import FieldMap, UniqueIds, to_problem
-from components.collect.readers import Record, field
-from components.collect.source import write_rows
+from components.collect.field_map import FieldMap
+from components.collect.readers import Record
 from components.core.errors import UserError
 from components.core.runner import Metrics
-from components.core.types import Dropped, Problem
 from components.lib.answers import Contest
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -33,29 +29,12 @@ class Source(FieldMap):
     subset: str | None
     """The set's configuration; null: its only one, or its default."""
     split: str
-    one_per_statement: bool
-    """Whether a row that repeats an earlier statement to the letter is passed over (sets with one row per solution)."""
 
     def write(self, contest: Contest, out: Path) -> Metrics:
         self.check_licence()
         self._pinned()
-        counts = Counter[str](repeats=0)
-        return {**write_rows(out, "problems", Problem, self._rows(contest, counts)), **counts}
-
-    def _rows(self, contest: Contest, counts: Counter[str]) -> Iterator[Problem | Dropped]:
-        ids, said = UniqueIds(), set[bytes]()
-        for number, record in _records(self):
-            if self.limit is not None and number > self.limit:
-                break
-            where = f"{self.repo} ({self.split}), row {number}"
-            digest = hashlib.blake2b(str(field(record, self.statement, where)).encode("utf-8", "replace"), digest_size=8).digest()
-            if self.one_per_statement and digest in said:
-                counts["repeats"] += 1
-                continue
-            said.add(digest)
-            found = to_problem(self, number, record, where, contest)
-            ids.add(found.id, where)
-            yield found
+        where = f"{self.repo} ({self.split}), row"
+        return self.write_problems(((f"{where} {number}", record) for number, record in _records(self)), contest, out)
 
     def _pinned(self) -> None:
         if not Path(self.repo).is_dir() and not COMMIT.fullmatch(self.revision or ""):

@@ -12,6 +12,7 @@ from components.lib import prompts, summaries
 class Cot(Kind):
     """Right chain-of-thought solutions."""
 
+    brought = "cot"
     kind: Literal["cot"]
     keep: solutions.Keep
     summaries: bool

@@ -12,6 +12,7 @@ from components.lib import prompts
 class Distill(Kind):
     """Prompts and teacher texts."""
 
+    brought = "cot"
     kind: Literal["distill"]
     keep: solutions.Keep
     correct_only: bool

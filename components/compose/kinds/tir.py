@@ -5,7 +5,6 @@ is changed: whether the answer stands before the code is asked at token boundari
 nearly every text; the stage counts each reason by the number of the answer's digits, so that such a rule is seen.
 """
 
-import random
 import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -15,20 +14,13 @@ from pydantic import AfterValidator
 from components.compose import novelty_significance, solutions
 from components.compose.kind import AttemptGroup, Kind, rejection_reason
 from components.compose.novelty_significance import NoveltySignificance
-from components.core.params import Settings, did_you_mean
+from components.core.params import did_you_mean
 from components.core.types import Candidate, Dropped, Example
 from components.lib import prompts
+from components.lib.code_budget import CodeBudget
 from components.lib.tool_syntax import OPENMATH
 
 _OUTPUT = re.compile(r"\n```output\n.*?\n?```", re.DOTALL)
-
-
-def code_budget(seed: int, problem: str, index: int, low: int, high: int) -> int:
-    """How many code blocks an attempt may run, `low` to `high`: a model that is told 1 to 8 of them learns to keep to what it is told.
-
-    NVIDIA's paper, section 3.4: a random number in the prompt, and attempts that went beyond it are not trained on.
-    """
-    return random.Random(f"{seed}/{problem}/{index}").randint(low, high)
 
 
 def block_not_closed(candidate: Candidate) -> bool:
@@ -71,24 +63,18 @@ def _known(name: str) -> str:
     return name
 
 
-class Budget(Settings):
-    """How many code blocks the prompt allows, drawn per attempt; one that ran more is left out."""
-
-    low: int
-    high: int
-
-
 class Tir(Kind):
     """Right tool-integrated solutions."""
 
+    brought = "tir"
     kind: Literal["tir"]
     keep: solutions.Keep
     max_code_blocks: int
     """Code blocks a row may have (NVIDIA's first stage: 2)."""
     filters: list[Annotated[str, AfterValidator(_known)]]
     """What is refused, in the order in which it is asked: names of functions in this file."""
-    budget: Budget | None
-    """Whether the prompt says how many blocks may run; its file then has a field {executions}."""
+    budget: CodeBudget | None
+    """What the prompt says of how many blocks may run, as `solve.<pool>.code_budget` asked it; its file then has a field {executions}."""
     novelty_significance: NoveltySignificance | None
     """Whether the code must be novel and significant; asks for the replies of `annotate.<pool>.votes`."""
 
@@ -107,7 +93,7 @@ class Tir(Kind):
         for rule in self.filters:
             if FILTERS[rule](candidate):
                 return rule.replace("_", " ")
-        if self.budget and len(candidate.runs) > self._allowed(group, candidate, self.budget):
+        if self.budget and len(candidate.runs) > self.budget.draw(candidate.problem, candidate.index):
             return "more code than the prompt allowed"
         return (
             novelty_significance.rejection_reason(candidate, group.annotations, self.novelty_significance)
@@ -116,8 +102,5 @@ class Tir(Kind):
         )
 
     def _ask(self, group: AttemptGroup, candidate: Candidate) -> str:
-        fields = {"executions": self._allowed(group, candidate, self.budget)} if self.budget else {}
+        fields = {"executions": self.budget.draw(candidate.problem, candidate.index)} if self.budget else {}
         return prompts.render(self.prompt, statement=group.problem.statement, **fields)
-
-    def _allowed(self, group: AttemptGroup, candidate: Candidate, budget: Budget) -> int:
-        return code_budget(group.seed, candidate.problem, candidate.index, budget.low, budget.high)

@@ -38,7 +38,6 @@ def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Che
     counts: Counter[str] = Counter()
     each = [
         gxe.ExpectColumnValuesToBeInSet(column="id_seen", value_set=["once"], severity=critical),
-        gxe.ExpectColumnValuesToNotBeNull(column="answer", severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="answer", min_value=contest.low, max_value=contest.high, severity=critical),
         gxe.ExpectColumnValueLengthsToBeBetween(column="statement", min_value=1, max_value=limits.max_statement_chars, severity=critical),
         gxe.ExpectColumnValuesToMatchRegex(column="statement", regex=r"\S", severity=critical),
@@ -49,13 +48,18 @@ def checks(data: Path, exam: Path, limits: Limits, contest: Contest) -> list[Che
         gxe.ExpectColumnValuesToBeInSet(column="shared_with_train", value_set=["nothing"], severity=critical),
         gxe.ExpectColumnValuesToBeInSet(column="same_statement_as", value_set=["none"], severity=warning),
     ]
+    unanswered = limits.max_share_unanswered
+    if not unanswered:
+        each.append(gxe.ExpectColumnValuesToNotBeNull(column="answer", severity=critical))
     whole = [
         gxe.ExpectColumnValuesToBeBetween(column="train", min_value=limits.min_rows, severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="practice", min_value=min(1, limits.min_rows), severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="exam", min_value=1, severity=critical),
         gxe.ExpectColumnValuesToBeBetween(column="share_dropped", max_value=limits.max_share_dropped, severity=warning),
     ]
-    stats = {"id": "object", **dict.fromkeys(SETS, "int64"), "share_dropped": "float64"}
+    if unanswered:
+        whole.append(gxe.ExpectColumnValuesToBeBetween(column="share_unanswered", max_value=unanswered, severity=critical))
+    stats = {"id": "object", **dict.fromkeys(SETS, "int64"), "share_dropped": "float64", "share_unanswered": "float64"}
     return [Checks("problems", COLUMNS, _rows(data, exam, counts), each), Checks("problem sets", stats, _stats(data, counts), whole)]
 
 
@@ -65,6 +69,7 @@ def _rows(data: Path, exam: Path, counts: Counter[str]) -> Iterator[dict[str, An
     for name in SETS:
         for problem in rows.read(data / f"{name}.parquet", Problem):
             counts[name] += 1
+            counts["unanswered"] += problem.answer is None
             if name == "train":
                 train.add(problem)
             yield {
@@ -79,5 +84,7 @@ def _rows(data: Path, exam: Path, counts: Counter[str]) -> Iterator[dict[str, An
 def _stats(data: Path, counts: Counter[str]) -> Iterator[dict[str, Any]]:
     """One row, read after the problems' own."""
     num_dropped = sum(1 for _ in rows.read(data / "dropped.parquet", Dropped))
-    share = num_dropped / ((num_dropped + counts.total()) or 1)
-    yield {"id": data.name, **{name: counts[name] for name in SETS}, "share_dropped": share}
+    sizes = {name: counts[name] for name in SETS}
+    kept = sum(sizes.values())
+    shares = {"share_dropped": num_dropped / ((num_dropped + kept) or 1), "share_unanswered": counts["unanswered"] / (kept or 1)}
+    yield {"id": data.name, **sizes, **shares}
