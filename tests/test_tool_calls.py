@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from components.core.types import Candidate
 from components.lib import answers, tool_calls, tool_syntax
 from components.lib.tool_syntax import SYNTAXES, SyntaxName
 from tests.question_fixtures import CONTEST, fixed, run_attempts
@@ -32,7 +33,9 @@ ANSWERED = "<|im_end|>\n<|im_start|>user\n<tool_response>\n"
         ("fences", "``` python\nprint(1)\n```\n"),
         ("fences", "```python \r\nprint(1)\r\n```\r\n"),
         ("fences", "```python\nprint(0)\n```\nNo:\n```latex\nx\n```\n```\nplain\n```\n```python3\nprint(1)\n```\n"),
+        ("fences", "````python\nprint(1)\n````\n"),
         ("openmath", "<tool_call>\nprint(1)\n</tool_call>"),
+        ("openmath", HERMES),
         ("nemoskills", "<tool_call>\nprint(1)\n</tool_call>"),
     ],
 )
@@ -66,10 +69,19 @@ def test_a_call_that_ends_the_turn_runs(syntax: SyntaxName, text: str, closing: 
         ("hermes", '<tool_call>{"name": "python", "arguments": "print(1)"}</tool_call>', "not JSON"),
         ("hermes", '<tool_call>["print(1)"]</tool_call>', 'write {"name"'),
         ("hermes", "<tool_call>print(1)</tool_call>", "Expecting value"),
+        ("hermes", HERMES.replace("}}", "}}}"), "something follows the JSON"),
+        ("hermes", HERMES.replace("\n</tool_call>", " So?\n</tool_call>"), "something follows the JSON"),
+        ("hermes", f'<tool_call>{{"name": "python", "arguments": {"[" * 10**5}</tool_call>', "Too many brackets"),
+        ("hermes", f'<tool_call>{{"name": "python", "arguments": {"7" * 5000}}}</tool_call>', 'write {"name"'),
+        ("hermes", '<tool_call>{"name": "python", "arguments": {"code": 7}}</tool_call>', "holds no code"),
+        ("hermes", r'<tool_call>{"name": "\ud800", "arguments": {"code": "print(1)"}}</tool_call>', r"there is no tool '\ud800'"),
         ("harmony", f"<|channel|>commentary json<|message|>{PRINT}<|call|>", "no recipient"),
         ("harmony", f"<|channel|>commentary to=functions.search json<|message|>{PRINT}<|call|>", "there is no tool 'functions.search'"),
         ("harmony", "<|channel|>commentary to=functions.python json<|message|>print(1)<|call|>", "Expecting value"),
+        ("harmony", '<|channel|>analysis to=python code<|message|>{"cmd": "print(1)"}<|call|>', "holds no code"),
+        ("openmath", '<tool_call>\n{"name": "python", "arguments": {"cmd": "print(1)"}}\n</tool_call>', "holds no code"),
         ("openmath", "<tool_call>\nprint('</tool_call>", "write it in two parts"),
+        ("fences", "```python\nprint('```\n", "write it in two parts"),
         ("harmony", "<|channel|>analysis to=python code<|message|>print('<|call|>", "write it in two parts"),
     ],
 )  # fmt: skip
@@ -88,6 +100,7 @@ def test_what_cannot_be_read_is_told_and_does_not_run(syntax: SyntaxName, text: 
         ("fences", "```python\nprint(1)\n", True),
         ("hermes", "It is 1.", True),
         ("hermes", "I could write <tool_call>, but need not.", True),
+        ("hermes", "I could write <tool_call> 1 time, but need not.", True),
         ("hermes", """<tool_call>{"name": "python", "arguments": {"code": "print('</tool_call>""", False),
         ("harmony", "<|channel|>final<|message|>It is 1.", True),
         ("openmath", "print(1)</tool_call>", False),
@@ -96,6 +109,26 @@ def test_what_cannot_be_read_is_told_and_does_not_run(syntax: SyntaxName, text: 
 )
 def test_no_other_text_is_a_call(syntax: SyntaxName, text: str, ended: bool) -> None:
     assert tool_calls.last_call(text, SYNTAXES[syntax], ended=ended) is None
+
+
+@pytest.mark.parametrize("code", ["print('```')\nprint(1)", "print('```python', 1)", "print('''```text```''')"])
+def test_a_fence_within_a_string_ends_no_call(code: str) -> None:
+    call = tool_calls.last_call(f"So:\n```python\n{code}\n```\n", SYNTAXES["fences"])
+    assert call is not None and (call.code, call.complaint) == (code, "")
+
+
+def test_any_json_that_a_model_writes_costs_its_call_alone(tmp_path: Path) -> None:
+    digits, odd = '<tool_call>{"x": ' + "1" * 5000 + "}</tool_call>", r'<tool_call>{"name": "\ud800"}</tool_call>'
+    (made,) = run_attempts(
+        tmp_path, {"p/0/0": digits, "p/0/1": odd, "p/0/2": "So \\boxed{1}."}, fixed(tir=1), syntax="hermes", max_tokens=9000
+    )
+    assert [run.status for run in made.runs] == ["error", "error"] and made.answer == 1
+    assert Candidate.model_validate_json(made.model_dump_json()) == made
+
+
+def test_fences_are_found_in_one_pass_over_whatever_a_model_writes() -> None:
+    for text in ("```" + "a" * 10**6 + "`", "`" * 10**6 + "a`", "```" + " " * 10**6 + "`"):
+        assert list(tool_syntax.fenced_blocks(text)) == []
 
 
 def test_a_mark_within_a_string_of_json_ends_no_call(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from components.core.errors import UserError
 from components.core.types import Message
-from components.lib import references, tool_syntax
+from components.lib import chat_fit, references, tool_syntax
 from components.lib.engine.chat_template import ChatTokenizer
 from components.lib.tool_syntax import SYNTAXES, SyntaxName
 from components.solve.exam_run import syntax_of
@@ -99,6 +99,18 @@ def test_a_family_is_recognised_by_its_template(template: str, family: SyntaxNam
     (tmp_path / "chat_template.jinja").write_text(text, encoding="utf-8")
     assert syntax_of(settings(plan=PLAN, syntax="auto"), tmp_path) == family
     assert syntax_of(settings(plan=PLAN, syntax="openmath"), tmp_path) == "openmath"
+
+
+@real
+def test_qwens_mathematicians_write_fences_though_their_template_knows_calls() -> None:
+    """Their template: Qwen2.5's with another default system message. What is written by hand stands."""
+    usual = (chat_fixtures.DATA / "templates" / "Qwen-Qwen2.5-7B-Instruct.jinja").read_text(encoding="utf-8")
+    theirs = usual.replace(
+        "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.",
+        r"Please reason step by step, and put your final answer within \\boxed{}.",
+    )
+    assert tool_syntax.recognise(usual) == "hermes" and tool_syntax.recognise(theirs) == "fences"
+    assert chat_fit.syntax(theirs, "hermes", trained=False).level == "ok"
 
 
 PLAN = {"kind": "fixed", "attempts": [["tir", 1]], "interleave": False}

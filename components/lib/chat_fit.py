@@ -12,7 +12,7 @@ from typing import Any, Literal
 from components.core.errors import UserError
 from components.core.preflight import Finding
 from components.lib import prompts
-from components.lib.tool_syntax import SyntaxName, recognise
+from components.lib.tool_syntax import TEMPLATE_MARKS, SyntaxName, knows, recognise
 
 ANSWER = "ANSWER"
 FENCE = "```"
@@ -23,7 +23,7 @@ def syntax(template: str, name: SyntaxName | Literal["auto"], trained: bool) -> 
     speaks = recognise(template)
     if name == "auto":
         return Finding("ok", "tool syntax", f"{speaks}, by the chat template")
-    if name in ("hermes", "harmony") and name != speaks:
+    if name in TEMPLATE_MARKS and not knows(template, name):
         return Finding("stop", "tool syntax", f"{name}, but the model's chat template knows no such call; write `syntax: {speaks}`")
     if speaks == "harmony" and name != "harmony":
         return Finding("stop", "tool syntax", f"{name}, but the model's chat template is harmony's; write `syntax: harmony`")

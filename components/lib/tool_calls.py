@@ -46,7 +46,14 @@ def _tags(text: str, closed: str, syntax: Syntax) -> Call | None:
     before = text[: len(text) - len(closed)]
     begin = before.rfind(syntax.begin)
     code = before[begin + len(syntax.begin) :]
-    return _plain(code, closed, syntax) if closed and begin >= 0 and closed not in code else None
+    if not closed or begin < 0 or closed in code:
+        return None
+    try:
+        given = _JSON.decode(code)
+    except ValueError:
+        given = None
+    in_json = isinstance(given, dict) and "name" in given  # as the model wrote calls before it learned these tags
+    return _arguments(given, code, syntax) if in_json else _plain(code, closed, syntax)
 
 
 def _fences(text: str, closed: str, syntax: Syntax) -> Call | None:
@@ -87,7 +94,10 @@ def _hermes(text: str, closed: str, syntax: Syntax) -> Call | None:
                 return Call(body, syntax, _not_json(error), end) if body.lstrip().startswith("{") else None
             read, rest = Call(body[: body.find(end)], syntax, _not_json(error)), body[body.find(end) :]
         else:
-            read, rest = _arguments(found, body.strip(), syntax), body.lstrip()[length:].lstrip()
+            read, rest = _arguments(found, body.lstrip()[:length], syntax), body.lstrip()[length:].lstrip()
+            extra = rest.partition(end)[0]
+            if extra and syntax.begin not in extra and (end in rest or isinstance(found, dict)):
+                read, rest = Call(body.removesuffix(end), syntax, f"something follows the JSON of the call; {RIGHT}"), rest[len(extra) :]
         after = rest.removeprefix(end)
         if not after.strip():
             return read._replace(closing="" if rest.startswith(end) else end)
@@ -96,11 +106,23 @@ def _hermes(text: str, closed: str, syntax: Syntax) -> Call | None:
 
 
 def _not_json(error: json.JSONDecodeError) -> str:
-    return f"the call is not JSON: {error.msg} at character {error.pos}; {RIGHT}"
+    return f"the call is not JSON: {error.msg.removesuffix(' at')} at character {error.pos}; {RIGHT}"
 
 
 RIGHT = 'write {"name": "python", "arguments": {"code": "..."}}'
-_JSON = json.JSONDecoder(strict=False)  # line feeds in strings, as models write them
+
+
+class _Decoder(json.JSONDecoder):
+    """Whatever a model writes, JSONDecodeError is all that it raises."""
+
+    def raw_decode(self, s: str, idx: int = 0) -> tuple[Any, int]:
+        try:
+            return super().raw_decode(s, idx)
+        except RecursionError:
+            raise json.JSONDecodeError("Too many brackets within each other", s, idx) from None
+
+
+_JSON = _Decoder(strict=False, parse_int=float)  # line feeds in strings; no limit to the digits of a number
 
 
 def _arguments(call: Any, raw: str, syntax: Syntax) -> Call:
@@ -109,7 +131,7 @@ def _arguments(call: Any, raw: str, syntax: Syntax) -> Call:
     if not isinstance(call, dict):
         return unread
     if (name := str(call.get("name", "python")).removeprefix("functions.").lower()) != "python":
-        return unread._replace(complaint=f"there is no tool '{name}', only python")
+        return unread._replace(complaint=f"there is no tool {name[:40]!r}, only python")
     given = call.get("arguments", call.get("parameters", call))
     if isinstance(given, str):
         try:
@@ -129,7 +151,7 @@ def _harmony(text: str, closed: str, syntax: Syntax) -> Call | None:
         return Call(body, syntax, f"{wrong}; write to=python") if closed else None
     reply = HARMONY_FUNCTION if recipient[1].startswith("functions.") else syntax
     if recipient[1].removeprefix("functions.").lower() != "python":
-        return Call(body, reply, f"there is no tool '{recipient[1]}', only python", closing)
+        return Call(body, reply, f"there is no tool {recipient[1][:40]!r}, only python", closing)
     in_json = "json" in header[recipient.end() :]
     try:
         given = _JSON.decode(body.strip())
@@ -138,7 +160,7 @@ def _harmony(text: str, closed: str, syntax: Syntax) -> Call | None:
             return _plain(body, syntax.end, reply)._replace(closing=closing)
         return None if closed and error.msg.startswith("Unterminated string") else Call(body, reply, _not_json(error), closing)
     read = _arguments(given, body, reply)
-    return (read if in_json or not read.complaint else Call(body.strip("\n"), reply))._replace(closing=closing)
+    return (read if in_json or isinstance(given, dict) else Call(body.strip("\n"), reply))._replace(closing=closing)
 
 
 READERS = {"tags": _tags, "fences": _fences, "hermes": _hermes, "harmony": _harmony}

@@ -90,11 +90,24 @@ HARMONY_FUNCTION = SYNTAXES["harmony"]._replace(
 """The reply to a model that calls python as if it were a function of the user's: as its template writes that."""
 
 
+TEMPLATE_MARKS: dict[SyntaxName, tuple[str, ...]] = {"hermes": ("<tool_call>", '"arguments"'), "harmony": ("<|channel|>",)}
+"""What a chat template holds that writes calls of the family."""
+
+
+def knows(template: str, name: SyntaxName) -> bool:
+    """Whether a chat template writes calls of this family of `TEMPLATE_MARKS`."""
+    return all(mark in template for mark in TEMPLATE_MARKS[name])
+
+
 def recognise(template: str) -> SyntaxName:
-    """The family of a model by its own chat template. What names no tool call that can be read here writes fences."""
-    if "<|channel|>" in template:
+    """The family of a model by its own chat template. What names no tool call that can be read here writes fences.
+
+    So do Qwen2.5-Math's: their template is Qwen2.5's but for a default system message that asks for a box, their programs are fences
+    (QwenLM/Qwen2.5-Math, evaluation/math_eval.py).
+    """
+    if knows(template, "harmony"):
         return "harmony"
-    return "hermes" if "<tool_call>" in template and '"arguments"' in template else "fences"
+    return "hermes" if knows(template, "hermes") and "boxed{}" not in template else "fences"
 
 
 def output_block(output: str, syntax: Syntax = OPENMATH, notice: str = "", prompt: str = "") -> str:
@@ -127,13 +140,18 @@ class FencedBlock(NamedTuple):
 
 
 PYTHON = ("python", "py", "python3")
-_FENCE = re.compile(r"```[ \t]*(?:([^\s`]+)[^\n`]*)?\r?(?:\n|$)")
+_FENCE = re.compile(r"(?<!`)`{3,}+[ \t]*+(?:([^\s`]++)[^\n`]*+)?\r?(?:\n|$)")  # possessive: in one pass, whatever the text
 
 
 def fenced_blocks(text: str) -> Iterator[FencedBlock]:
-    """The closed blocks of a text, in order. A fence with a language always opens a block; a bare one closes where one is open."""
+    """The closed blocks of a text, in order. A fence with a language opens a block; a bare one closes where one is open.
+
+    Within a block the first needs its own line: else it is a string of the code's.
+    """
     opened: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):
+        if fence[1] and opened is not None and text[text.rfind("\n", 0, fence.start()) + 1 : fence.start()].strip():
+            continue
         if fence[1] or opened is None:
             opened = fence
             continue
