@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -162,8 +163,9 @@ def judge_pool(home: Path, answers: dict[str, list[int | None]], reply: Callable
     rows.write(home / "problems.parquet", [problem(name) for name in answers], Problem)
     metrics = judge(
         settings(**plan), Engines.load(ROOT / "params.yaml"), EngineHosts.load(ROOT), candidates=home / "candidates.parquet",
-        problems=home / "problems.parquet", model=home / "replies.jsonl", out=home / "out.parquet",
+        problems=home / "problems.parquet", model=home / "replies.jsonl", out=home / "out.parquet", work=home / "work",
     )  # fmt: skip
+    shutil.rmtree(home / "work")  # as the runner does
     return JudgedPool(metrics, list(rows.read(home / "out.parquet", Judgement)))
 
 
@@ -183,6 +185,16 @@ def test_a_verdict_that_names_nobody_is_kept_and_a_recorded_lot_chooses(tmp_path
     assert all(one.parsed is None and one.text == f"hard to say {one.index}" for one in once.made)
     assert {one.shown.index(one.chosen) for one in once.made} == {0, 1, 2}
     assert judge_pool(tmp_path, answers, lambda number: f"hard to say {number}", **REPEATED).made == once.made
+
+
+def test_a_killed_reading_goes_on_with_what_is_missing(tmp_path: Path) -> None:
+    """Judgements 0 to 2 were made before; another word on them would be heard in the rows."""
+    whole = judge_pool(tmp_path, {"p": [7, 7, 3, 5]}, lambda number: "Judgment: 0", **REPEATED)
+    with rows.JsonlWriter(tmp_path / "work" / "round-0.jsonl") as kept:
+        for judgement in whole.made[:3]:
+            kept.append(judgement)
+    resumed = judge_pool(tmp_path, {"p": [7, 7, 3, 5]}, lambda number: f"Judgment: {int(number < 3)}", **REPEATED)
+    assert resumed.made == whole.made
 
 
 def test_what_a_reading_keeps_is_enough_to_draw_it_again(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def verified(home: Path, cast: list[Candidate], exam: list[Problem], **fields: o
     settings = Verify.model_validate({**usual, "summary_chars": 3000, "max_tokens": 100, "temperature": 0.7, "num_concurrent": 2, **fields})
     metrics = verify(
         settings, Engines.load(ROOT / "params.yaml"), config(), AIMO2, HOSTS, CAPACITY, candidates=home / "candidates.parquet",
-        problems=home / "problems.parquet", model=home / "replies.jsonl", out=home / "out.parquet",
+        problems=home / "problems.parquet", model=home / "replies.jsonl", out=home / "out.parquet", work=home / "work",
     )  # fmt: skip
     return Verified(metrics, list(rows.read(home / "out.parquet", Check)))
 

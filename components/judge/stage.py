@@ -5,6 +5,7 @@ import itertools
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +14,12 @@ from pydantic import Field
 from components.core import rows
 from components.core.errors import UserError
 from components.core.params import Config
-from components.core.runner import In, Metrics, Out
+from components.core.runner import In, Metrics, Out, Work
 from components.core.types import Candidate, Judgement, Message, Problem
 from components.judge.plans import Plan
 from components.lib import genselect
 from components.lib.answer_groups import group_by_answer
-from components.lib.engine.concurrency import gather
+from components.lib.engine.concurrency import map_resumable
 from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 
@@ -68,11 +69,11 @@ Pools = Mapping[str, Sequence[Candidate]]
 """Readable candidates by problem, of those problems on which they disagree."""
 
 
-def judge(config: Judge, engines: Engines, hosts: EngineHosts, *, candidates: In, problems: In, model: In, out: Out) -> Metrics:
-    """Lets a model read and choose."""
+def judge(config: Judge, engines: Engines, hosts: EngineHosts, *, candidates: In, problems: In, model: In, out: Out, work: Work) -> Metrics:
+    """Lets a model read and choose; each judgement is kept, so that a killed run goes on."""
     known = {problem.id: problem for problem in rows.read(problems, Problem)}
     pools, alone = _pools(config, candidates, known, problems)
-    made = asyncio.run(_read(config, config.engine, engines, hosts, model, known, pools)) if pools and config.engine else []
+    made = asyncio.run(_read(config, config.engine, engines, hosts, model, known, pools, work)) if pools and config.engine else []
     rows.write(out, (read.judgement for read in made), Judgement)
     return {
         "problems_judged": len({judgement.problem for _, judgement in made}),
@@ -101,7 +102,7 @@ def _pools(config: Judge, candidates: Path, known: Mapping[str, Problem], proble
 
 
 async def _read(
-    config: Judge, usual: str, engines: Engines, hosts: EngineHosts, model: Path, known: Mapping[str, Problem], pools: Pools
+    config: Judge, usual: str, engines: Engines, hosts: EngineHosts, model: Path, known: Mapping[str, Problem], pools: Pools, work: Path
 ) -> list[JudgedRequest]:
     """All judgements, problem by problem in the order of the pools."""
     made: dict[str, list[JudgedRequest]] = {name: [] for name in pools}
@@ -116,7 +117,7 @@ async def _read(
             left = {name: draw.byes for name, draw in draws.items() if draw.windows or draw.byes}
             if not left:
                 break
-            for read in await _together(config, engine, wanted):
+            for read in await _together(config, engine, wanted, work / f"round-{round}.jsonl"):
                 made[read.request.problem.id].append(read)
                 left[read.request.problem.id].append(read.chosen)
             log.info("round %d: %d judgements", round, len(wanted))
@@ -124,13 +125,9 @@ async def _read(
     return [read for reads in made.values() for read in reads]
 
 
-async def _together(config: Judge, engine: Engine, wanted: Sequence[JudgementRequest]) -> list[JudgedRequest]:
-    made: list[JudgedRequest] = []
-    for begin in range(0, len(wanted), config.num_concurrent):
-        requests = wanted[begin : begin + config.num_concurrent]
-        judgements = await gather(engine, [_one(config, engine, request) for request in requests])
-        made += [JudgedRequest(request, judgement) for request, judgement in zip(requests, judgements, strict=True)]
-    return made
+async def _together(config: Judge, engine: Engine, wanted: Sequence[JudgementRequest], kept: Path) -> list[JudgedRequest]:
+    await map_resumable(engine, wanted, partial(_one, config, engine), Judgement, kept, config.num_concurrent)
+    return [JudgedRequest(request, judgement) for request, judgement in zip(wanted, rows.read(kept, Judgement), strict=True)]
 
 
 async def _one(config: Judge, engine: Engine, request: JudgementRequest) -> Judgement:

@@ -5,6 +5,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +14,12 @@ from pydantic import Field
 from components.core import rows
 from components.core.errors import UserError
 from components.core.params import Config
-from components.core.runner import In, Metrics, Out
-from components.core.types import Candidate, Check, Message, Problem
+from components.core.runner import In, Metrics, Out, Work
+from components.core.types import Candidate, Check, Message, Problem, Row
 from components.lib import genselect, prompts
 from components.lib.answer_groups import finished, group_by_answer
 from components.lib.answers import Contest
-from components.lib.engine.concurrency import gather
+from components.lib.engine.concurrency import map_resumable
 from components.lib.engine.config import EngineHosts, Engines, kind_for, open_engine
 from components.lib.engine.protocol import Engine, Sampling
 from components.lib.sandbox.local import SandboxCapacity, SandboxConfig, open_sandbox
@@ -55,16 +56,30 @@ class Disputed(NamedTuple):
     supporters: list[list[Candidate]]
 
 
+class Sample(NamedTuple):
+    """One reply that the model is asked for."""
+
+    problem: Problem
+    candidate: Candidate
+    number: int
+
+
+class Reply(Row):
+    """What came, as one line of the growing file."""
+
+    text: str
+
+
 def verify(
     config: Verify, engines: Engines, sandbox: SandboxConfig, contest: Contest, hosts: EngineHosts, capacity: SandboxCapacity,
-    *, candidates: In, problems: In, model: In, out: Out,
+    *, candidates: In, problems: In, model: In, out: Out, work: Work,
 ) -> Metrics:  # fmt: skip
     """Checks answers against the statement, by their own programs, and (where model_samples is not 0) by a model."""
     disputed = _disputed(config, candidates, problems)
     checks = [
         *_constraints(disputed, contest),
         *asyncio.run(_reruns(config, sandbox, capacity, contest, disputed)),
-        *asyncio.run(_model_checks(config, engines, hosts, model, disputed)),
+        *asyncio.run(_model_checks(config, engines, hosts, model, disputed, work / "replies.jsonl")),
     ]
     order = {one.problem.id: place for place, one in enumerate(disputed)}
     rows.write(out, sorted(checks, key=lambda check: order[check.problem]), Check)
@@ -107,19 +122,19 @@ async def _reruns(
     return [task.result() for task in tasks]
 
 
-async def _model_checks(config: Verify, engines: Engines, hosts: EngineHosts, model: Path, disputed: Iterable[Disputed]) -> list[Check]:
+async def _model_checks(
+    config: Verify, engines: Engines, hosts: EngineHosts, model: Path, disputed: Iterable[Disputed], kept: Path
+) -> list[Check]:
     """One check per answer: of the first candidate behind it that a reader can follow."""
     readable = [(one.problem, candidate) for one in disputed for candidate in _shown(config, one)]
     if not (config.model_samples and readable):
         return []
-    made: list[Check] = []
+    asked = [Sample(problem, candidate, number) for problem, candidate in readable for number in range(config.model_samples)]
     async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model) as engine:
-        for begin in range(0, len(readable), config.num_concurrent):
-            asked = readable[begin : begin + config.num_concurrent]
-            callers = [_ask(config, engine, *pair, number) for pair in asked for number in range(config.model_samples)]
-            replies = iter(await gather(engine, callers))
-            made += [model_check(candidate, list(itertools.islice(replies, config.model_samples))) for _, candidate in asked]
-    return made
+        num_concurrent = config.num_concurrent * config.model_samples
+        await map_resumable(engine, asked, partial(_ask, config, engine), Reply, kept, num_concurrent)
+    replies = (reply.text for reply in rows.read(kept, Reply))
+    return [model_check(candidate, list(itertools.islice(replies, config.model_samples))) for _, candidate in readable]
 
 
 def _shown(config: Verify, one: Disputed) -> list[Candidate]:
@@ -127,13 +142,14 @@ def _shown(config: Verify, one: Disputed) -> list[Candidate]:
     return [behind[0] for behind in readable if behind]
 
 
-async def _ask(config: Verify, engine: Engine, problem: Problem, candidate: Candidate, number: int) -> str:
+async def _ask(config: Verify, engine: Engine, asked: Sample) -> Reply:
+    problem, candidate, number = asked
     solution = genselect.summary(candidate, config.summary_chars) or ""
     content = prompts.render(config.prompt, statement=problem.statement, solution=solution)
     prompt = engine.render([Message(role="user", content=content, loss=False)])
     sampling = Sampling(config.temperature, 1.0, 0, 0.0, config.max_tokens, ())
     key = f"{problem.id}/verify/{candidate.index}/{number}"
-    return (await engine.complete(prompt, sampling, key=key, seed=_seed(config, candidate, str(number)))).text
+    return Reply(text=(await engine.complete(prompt, sampling, key=key, seed=_seed(config, candidate, str(number)))).text)
 
 
 def _seed(config: Verify, candidate: Candidate, what: str) -> int:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from components.core import rows
+from components.core.ordered_rows import OrderedWriter
 from components.core.types import Row
-from components.lib.engine.protocol import Engine
+from components.lib.engine.protocol import Engine, EngineError
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
@@ -42,10 +43,19 @@ async def gather(engine: Engine, callers: Sequence[Coroutine[None, None, T]]) ->
 async def map_resumable(
     engine: Engine, given: Iterable[T], ask: Callable[[T], Coroutine[None, None, R]], kind: type[R], kept: Path, num_concurrent: int
 ) -> None:
-    """Appends one row to `kept` for each of `given`, in order, from where the file stands.
+    """Appends one row to `kept` for each of `given`, in order; what a killed run left there is not asked again.
 
-    A chunk of `num_concurrent` is answered whole before the next one begins: batches, and the bytes, do not depend on who was faster.
+    Where time is counted in steps a chunk of `num_concurrent` is answered whole before the next one begins: batches, and the bytes, do
+    not depend on who was faster. On the wall clock the next one is asked as soon as one is answered, and each answer is kept at once.
+    Raises what the engine failed with; on the wall clock once those that are open are over.
     """
+    mapped = _map_window if engine.step_s is None else _map_chunks
+    await mapped(engine, given, ask, kind, kept, num_concurrent)
+
+
+async def _map_chunks(
+    engine: Engine, given: Iterable[T], ask: Callable[[T], Coroutine[None, None, R]], kind: type[R], kept: Path, num_concurrent: int
+) -> None:
     with rows.JsonlWriter(kept) as growing:
         done = sum(1 for _ in rows.read(kept, kind))
         left = islice(given, done, None)
@@ -54,6 +64,30 @@ async def map_resumable(
                 growing.append(row)
             done += len(chunk)
             log.info("%s: %d done", kept.stem, done)
+
+
+async def _map_window(
+    engine: Engine, given: Iterable[T], ask: Callable[[T], Coroutine[None, None, R]], kind: type[R], kept: Path, num_concurrent: int
+) -> None:
+    """So many callers share what is left: each takes the next one when it has its answer."""
+    failures = list[EngineError]()
+    with OrderedWriter(kept, kind) as growing:
+        left = ((place, one) for place, one in enumerate(given) if place not in growing)
+
+        async def caller() -> None:
+            for place, one in left:
+                try:
+                    growing.add(place, await ask(one))
+                except EngineError as failure:
+                    failures.append(failure)
+                if failures:
+                    return
+                if len(growing) % num_concurrent == 0:
+                    log.info("%s: %d done", kept.stem, len(growing))
+
+        await gather(engine, [caller() for _ in range(num_concurrent)])
+    if failures:
+        raise failures[0]
 
 
 def _leave(stack: ExitStack, _: object) -> None:
