@@ -9,7 +9,7 @@ from components.core.types import Candidate, Inserted
 from components.lib import tool_syntax
 from components.lib.code_blocks import code_blocks
 from components.lib.tool_syntax import SYNTAXES, SyntaxName
-from components.lib.tool_translation import to_openmath
+from components.lib.tool_translation import in_openmath, to_openmath
 from tests.question_fixtures import fixed, run_attempts
 
 CODE = "x = 6\nprint(x * 7)"
@@ -49,7 +49,7 @@ def test_any_family_s_attempt_becomes_what_an_openmath_sitting_makes(syntax: Syn
     if syntax != "nemoskills" or not told:  # whose notice has words of its own
         assert (new.text, new.inserted) == (same.text, same.inserted)
     assert to_openmath(same) is same and (new is made) == (SYNTAXES[syntax].call == "tags")
-    (block,) = code_blocks(made)
+    (block,) = code_blocks(new)
     assert (block.code, block.output, block.after) == (CODE, "42\n", f"{closed}So \\boxed{{42}}.")
 
 
@@ -74,7 +74,7 @@ def test_a_call_that_nothing_ran_stays_a_call_without_output(tmp_path: Path) -> 
 def test_a_call_that_could_not_be_read_makes_no_row(tmp_path: Path) -> None:
     made = sat(tmp_path, ["<tool_call>\n{print(1)}\n</tool_call>", *SAID["hermes"]], "hermes")
     assert len(made.runs) == 2 and "nothing ran" in made.text
-    assert to_openmath(made) is None and code_blocks(made) == []
+    assert to_openmath(made) is None and in_openmath([made]) == []
 
 
 def test_marks_move_along_and_what_opened_a_call_stays_put_in(tmp_path: Path) -> None:

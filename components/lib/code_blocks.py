@@ -6,7 +6,7 @@ Source: NeMo-Skills' extract_python_fragments.py. Asks no model.
 from typing import NamedTuple
 
 from components.core.types import Candidate, CodeRun
-from components.lib import tool_syntax, tool_translation
+from components.lib import tool_syntax
 
 CONTEXT_CHARS = 1500
 """Characters shown on each side of a block, ending at the neighbouring blocks."""
@@ -23,12 +23,9 @@ class CodeBlock(NamedTuple):
 
 
 def code_blocks(candidate: Candidate) -> list[CodeBlock]:
-    """The blocks to be judged: those whose run did not fail; none where a call cannot be told from the text around it."""
-    translated = tool_translation.to_openmath(candidate)
-    if translated is None:
-        return []
+    """The blocks to be judged, of an attempt in openmath: those whose run did not fail."""
     said = [""]
-    for piece in tool_syntax.pieces(translated):
+    for piece in tool_syntax.pieces(candidate):
         said = [*said, ""] if piece.output else [*said[:-1], said[-1] + piece.text]
     found = []
     for number, run in enumerate(candidate.runs):

@@ -28,6 +28,11 @@ class Edit(NamedTuple):
     call: bool = False
 
 
+def in_openmath(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that can be, in openmath."""
+    return [new for candidate in candidates if (new := to_openmath(candidate)) is not None]
+
+
 def to_openmath(candidate: Candidate) -> Candidate | None:
     """The attempt in openmath, unchanged where it is so already; None where a call of it cannot be told from the text around it."""
     outputs = [span for span in candidate.inserted if span.output]
