@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from components.core.types import Candidate, Inserted
-from components.lib import tool_syntax
 from components.lib.code_blocks import code_blocks
 from components.lib.tool_syntax import SYNTAXES, SyntaxName
 from components.lib.tool_translation import in_openmath, to_openmath
+from tests.chat_fixtures import generations
 from tests.question_fixtures import fixed, run_attempts
 
 CODE = "x = 6\nprint(x * 7)"
@@ -32,10 +32,6 @@ def sat(folder: Path, turns: list[str], syntax: SyntaxName, **settings: object) 
     return made
 
 
-def parts(made: Candidate) -> list[str]:
-    return [piece.text for piece in tool_syntax.pieces(made) if piece.generated]
-
-
 @pytest.mark.parametrize("told", [False, True])
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_any_family_s_attempt_becomes_what_an_openmath_sitting_makes(syntax: SyntaxName, told: bool, tmp_path: Path) -> None:
@@ -44,8 +40,8 @@ def test_any_family_s_attempt_becomes_what_an_openmath_sitting_makes(syntax: Syn
     new = to_openmath(made)
     assert new is not None
     thought, closed = ("<think>\n", "\n</think>\n") if syntax == "harmony" else ("", "")
-    assert parts(new) == [f"{thought}Think.\n<tool_call>\n{CODE}\n</tool_call>", f"{closed}So \\boxed{{42}}."]
-    same = sat(tmp_path, parts(new), "openmath", show_remaining_executions=told)
+    assert generations(new) == [f"{thought}Think.\n<tool_call>\n{CODE}\n</tool_call>", f"{closed}So \\boxed{{42}}."]
+    same = sat(tmp_path, generations(new), "openmath", show_remaining_executions=told)
     if syntax != "nemoskills" or not told:  # whose notice has words of its own
         assert (new.text, new.inserted) == (same.text, same.inserted)
     assert to_openmath(same) is same and (new is made) == (SYNTAXES[syntax].call == "tags")
@@ -56,7 +52,7 @@ def test_any_family_s_attempt_becomes_what_an_openmath_sitting_makes(syntax: Syn
 def test_a_function_of_the_user_s_in_harmony_is_a_call_too(tmp_path: Path) -> None:
     call = f"<|channel|>commentary to=functions.python <|constrain|>json<|message|>{json.dumps({'code': CODE})}<|call|>"
     made = to_openmath(sat(tmp_path, [call, SAID["harmony"][1]], "harmony", show_remaining_executions=True))
-    assert made is not None and parts(made) == [f"<tool_call>\n{CODE}\n</tool_call>", "So \\boxed{42}."]
+    assert made is not None and generations(made) == [f"<tool_call>\n{CODE}\n</tool_call>", "So \\boxed{42}."]
     assert "\n```output\n42\n```\n```system\n" in made.text and "\\n" not in made.text
 
 
@@ -77,12 +73,10 @@ def test_a_call_that_could_not_be_read_makes_no_row(tmp_path: Path) -> None:
     assert to_openmath(made) is None and in_openmath([made]) == []
 
 
-def test_marks_move_along_and_what_opened_a_call_stays_put_in(tmp_path: Path) -> None:
+def test_what_opened_a_call_stays_put_in_and_no_seam_stays(tmp_path: Path) -> None:
     made = sat(tmp_path, ["```text\nx\n```\n", *SAID["fences"]], "fences")
     seam, output = made.inserted
-    new = to_openmath(made)
-    assert new is not None and new.inserted[0] == seam == Inserted(begin=14, end=14, output=False)
-    begun = made.model_copy(update={"inserted": (Inserted(begin=21, end=31, output=False), output)})
-    assert made.text[21:31] == "```python\n"
+    assert seam == Inserted(begin=14, end=14, output=False) and made.text[21:31] == "```python\n"
+    begun = made.model_copy(update={"inserted": (seam, Inserted(begin=21, end=31, output=False), output)})
     new = to_openmath(begun)
     assert new is not None and [new.text[span.begin : span.end] for span in new.inserted] == ["<tool_call>\n", "\n```output\n42\n```\n"]

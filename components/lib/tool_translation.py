@@ -94,7 +94,7 @@ def _channels(text: str, edits: Sequence[Edit]) -> Iterator[Edit]:
 
 
 def _edited(candidate: Candidate, edits: Sequence[Edit]) -> Candidate:
-    """The candidate with its text rewritten and its marks moved along."""
+    """The candidate with its text rewritten and its marks moved along; the seams go: openmath's stop strings do not stand there."""
     parts, at = list[str](), 0
     for edit in edits:
         parts += [candidate.text[at : edit.begin], edit.text]
@@ -102,7 +102,7 @@ def _edited(candidate: Candidate, edits: Sequence[Edit]) -> Candidate:
     spans = (
         Inserted(begin=_moved(span.begin, edits), end=_moved(span.end, edits, ends=True), output=span.output)
         for span in candidate.inserted
-        if span.begin < span.end or not any(edit.begin < span.begin < edit.end for edit in edits)
+        if span.begin < span.end
     )
     return candidate.model_copy(update={"text": "".join([*parts, candidate.text[at:]]), "inserted": tuple(spans)})
 
