@@ -2,9 +2,10 @@
 
     python -m benchmarks.tokens --attempts 60
 
-Each attempt runs through solve's own loop, in each syntax, with code that runs, and then becomes a training row; its replies begin and end
-where tokenizers join things (tests/chat_fixtures.py). Beside it: of how many attempts the ids would be others, were the text tokenised as a
-whole. Reads the public tokenizers and templates beside the checkout. Writes nothing that stays.
+Each attempt runs through solve's own loop, in each syntax, with code that runs, and becomes a training row, in openmath; beside it stands
+the sitting in openmath that says the same. Replies begin and end where tokenizers join things (tests/chat_fixtures.py). Told, too: of how
+many attempts the ids would be others, were the text tokenised as a whole. Reads the public tokenizers and templates beside the checkout.
+Writes nothing that stays.
 """
 
 import argparse
@@ -29,10 +30,8 @@ def measure(args: argparse.Namespace) -> Iterator[Row]:
         for tags in (True, False):
             with tempfile.TemporaryDirectory() as folder:
                 chat = chat_fixtures.chat(name, Path(folder), tags=tags)
-            sat = (
-                chat_fixtures.sit(chat, args.attempts // 2, syntax, told=told) for syntax in chat_fixtures.CALLS for told in (False, True)
-            )
-            ways = [one for question in sat for one in chat_fixtures.compared(chat, question)]
+            each = [(syntax, told) for syntax in chat_fixtures.CALLS for told in (False, True)]
+            ways = [one for syntax, told in each for one in chat_fixtures.compared(chat, args.attempts // 2, syntax, told=told)]
             what = f"{name}, <tool_call> {'a token' if tags else 'no token'}, {len(ways)} attempts"
             yield row("tokens", f"{what}: positions where training differs", "share", [one.share_that_differs for one in ways])
             yield row("tokens", f"{what}: of them other ids as one text", "share", [sum(one.whole != one.sat for one in ways) / len(ways)])

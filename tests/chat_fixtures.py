@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.compose.kind import assistant_turn, user_message
-from components.core.types import Example, Message
+from components.core.types import Candidate, Example, Message
 from components.lib import prompts, tokenization
 from components.lib.arithmetic import problem, tir_segments
 from components.lib.engine.chat_template import ChatTokenizer
@@ -23,7 +23,8 @@ from components.lib.engine.playback import PlaybackEngine, Reply, tokenised
 from components.lib.engine.protocol import NO_ARGUMENTS, Completion, Progress, Sampling
 from components.lib.engine.tokens import Tokens
 from components.lib.rules.time_budget import QuestionBudget
-from components.lib.tool_syntax import OPENMATH, SyntaxName
+from components.lib.tool_syntax import OPENMATH, SyntaxName, pieces
+from components.lib.tool_translation import in_openmath
 from components.solve.exam_run import attempt_params
 from components.solve.question_run import QuestionRun
 from tests import row_fixtures
@@ -139,13 +140,21 @@ class TwoWays(NamedTuple):
         return statistics.fmean(one != other for one, other in zip_longest(self.sat, self.trained))
 
 
-def compared(chat: ChatTokenizer, question: QuestionRun) -> Iterator[TwoWays]:
-    """Every attempt of a question, as compose would make a row of it."""
-    chat = ChatTokenizer(chat.tokenizer, question.params.syntax.template_arguments)  # a training would have to be told of the tool, too
+def compared(chat: ChatTokenizer, num: int, syntax: SyntaxName, *, told: bool) -> Iterator[TwoWays]:
+    """So many attempts in `syntax`: the rows that compose makes of them, and the sitting in openmath that says the same."""
+    question = sit(chat, num, syntax, told=told)
+    assert all(len(made.runs) == 2 for made in question.candidates()), "their programs did not run"
+    rows = in_openmath(question.candidates())
+    if syntax != "openmath":
+        question = speak(chat, [generations(row) for row in rows], "openmath", told=told)
     asked = user_message(prompts.render("tir", statement=question.problem.statement))
-    for attempt, made in zip(question.attempts, question.candidates(), strict=True):
-        assert len(made.runs) == 2, f"its programs did not run: {made.text}"
-        row = Example(id="tir/p", problem="p", candidate=made.index, kind="tir", messages=(asked, *assistant_turn(made)))
+    for attempt, row in zip(question.attempts, rows, strict=True):
+        example = Example(id="tir/p", problem="p", candidate=row.index, kind="tir", messages=(asked, *assistant_turn(row)))
         all_of_it, end = attempt.prompt + attempt.reply.tokens, chat.end_of_turn.ids
-        assert all_of_it.text == attempt.prompt.text + made.text
-        yield TwoWays([*all_of_it.ids, *end], tokenization.encode(row, chat).input_ids, [*chat.encode(all_of_it.text).ids, *end])
+        assert attempt.reply.tokens.text == row.text
+        yield TwoWays([*all_of_it.ids, *end], tokenization.encode(example, chat).input_ids, [*chat.encode(all_of_it.text).ids, *end])
+
+
+def generations(candidate: Candidate) -> list[str]:
+    """What it said, one text per generation."""
+    return [piece.text for piece in pieces(candidate) if piece.generated]

@@ -38,6 +38,8 @@ def test_a_syntax_is_the_templates(name: str, syntax: Any, level: str) -> None:
 
 def test_a_model_trained_here_speaks_openmath() -> None:
     assert chat_fit.syntax("<|im_start|>", "openmath", trained=True) == Finding("ok", "tool syntax", "openmath")
+    assert chat_fit.syntax("<|im_start|>", "nemoskills", trained=True).level == "ok"
+    assert [chat_fit.syntax("<|im_start|>", name, trained=True).level for name in ("auto", "fences")] == ["warn", "warn"]
 
 
 @public_data

@@ -22,6 +22,7 @@ from components.lib.answers import Contest
 from components.lib.engine.concurrency import map_resumable
 from components.lib.engine.config import EngineHosts, Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
+from components.lib.tool_translation import in_openmath
 
 
 class Annotate(Config, section="annotate", keyed=True):
@@ -90,12 +91,14 @@ async def annotate_pool(config: Annotate, engine: Engine, contest: Contest, pool
     """Appends one reply per request to the pool's two growing files, in order, from where they stand."""
     pool.followups.touch()  # it stays empty where nothing is compared
     read = joined.read(pool.problems, pool.candidates)
-    about = (request for problem, tried, _ in read for request in requests(problem, tried, contest, config.request_counts))
+    about = (request for problem, tried, _ in read for request in requests(problem, in_openmath(tried), contest, config.request_counts))
     async with engine:
         await _ask(config, engine, about, pool.replies)
         if comparisons := config.comparisons:
             read = joined.read(pool.problems, pool.candidates, pool.replies)
-            again = (request for problem, tried, said in read for request in followup_requests(problem, tried, said, comparisons))
+            again = (
+                request for problem, tried, said in read for request in followup_requests(problem, in_openmath(tried), said, comparisons)
+            )
             await _ask(config, engine, again, pool.followups)
 
 

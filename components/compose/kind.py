@@ -18,6 +18,7 @@ class AttemptGroup(NamedTuple):
 
     problem: Problem
     candidates: Sequence[Candidate]
+    """In openmath, whatever they were made in (lib/tool_translation.py)."""
     annotations: Sequence[Annotation]
     contest: Contest
     seed: int

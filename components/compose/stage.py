@@ -29,6 +29,7 @@ from components.core.errors import UserError
 from components.core.params import Config
 from components.core.runner import In, Metrics, Out, write_json
 from components.core.types import Annotation, Candidate, Dropped, Problem, PseudoLabel
+from components.lib import tool_translation
 from components.lib.answers import Contest
 
 
@@ -144,7 +145,11 @@ def _made(
         for candidate in of_mode:
             if candidate.index not in inside:
                 yield problem, dropped_row(config.rows.kind, problem, candidate, "in no slice")
-        group = AttemptGroup(problem, [*(one for one in of_mode if one.index in inside), *own], annotations, contest, config.seed)
+        made_as = [(one, tool_translation.to_openmath(one)) for one in [*(one for one in of_mode if one.index in inside), *own]]
+        for candidate, translated in made_as:
+            if translated is None:
+                yield problem, dropped_row(config.rows.kind, problem, candidate, "a call that cannot be read")
+        group = AttemptGroup(problem, [new for _, new in made_as if new is not None], annotations, contest, config.seed)
         for row in config.rows.make(group):
             yield problem, row
 

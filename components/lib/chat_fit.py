@@ -12,7 +12,7 @@ from typing import Any, Literal
 from components.core.errors import UserError
 from components.core.preflight import Finding
 from components.lib import prompts
-from components.lib.tool_syntax import TEMPLATE_MARKS, SyntaxName, knows, recognise
+from components.lib.tool_syntax import SYNTAXES, TEMPLATE_MARKS, SyntaxName, knows, recognise
 
 ANSWER = "ANSWER"
 FENCE = "```"
@@ -21,12 +21,15 @@ FENCE = "```"
 def syntax(template: str, name: SyntaxName | Literal["auto"], trained: bool) -> Finding:
     """`trained`: whether the model learned the project's own tags here."""
     speaks = recognise(template)
+    asked = speaks if name == "auto" else name
+    if asked in TEMPLATE_MARKS and not knows(template, asked):
+        return Finding("stop", "tool syntax", f"{name}, but the model's chat template knows no such call; write `syntax: {speaks}`")
+    if speaks == "harmony" and asked != "harmony":
+        return Finding("stop", "tool syntax", f"{name}, but the model's chat template is harmony's; write `syntax: harmony`")
+    if trained and SYNTAXES[asked].call != "tags":
+        return Finding("warn", "tool syntax", f"{asked}, but what is trained here has learned openmath; write `syntax: openmath`")
     if name == "auto":
         return Finding("ok", "tool syntax", f"{speaks}, by the chat template")
-    if name in TEMPLATE_MARKS and not knows(template, name):
-        return Finding("stop", "tool syntax", f"{name}, but the model's chat template knows no such call; write `syntax: {speaks}`")
-    if speaks == "harmony" and name != "harmony":
-        return Finding("stop", "tool syntax", f"{name}, but the model's chat template is harmony's; write `syntax: harmony`")
     if name == "openmath" and not trained:
         return Finding("warn", "tool syntax", "openmath, which only models trained here have learned; lay the profile `fences` over it")
     return Finding("ok", "tool syntax", name)

@@ -23,7 +23,7 @@ class CodeBlock(NamedTuple):
 
 
 def code_blocks(candidate: Candidate) -> list[CodeBlock]:
-    """The blocks to be judged: those whose run did not fail."""
+    """The blocks to be judged, of an attempt in openmath: those whose run did not fail."""
     said = [""]
     for piece in tool_syntax.pieces(candidate):
         said = [*said, ""] if piece.output else [*said[:-1], said[-1] + piece.text]

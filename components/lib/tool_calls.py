@@ -24,6 +24,8 @@ class Call(NamedTuple):
     """What is wrong with it; then nothing runs."""
     closing: str = ""
     """What its model left out of the mark that ends it."""
+    begin: int = 0
+    """Where it begins in the text."""
 
 
 def last_call(text: str, syntax: Syntax = OPENMATH, *, ended: bool = False) -> Call | None:
@@ -53,14 +55,15 @@ def _tags(text: str, closed: str, syntax: Syntax) -> Call | None:
     except ValueError:
         given = None
     in_json = isinstance(given, dict) and "name" in given  # as the model wrote calls before it learned these tags
-    return _arguments(given, code, syntax) if in_json else _plain(code, closed, syntax)
+    call = _arguments(given, code, syntax) if in_json else _plain(code, closed, syntax)
+    return call._replace(begin=begin)
 
 
 def _fences(text: str, closed: str, syntax: Syntax) -> Call | None:
     block = next(reversed([*fenced_blocks(text)]), None)
     if block is None or block.language not in PYTHON or text[block.end :].strip():
         return None
-    return _plain(block.code, "```", syntax)._replace(closing="" if text.endswith("\n") else "\n")
+    return _plain(block.code, "```", syntax)._replace(closing="" if text.endswith("\n") else "\n", begin=block.begin)
 
 
 def _plain(code: str, mark: str, syntax: Syntax) -> Call:
@@ -91,7 +94,7 @@ def _hermes(text: str, closed: str, syntax: Syntax) -> Call | None:
             if closed and error.msg.startswith("Unterminated string"):
                 return None
             if end not in body:
-                return Call(body, syntax, _not_json(error), end) if body.lstrip().startswith("{") else None
+                return Call(body, syntax, _not_json(error), end, begin) if body.lstrip().startswith("{") else None
             read, rest = Call(body[: body.find(end)], syntax, _not_json(error)), body[body.find(end) :]
         else:
             read, rest = _arguments(found, body.lstrip()[:length], syntax), body.lstrip()[length:].lstrip()
@@ -100,7 +103,7 @@ def _hermes(text: str, closed: str, syntax: Syntax) -> Call | None:
                 read, rest = Call(body.removesuffix(end), syntax, f"something follows the JSON of the call; {RIGHT}"), rest[len(extra) :]
         after = rest.removeprefix(end)
         if not after.strip():
-            return read._replace(closing="" if rest.startswith(end) else end)
+            return read._replace(closing="" if rest.startswith(end) else end, begin=begin)
         at = len(text) - len(after)
     return None
 
@@ -143,7 +146,13 @@ def _arguments(call: Any, raw: str, syntax: Syntax) -> Call:
 
 
 def _harmony(text: str, closed: str, syntax: Syntax) -> Call | None:
-    header, found, body = text[: len(text) - len(closed)].rpartition(syntax.turn)[2].partition("<|message|>")
+    before, _, rest = text[: len(text) - len(closed)].rpartition(syntax.turn)
+    call = _harmony_message(rest, closed, syntax)
+    return call and call._replace(begin=len(before.removesuffix("<|end|>")))
+
+
+def _harmony_message(text: str, closed: str, syntax: Syntax) -> Call | None:
+    header, found, body = text.partition("<|message|>")
     recipient = re.search(r"\bto=([\w.]+)", header)
     closing = "" if closed else syntax.end
     if recipient is None or not found:

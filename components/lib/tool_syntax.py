@@ -115,7 +115,7 @@ def output_block(output: str, syntax: Syntax = OPENMATH, notice: str = "", promp
 
     `notice`: what it is told beside the output. `prompt`: the attempt's, which shows how a turn of its assistant begins.
     """
-    text = MARKER.sub(lambda found: found[0][0] + " " + found[0][1:], output.lstrip("\n").rstrip()) or syntax.empty
+    text = shown(output, syntax)
     if not syntax.turn:
         told = f"```system\n{notice}\n```\n" if notice else ""
         return f"{syntax.before}{text}{syntax.last_line if text else ''}{syntax.after}{told}"
@@ -124,6 +124,11 @@ def output_block(output: str, syntax: Syntax = OPENMATH, notice: str = "", promp
         text = json.dumps(text, ensure_ascii=False)
     begins = prompt.rfind(syntax.turn)
     return f"{syntax.before}{text}{syntax.last_line}{syntax.after}{prompt[begins:] if begins >= 0 else syntax.turn}"
+
+
+def shown(output: str, syntax: Syntax) -> str:
+    """What code printed, as its model reads it."""
+    return MARKER.sub(lambda found: found[0][0] + " " + found[0][1:], output.lstrip("\n").rstrip()) or syntax.empty
 
 
 MARKER = re.compile(r"<\|[a-z_]+\|>|<｜[^<>｜\n]+｜>|</?(?:think|tool_call|tool_response)>|```")

@@ -34,15 +34,15 @@ def solve(
     *, problems: In, model: In, out: Out, questions: Out, work: Work,
 ) -> Metrics:  # fmt: skip
     """Asks a model every problem of a set and stores all its attempts."""
-    kind = kind_for(model, config.engine, config.engine_by_format)
-    run = Run(config, engines, hosts, sandbox, capacity, kind, model_folder.made(model), problems)
-    preflight.refuse([*needs(run), *fits(run, hardware.gpus())])
     for prompt in config.plan.prompts:
         prompts.path(prompt)  # watched from here on
     shards.check(config.shards, config.time_budget)
     asked = list(rows.read(problems, Problem))
     config.time_budget.check(len(asked))
     model_contamination.refuse(references.resolve(model), asked, problems)
+    kind = kind_for(model, config.engine, config.engine_by_format)
+    run = Run(config, engines, hosts, sandbox, capacity, kind, model_folder.made(model), problems)
+    preflight.refuse([*needs(run), *fits(run, hardware.gpus())])
     run_shard = partial(_run, config, engines, sandbox, contest, hosts, capacity, model)
     kept = work / "questions.jsonl"
     done = asyncio.run(run_shard(asked, kept)) if config.shards == 1 else shards.run(config.shards, run_shard, asked, kept)

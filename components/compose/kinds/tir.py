@@ -2,7 +2,8 @@
 
 The filters are those of NeMo-Skills' postprocess_tir_generations.py, each a function that params.yaml names, asked in its order. One
 is changed: whether the answer stands before the code is asked at token boundaries. As a substring the answer 2 stands in
-nearly every text; the stage counts each reason by the number of the answer's digits, so that such a rule is seen.
+nearly every text; the stage counts each reason by the number of the answer's digits, so that such a rule is seen. All read openmath,
+into which the stage translates every attempt.
 """
 
 import re
