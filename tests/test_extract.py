@@ -21,7 +21,7 @@ from tests.collect_fixtures import CONTEST, entry
 ROOT = Path(__file__).parents[1]
 PARAMS = ROOT / "params.yaml"
 REPLIES = ROOT / "infra/corpus/replies.jsonl"
-CONFIG = Extract(engine="scripted", model=str(REPLIES), seed=1, max_tokens=2048, num_concurrent=4, convert_proofs=False)
+CONFIG = Extract(engine="scripted", model=str(REPLIES), seed=1, max_tokens=2048, num_concurrent=4, shards=1, convert_proofs=False)
 GREEDY = Sampling(0.0, 1.0, 0, 0.0, 2048, ())
 
 

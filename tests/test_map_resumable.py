@@ -24,7 +24,7 @@ async def run(kept: Path, given: Iterable[int], ask: Ask, num_concurrent: int = 
     rows.JsonlWriter(kept)
     async with engine:
         engine.step_s = step_s
-        await map_resumable(engine, given, ask, RecordedReply, kept, num_concurrent)
+        await map_resumable(engine, given, lambda _, number: ask(number), RecordedReply, kept, num_concurrent)
 
 
 def rows_ahead(kept: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """A Ray cluster of two workers on this machine: shards of a run as tasks, one worker killed on the way, and rows by Ray Data."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -9,25 +10,34 @@ from pathlib import Path
 
 import pytest
 
+from components.collect.stage import collect
 from components.core import map_batches as batches
 from components.core import rows
 from components.core.errors import UserError
+from components.core.ordered_rows import OrderedWriter
 from components.core.params import PARAMS
+from components.core.ray_cluster import RETRIES
 from components.core.runner import Metrics
 from components.core.types import Problem, QuestionRecord
+from components.lib.engine.concurrency import map_resumable
 from components.lib.engine.config import Engines
-from components.lib.engine.protocol import EngineError
+from components.lib.engine.protocol import Engine, EngineError
+from components.lib.engine.scripted import RecordedReply, ScriptedEngine, ScriptedSettings
+from components.lib.engine.shards import ShardedEngine
 from components.lib.rules.time_budget import Buffer, Fixed
 from components.solve import shards
 from components.solve.exam_run import LoggedQuestion, QuestionLog
 from components.solve.stage import _run, solve
 from tests import test_curate_stage as curating
+from tests import test_extract as extracting
+from tests.collect_fixtures import entry
 from tests.question_fixtures import CAPACITY, CONTEST, HOSTS, SANDBOX
 from tests.row_fixtures import problem, question_record
 from tests.test_solve import TEACHER, exam
 
 NUM = 20
 NUM_ROWS = batches.BATCH * 5 // 2
+GREEDY = extracting.GREEDY
 FORGETFUL = Fixed(kind="fixed", question_s=350.0, exam_s=1e6)
 
 
@@ -126,8 +136,66 @@ def test_a_killed_run_goes_on_with_what_is_missing(
 
 
 def test_a_shard_that_kills_every_worker_is_an_error(tmp_path: Path, asked: list[Problem], engines: Engines, cluster: None) -> None:
-    with pytest.raises(EngineError, match=f"failed {shards.RETRIES + 1} times"):
+    with pytest.raises(EngineError, match=f"failed {RETRIES + 1} times"):
         shards.run(2, partial(dying, teaching(engines), tmp_path), asked, tmp_path / "questions.jsonl")
+
+
+def told_of(number: int) -> RecordedReply:
+    return RecordedReply(key=f"p/{number}", reply=f"reply {number}")
+
+
+async def asking(once: Path, engine: Engine, number: int) -> RecordedReply:
+    """What is recorded; the worker that is asked for number 7 is killed, once or, where `once` is a folder, always."""
+    if number == 7 and (once.is_dir() or not once.exists()):
+        if not once.exists():
+            once.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    said = await engine.complete(engine.encode(""), GREEDY, key=f"p/{number}", seed=1)
+    return RecordedReply(key=f"p/{number}", reply=said.text)
+
+
+def mapped(folder: Path, once: Path, num: int = NUM) -> list[RecordedReply]:
+    """What two engines answer to so many requests."""
+    with rows.JsonlWriter(folder / "replies.jsonl") as replies:
+        for number in range(NUM):
+            replies.append(told_of(number))
+
+    async def scene() -> None:
+        opened = partial(ScriptedEngine, ScriptedSettings(step_s=0.1), folder / "replies.jsonl")
+        async with ShardedEngine(2, opened) as engine:
+            await map_resumable(engine, range(num), partial(asking, once), RecordedReply, folder / "rows.jsonl", 3)
+
+    asyncio.run(scene())
+    return list(rows.read(folder / "rows.jsonl", RecordedReply))
+
+
+def test_engines_on_two_machines_answer_in_order_though_a_worker_is_killed(tmp_path: Path, cluster: None) -> None:
+    assert mapped(tmp_path, tmp_path / "killed") == [told_of(number) for number in range(NUM)]
+    assert (tmp_path / "killed").exists()
+
+
+def test_an_engine_that_kills_every_worker_is_an_error_and_what_was_answered_is_kept(tmp_path: Path, cluster: None) -> None:
+    """Number 7 was asked for when two of the first six were answered."""
+    with pytest.raises(EngineError, match=f"failed {RETRIES + 1} times"):
+        mapped(tmp_path, tmp_path)
+    with OrderedWriter(tmp_path / "rows.jsonl", RecordedReply) as kept:
+        assert 2 <= len(kept) <= NUM - 1 and 7 not in kept
+
+
+def test_what_an_engine_raises_on_its_machine_is_raised_here_as_it_was(tmp_path: Path, cluster: None) -> None:
+    with pytest.raises(EngineError, match=f"^scripted .* no reply was recorded for the key 'p/{NUM}'"):
+        mapped(tmp_path, tmp_path / "killed", NUM + 1)
+
+
+def test_two_machines_extract_the_same_bytes(tmp_path: Path, cluster: None) -> None:
+    topics = tmp_path / "topics"
+    fields = {"path": str(extracting.ROOT / "infra/corpus/topics.jsonl"), "sha256": None, "licence": "Apache-2.0", "max_tokens": 24_000}
+    collect(entry("files.forum", kind="forum", use="topics", **fields), CONTEST, out=topics / "forum")
+    for num in (1, 2):
+        (tmp_path / str(num)).mkdir()
+        extracting.run(topics, tmp_path / str(num) / "out", extracting.CONFIG.model_copy(update={"shards": num}))
+    for name in ("problems.parquet", "dropped.parquet"):
+        assert (tmp_path / "1/out" / name).read_bytes() == (tmp_path / "2/out" / name).read_bytes()
 
 
 def test_an_error_of_a_shard_is_the_users_as_it_was_raised(tmp_path: Path, asked: list[Problem], engines: Engines, cluster: None) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from components.lib.answers import Contest
 from components.lib.engine.concurrency import map_resumable
 from components.lib.engine.config import EngineHosts, Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
+from components.lib.engine.shards import ShardedEngine
 from components.lib.tool_translation import in_openmath
 
 
@@ -46,6 +48,8 @@ class Annotate(Config, section="annotate", keyed=True):
     max_tokens: int = Field(ge=1)
     """Of one reply."""
     num_concurrent: int = Field(ge=1)
+    shards: int = Field(ge=1)
+    """Machines that have an engine each (components/lib/engine/shards.py)."""
 
     @property
     def request_counts(self) -> RequestCounts:
@@ -71,7 +75,8 @@ def annotate(
         rows.write(out, (), Annotation)
         return {"engine": None, "replies": {}, "tokens": 0}
     pool = Pool(problems, candidates, work / "replies.jsonl", work / "followups.jsonl")
-    engine = open_engine(config.engine, engines, hosts, Path(config.model))
+    opened = partial(open_engine, config.engine, engines, hosts, Path(config.model))
+    engine = opened() if config.shards == 1 else ShardedEngine(config.shards, opened)
     asyncio.run(annotate_pool(config, engine, contest, pool))
     asked, tokens = Counter[str](), 0
 
@@ -87,28 +92,29 @@ def annotate(
     return {"engine": engine.name, "replies": dict(asked), "tokens": tokens}
 
 
-async def annotate_pool(config: Annotate, engine: Engine, contest: Contest, pool: Pool) -> None:
+async def annotate_pool(config: Annotate, engine: Engine | ShardedEngine, contest: Contest, pool: Pool) -> None:
     """Appends one reply per request to the pool's two growing files, in order, from where they stand."""
     pool.followups.touch()  # it stays empty where nothing is compared
     read = joined.read(pool.problems, pool.candidates)
     about = (request for problem, tried, _ in read for request in requests(problem, in_openmath(tried), contest, config.request_counts))
     async with engine:
-        await _ask(config, engine, about, pool.replies)
+        await _ask_all(config, engine, about, pool.replies)
         if comparisons := config.comparisons:
             read = joined.read(pool.problems, pool.candidates, pool.replies)
             again = (
                 request for problem, tried, said in read for request in followup_requests(problem, in_openmath(tried), said, comparisons)
             )
-            await _ask(config, engine, again, pool.followups)
+            await _ask_all(config, engine, again, pool.followups)
 
 
-async def _ask(config: Annotate, engine: Engine, wanted: Iterator[Request], kept: Path) -> None:
-    async def ask(request: Request) -> Annotation:
-        prompt = engine.render([Message(role="user", content=request.content, loss=False)])
-        heat = 0.0 if request.kind == "judgement" else config.temperature
-        seed = random.Random(f"{config.seed}/{request.key}").getrandbits(62)
-        reply = await engine.complete(prompt, Sampling(heat, 1.0, 0, 0.0, config.max_tokens, ()), key=request.key, seed=seed)
-        about = {"problem": request.problem, "shown": request.shown, "kind": request.kind, "part": request.part}
-        return Annotation.model_validate(about | {"text": reply.text, "num_tokens": reply.num_tokens})
+async def _ask_all(config: Annotate, engine: Engine | ShardedEngine, wanted: Iterator[Request], kept: Path) -> None:
+    await map_resumable(engine, wanted, partial(_ask, config), Annotation, kept, config.num_concurrent)
 
-    await map_resumable(engine, wanted, ask, Annotation, kept, config.num_concurrent)
+
+async def _ask(config: Annotate, engine: Engine, request: Request) -> Annotation:
+    prompt = engine.render([Message(role="user", content=request.content, loss=False)])
+    heat = 0.0 if request.kind == "judgement" else config.temperature
+    seed = random.Random(f"{config.seed}/{request.key}").getrandbits(62)
+    reply = await engine.complete(prompt, Sampling(heat, 1.0, 0, 0.0, config.max_tokens, ()), key=request.key, seed=seed)
+    about = {"problem": request.problem, "shown": request.shown, "kind": request.kind, "part": request.part}
+    return Annotation.model_validate(about | {"text": reply.text, "num_tokens": reply.num_tokens})

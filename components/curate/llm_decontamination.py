@@ -122,7 +122,7 @@ async def ask_all(config: LlmDecontamination, seed: int, engine: Engine, given: 
     """Appends a verdict per pair to `kept`, in their order, from where it stands."""
     sampling = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=config.max_tokens, stop=())
 
-    async def read(pair: Pair) -> Verdict:
+    async def read(engine: Engine, pair: Pair) -> Verdict:
         orders = {"same": (pair.statement, pair.benchmark_statement), "same-back": (pair.benchmark_statement, pair.statement)}
         said = []
         for name, (first, second) in list(orders.items())[: 1 + config.both_orders]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -17,6 +18,7 @@ from components.lib.answers import Contest
 from components.lib.engine.concurrency import map_resumable
 from components.lib.engine.config import EngineHosts, Engines, open_engine
 from components.lib.engine.protocol import Engine, Sampling
+from components.lib.engine.shards import ShardedEngine
 
 
 class Extract(Config, section="extract"):
@@ -30,6 +32,8 @@ class Extract(Config, section="extract"):
     """Of one reply."""
     num_concurrent: int = Field(ge=1)
     """Topics that are read at the same time."""
+    shards: int = Field(ge=1)
+    """Machines that have an engine each (components/lib/engine/shards.py)."""
     convert_proofs: bool
     """Whether a proof is rewritten into a question, which has no answer yet; see topic.py why not."""
 
@@ -43,19 +47,22 @@ def extract(config: Extract, engines: Engines, contest: Contest, hosts: EngineHo
     if not forums:
         raise UserError(f"--topics {topics}: holds no folder with a topics.parquet; a forum is a source of `kind: forum`")
     kept = work / "extracted.jsonl"
-    name = asyncio.run(extract_topics(config, open_engine(config.engine, engines, hosts, Path(config.model)), contest, forums, kept))
+    opened = partial(open_engine, config.engine, engines, hosts, Path(config.model))
+    engine = opened() if config.shards == 1 else ShardedEngine(config.shards, opened)
+    name = asyncio.run(extract_topics(config, engine, contest, forums, kept))
     return {"engine": name, **_seal(kept, out)}
 
 
-async def extract_topics(config: Extract, engine: Engine, contest: Contest, forums: Sequence[Path], kept: Path) -> str:
+async def extract_topics(config: Extract, engine: Engine | ShardedEngine, contest: Contest, forums: Sequence[Path], kept: Path) -> str:
     """Appends one line per topic to `kept`, in the order of the topics, from where it stands; returns the engine's name."""
-    sampling = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=config.max_tokens, stop=())
-    extractor = Extractor(engine, sampling, config.seed, contest, config.convert_proofs)
     async with engine:
-        await map_resumable(
-            engine, _topics(forums), lambda topic: extract_problems(topic, extractor), ExtractedTopic, kept, config.num_concurrent
-        )
+        await map_resumable(engine, _topics(forums), partial(_ask, config, contest), ExtractedTopic, kept, config.num_concurrent)
     return engine.name
+
+
+async def _ask(config: Extract, contest: Contest, engine: Engine, topic: Topic) -> ExtractedTopic:
+    sampling = Sampling(temperature=0.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=config.max_tokens, stop=())
+    return await extract_problems(topic, Extractor(engine, sampling, config.seed, contest, config.convert_proofs))
 
 
 def _topics(forums: Sequence[Path]) -> Iterator[Topic]:

@@ -126,7 +126,7 @@ async def _read(
 
 
 async def _together(config: Judge, engine: Engine, wanted: Sequence[JudgementRequest], kept: Path) -> list[JudgedRequest]:
-    await map_resumable(engine, wanted, partial(_one, config, engine), Judgement, kept, config.num_concurrent)
+    await map_resumable(engine, wanted, partial(_one, config), Judgement, kept, config.num_concurrent)
     return [JudgedRequest(request, judgement) for request, judgement in zip(wanted, rows.read(kept, Judgement), strict=True)]
 
 

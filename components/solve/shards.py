@@ -6,19 +6,17 @@ rows come back when it is done and go to the growing file at once: a killed run 
 whose worker dies is run again by another one, so that nothing is lost and nothing is there twice. Rows are those of a run in one
 piece wherever the engine answers a question alike whatever is asked beside it.
 
-The cluster is RAY_ADDRESS, or this machine alone. Each machine needs the project, and the model under the same path. Memory: the rows of
-one shard. Ray is an extra (`pip install aimo-forge[cluster]`), imported here alone.
+Which cluster: components/core/ray_cluster.py. Memory: the rows of one shard.
 """
 
 import asyncio
 import logging
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.core import rows
+from components.core import ray_cluster, rows
 from components.core.errors import UserError
 from components.core.runner import Metrics
 from components.core.types import Problem
@@ -30,8 +28,6 @@ log = logging.getLogger(__name__)
 
 RunShard = Callable[[Sequence[Problem], Path], Coroutine[None, None, Metrics]]
 """Runs these problems, but for those that the growing file already holds."""
-RETRIES = 3
-"""Workers that a shard may outlive."""
 
 
 class ShardResult(NamedTuple):
@@ -42,13 +38,6 @@ class ShardResult(NamedTuple):
     """In the order in which they ended; without what it was given."""
 
 
-class Resources(NamedTuple):
-    """What a shard reserves, so that a machine holds one at a time."""
-
-    num_cpus: float
-    num_gpus: float
-
-
 def check(num: int, time_budget: TimeBudget) -> None:
     """Raises UserError where so many shards cannot be."""
     if num > 1 and not isinstance(time_budget, Fixed | Tokens):
@@ -57,20 +46,17 @@ def check(num: int, time_budget: TimeBudget) -> None:
             "write shards: 1, or a time budget that looks at no other question: fixed, tokens"
         )
     if num > 1:
-        _ray()
+        ray_cluster.installed()
 
 
 def run(num: int, run_shard: RunShard, asked: Sequence[Problem], kept: Path) -> Metrics:
     """Runs all problems in `num` shards; their rows go to the growing file `kept`."""
     places = {problem.id: place for place, problem in enumerate(asked)}
-    with rows.JsonlWriter(kept) as growing, _cluster() as ray:
+    with rows.JsonlWriter(kept) as growing, ray_cluster.cluster() as ray:
         done = {question.record.problem: question for question in rows.read(kept, LoggedQuestion)}
         shards = [asked[begin::num] for begin in range(num)]
         left = [shard for shard in shards if any(problem.id not in done for problem in shard)] or shards[:1]
-        resources = _machine(ray)
-        remote = ray.remote(num_cpus=resources.num_cpus, num_gpus=resources.num_gpus, max_retries=RETRIES, scheduling_strategy="SPREAD")(
-            _run_shard
-        )
+        remote = ray.remote(max_retries=ray_cluster.RETRIES, **ray_cluster.machines(ray).options())(_run_shard)
         tasks = [remote.remote(run_shard, shard, [done[problem.id] for problem in shard if problem.id in done]) for shard in left]
         measured = []
         for shard in _as_completed(ray, tasks):
@@ -103,36 +89,4 @@ def _as_completed(ray: Any, tasks: Sequence[Any]) -> Iterator[ShardResult]:
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         except ray.exceptions.RayError as error:
-            raise EngineError(f"ray: a shard failed {RETRIES + 1} times with its worker; the last time: {error}") from error
-
-
-def _machine(ray: Any) -> Resources:
-    """What the smallest of the machines has; those without a GPU do not count where others have one."""
-    has = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    has = [one for one in has if one.get("GPU")] or [one for one in has if one.get("CPU")]
-    return Resources(min(one["CPU"] for one in has), min(one.get("GPU", 0) for one in has))
-
-
-@contextmanager
-def _cluster() -> Iterator[Any]:
-    """The cluster of RAY_ADDRESS or of this machine, left as it was found."""
-    ray = _ray()
-    if ray.is_initialized():
-        yield ray
-        return
-    ray.init(include_dashboard=False, logging_level=logging.WARNING)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _ray() -> Any:
-    try:
-        import ray
-        import ray.exceptions
-    except ModuleNotFoundError:
-        raise UserError(
-            "params.yaml: solve: more than one shard needs Ray: `pip install aimo-forge[cluster]`, or write shards: 1"
-        ) from None
-    return ray
+            raise EngineError(f"ray: a shard failed {ray_cluster.RETRIES + 1} times with its worker; the last time: {error}") from error

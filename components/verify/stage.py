@@ -132,7 +132,7 @@ async def _model_checks(
     asked = [Sample(problem, candidate, number) for problem, candidate in readable for number in range(config.model_samples)]
     async with open_engine(kind_for(model, config.engine, config.engine_by_format), engines, hosts, model) as engine:
         num_concurrent = config.num_concurrent * config.model_samples
-        await map_resumable(engine, asked, partial(_ask, config, engine), Reply, kept, num_concurrent)
+        await map_resumable(engine, asked, partial(_ask, config), Reply, kept, num_concurrent)
     replies = (reply.text for reply in rows.read(kept, Reply))
     return [model_check(candidate, list(itertools.islice(replies, config.model_samples))) for _, candidate in readable]
 

@@ -13,13 +13,16 @@ from components.core import rows
 from components.core.ordered_rows import OrderedWriter
 from components.core.types import Row
 from components.lib.engine.protocol import Engine, EngineError
+from components.lib.engine.shards import ShardedEngine
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Row)
 log = logging.getLogger(__name__)
 
 
-def start_tasks(group: asyncio.TaskGroup, engine: Engine, callers: Sequence[Coroutine[None, None, T]]) -> list[asyncio.Task[T]]:
+def start_tasks(
+    group: asyncio.TaskGroup, engine: Engine | ShardedEngine, callers: Sequence[Coroutine[None, None, T]]
+) -> list[asyncio.Task[T]]:
     """Starts each caller as a task of the group; the engine counts it until it ends, however it ends."""
     announced = [ExitStack() for _ in callers]
     for stack in announced:
@@ -30,7 +33,7 @@ def start_tasks(group: asyncio.TaskGroup, engine: Engine, callers: Sequence[Coro
     return tasks
 
 
-async def gather(engine: Engine, callers: Sequence[Coroutine[None, None, T]]) -> list[T]:
+async def gather(engine: Engine | ShardedEngine, callers: Sequence[Coroutine[None, None, T]]) -> list[T]:
     """What all callers return, in their order; where one fails, the others are cancelled and its error rises as it is."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -41,16 +44,25 @@ async def gather(engine: Engine, callers: Sequence[Coroutine[None, None, T]]) ->
 
 
 async def map_resumable(
-    engine: Engine, given: Iterable[T], ask: Callable[[T], Coroutine[None, None, R]], kind: type[R], kept: Path, num_concurrent: int
+    engine: Engine | ShardedEngine,
+    given: Iterable[T],
+    ask: Callable[[Engine, T], Coroutine[None, None, R]],
+    kind: type[R],
+    kept: Path,
+    num_concurrent: int,
 ) -> None:
     """Appends one row to `kept` for each of `given`, in order; what a killed run left there is not asked again.
 
+    `ask` is given the engine, which may be on another machine (shards.py); each has `num_concurrent` open.
     Where time is counted in steps a chunk of `num_concurrent` is answered whole before the next one begins: batches, and the bytes, do
     not depend on who was faster. On the wall clock the next one is asked as soon as one is answered, and each answer is kept at once.
     Raises what the engine failed with; on the wall clock once those that are open are over.
     """
-    mapped = _map_window if engine.step_s is None else _map_chunks
-    await mapped(engine, given, ask, kind, kept, num_concurrent)
+    if isinstance(engine, ShardedEngine):
+        await _map_window(engine, given, partial(engine.run, ask), kind, kept, num_concurrent * engine.num)
+    else:
+        mapped = _map_window if engine.step_s is None else _map_chunks
+        await mapped(engine, given, partial(ask, engine), kind, kept, num_concurrent)
 
 
 async def _map_chunks(
@@ -67,7 +79,12 @@ async def _map_chunks(
 
 
 async def _map_window(
-    engine: Engine, given: Iterable[T], ask: Callable[[T], Coroutine[None, None, R]], kind: type[R], kept: Path, num_concurrent: int
+    engine: Engine | ShardedEngine,
+    given: Iterable[T],
+    ask: Callable[[T], Coroutine[None, None, R]],
+    kind: type[R],
+    kept: Path,
+    num_concurrent: int,
 ) -> None:
     """So many callers share what is left: each takes the next one when it has its answer."""
     failures = list[EngineError]()
