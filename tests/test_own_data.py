@@ -114,8 +114,8 @@ def test_a_chat_becomes_a_row_with_what_its_tools_said(tmp_path: Path) -> None:
     (plain,) = composed("cot", made, tmp_path / "cot").kept
     assert said(plain) == [("assistant", "It is \\boxed{42}.", True)]
     (ran,) = composed("tir", made, tmp_path / "tir", filters=[]).kept
-    shown = "<|im_end|>\n<|im_start|>user\n<tool_response>\n56\n</tool_response><|im_end|>\n<|im_start|>assistant\n"
-    assert said(ran) == [("assistant", "<tool_call>\nprint(7 * 8)\n</tool_call>", True), ("tool", shown, False), ("assistant", "So \\boxed{56}.", True)]
+    call, shown = "<tool_call>\nprint(7 * 8)\n</tool_call>", "\n```output\n56\n```\n"  # in the project's own tags
+    assert said(ran) == [("assistant", call, True), ("tool", shown, False), ("assistant", "So \\boxed{56}.", True)]
 
 
 @pytest.mark.parametrize("form", ["own.jsonl", "own.parquet", "hub"])
