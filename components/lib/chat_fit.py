@@ -12,6 +12,7 @@ from typing import Any, Literal
 from components.core.errors import UserError
 from components.core.preflight import Finding
 from components.lib import prompts
+from components.lib.engine.chat_template import template_of
 from components.lib.tool_syntax import SYNTAXES, TEMPLATE_MARKS, SyntaxName, knows, recognise
 
 ANSWER = "ANSWER"
@@ -37,11 +38,10 @@ def syntax(template: str, name: SyntaxName | Literal["auto"], trained: bool) -> 
 
 def template(model: Path) -> str:
     """A folder's chat template; empty where there is none."""
-    path = model / "chat_template.jinja"
-    if path.exists():
-        return path.read_text(encoding="utf-8")
-    found = _json(model / "tokenizer_config.json").get("chat_template")
-    return found if isinstance(found, str) else ""
+    try:
+        return template_of(model)
+    except UserError:  # told by `end_of_turn`
+        return ""
 
 
 def end_of_turn(model: Path, arguments: Mapping[str, Any]) -> Finding:
